@@ -1,0 +1,82 @@
+# make          the library (build/) and the server (./server)
+# make test     everything that shows whether they work
+# make header   renews include/chatServer.h from src/ffi.rs
+# make clean    removes what was built
+
+CARGO   ?= cargo
+CFLAGS  ?= -O2
+LD      ?= ld
+AR      ?= ar
+OBJCOPY ?= objcopy
+READELF ?= readelf
+
+BUILD      := build
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+SONAME  := libchatserver.so.$(firstword $(subst ., ,$(VERSION)))
+
+HEADERS   := $(wildcard include/*.h)
+# The functions that the headers declare are what the library exports: no less and no more.
+FUNCTIONS := $(sort $(shell sed -nE 's/^[a-z][a-z_ ]*[ *]([A-Za-z_]+)\(.*\);/\1/p' $(HEADERS)))
+
+RUST_ARCHIVE := $(TARGET_DIR)/release/libchatserver.a
+ARCHIVE      := $(BUILD)/libchatserver.a
+SHARED       := $(BUILD)/libchatserver.so.$(VERSION)
+
+# GNU ld enters a version's own name among the exported symbols; the linker that comes with
+# rustc exports the functions alone. Where there is none, GNU ld's shared object serves as well.
+RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
+LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
+
+.PHONY: all lib test header clean FORCE
+.DELETE_ON_ERROR:
+
+all: lib server
+
+lib: $(ARCHIVE) $(SHARED)
+	@wc -c $^ | sed '/total/d; s/^ */  /; s/ \(build\)/ bytes  \1/'
+
+$(RUST_ARCHIVE): FORCE
+	$(CARGO) build --release --quiet --target-dir $(TARGET_DIR)
+
+# Cargo's archive holds all of Rust's standard library. Nothing of it is needed, since the code
+# has no path to a panic, so what the exported functions do not reach is left out, and every
+# other name is made local.
+$(BUILD)/chatserver.o: $(RUST_ARCHIVE) $(HEADERS) Makefile
+	@mkdir -p $(BUILD)
+	$(LD) -r --gc-sections $(FUNCTIONS:%=-u %) -o $@ $<
+	$(OBJCOPY) --strip-debug --strip-unneeded --remove-section=.comment \
+		$(FUNCTIONS:%=--keep-global-symbol=%) $@
+	@if $(READELF) -sW $@ | grep -E 'panic|rust_eh|_Unwind'; then \
+		echo '$@: the library has a path to a panic (see above)' >&2; exit 1; fi
+	@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
+	@printf '%s\n' $(FUNCTIONS) | sort | diff - $@.exports || { \
+		echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
+
+$(ARCHIVE): $(BUILD)/chatserver.o
+	rm -f $@
+	$(AR) rcs $@ $<
+
+$(BUILD)/libchatserver.map: $(HEADERS) Makefile
+	@mkdir -p $(BUILD)
+	printf 'CHATSERVER_1 { global: %s local: *; };\n' '$(FUNCTIONS:%=%;)' >$@
+
+$(SHARED): $(BUILD)/chatserver.o $(BUILD)/libchatserver.map
+	$(CC) -shared -nostartfiles $(LINKER) -o $@ $< -Wl,-soname,$(SONAME) -Wl,--no-undefined \
+		-Wl,--version-script,$(BUILD)/libchatserver.map -Wl,-z,relro,-z,now $(LDFLAGS)
+	ln -sf $(notdir $@) $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $(BUILD)/libchatserver.so
+
+server: src/chatServer.c $(ARCHIVE)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $< $(ARCHIVE) $(LDFLAGS)
+
+header:
+	RENEW_HEADER=1 $(CARGO) test --quiet --test header
+
+test: all
+	$(CARGO) test
+
+clean:
+	rm -rf $(BUILD) $(TARGET_DIR) server

@@ -1,0 +1,11 @@
+//! Gives the shared object that Cargo links its SONAME, and the tests the name of the target.
+
+use std::env;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let major = env::var("CARGO_PKG_VERSION_MAJOR").expect("set by Cargo");
+    let target = env::var("TARGET").expect("set by Cargo");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libchatserver.so.{major}");
+    println!("cargo::rustc-env=TARGET={target}");
+}

@@ -1,0 +1,66 @@
+//! The one place that touches the bits of an `fd_set`.
+//!
+//! A descriptor outside the set is a member of none and changes none: C's own macros would write
+//! beside the set, and the libc crate's functions would panic.
+
+use core::ffi::{c_int, c_ulong};
+use libc::fd_set;
+
+/// How many descriptors a set has room for.
+pub(crate) const CAPACITY: usize = libc::FD_SETSIZE;
+
+const BITS: usize = c_ulong::BITS as usize;
+
+/// The bits of a set as the C library lays them out: an array of longs, the lowest bit first.
+type Words = [c_ulong; CAPACITY / BITS];
+
+const _: () = assert!(size_of::<fd_set>() == size_of::<Words>());
+const _: () = assert!(align_of::<fd_set>() == align_of::<Words>());
+
+fn words(set: &fd_set) -> &Words {
+    // SAFETY: size and alignment are the same (asserted above), and any bits are a valid Words.
+    unsafe { &*core::ptr::from_ref(set).cast() }
+}
+
+fn words_mut(set: &mut fd_set) -> &mut Words {
+    // SAFETY: as in `words`; any bits are a valid fd_set, too.
+    unsafe { &mut *core::ptr::from_mut(set).cast() }
+}
+
+/// Where the bit of `fd` is: which word, and a mask for it.
+fn position(fd: c_int) -> Option<(usize, c_ulong)> {
+    let fd = usize::try_from(fd).ok()?;
+    Some((fd / BITS, 1 << (fd % BITS)))
+}
+
+/// Puts `fd` into the set.
+pub(crate) fn insert(set: &mut fd_set, fd: c_int) {
+    if let Some((word, mask)) = position(fd)
+        && let Some(word) = words_mut(set).get_mut(word)
+    {
+        *word |= mask;
+    }
+}
+
+/// Takes `fd` out of the set.
+pub(crate) fn remove(set: &mut fd_set, fd: c_int) {
+    if let Some((word, mask)) = position(fd)
+        && let Some(word) = words_mut(set).get_mut(word)
+    {
+        *word &= !mask;
+    }
+}
+
+/// Whether `fd` is in the set.
+pub(crate) fn contains(set: &fd_set, fd: c_int) -> bool {
+    position(fd)
+        .and_then(|(word, mask)| words(set).get(word).map(|word| word & mask != 0))
+        .unwrap_or(false)
+}
+
+/// The highest descriptor in the set.
+pub(crate) fn highest(set: &fd_set) -> Option<c_int> {
+    let (below, word) = words(set).iter().enumerate().rev().find(|(_, word)| **word != 0)?;
+    let bit = word.checked_ilog2()?;
+    c_int::try_from(below.checked_mul(BITS)?.checked_add(bit as usize)?).ok()
+}

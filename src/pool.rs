@@ -1,0 +1,272 @@
+//! Who is in the room: joining, leaving, and saying something to everybody.
+
+use crate::connection::{ConnRef, Roster};
+use crate::errno::Errno;
+use crate::ffi::{Conn, Pool};
+use crate::message::{Copies, Letters, Text};
+use crate::{fdset, index, queue};
+use core::ffi::c_int;
+use core::ops::{Deref, DerefMut};
+use core::ptr::{self, NonNull};
+
+/// A pool that C has handed over for the length of one call.
+///
+/// References to its fields are made for one expression and dropped.
+#[derive(Clone, Copy)]
+pub(crate) struct PoolRef(NonNull<Pool>);
+
+impl PoolRef {
+    /// Makes an empty pool of the memory at `pool`, which is not read.
+    ///
+    /// # Safety
+    ///
+    /// `pool` is NULL, or memory of a pool's size and alignment that may be written.
+    pub(crate) unsafe fn init(pool: *mut Pool) -> Result<(), Errno> {
+        let pool = NonNull::new(pool).ok_or(Errno(libc::EINVAL))?;
+        // SAFETY: the caller vouches for the memory; zeros are a valid pool, the empty one.
+        unsafe { pool.write_bytes(0, 1) };
+        Ok(())
+    }
+
+    /// The pool at `pool`.
+    ///
+    /// # Safety
+    ///
+    /// `pool` is NULL or a pool with sound lists that nobody else uses while the result is in use.
+    pub(crate) unsafe fn new(pool: *mut Pool) -> Result<Self, Errno> {
+        NonNull::new(pool).map(Self).ok_or(Errno(libc::EINVAL))
+    }
+
+    /// Lets `fd` join.
+    pub(crate) fn add(&mut self, fd: c_int) -> Result<(), Errno> {
+        match usize::try_from(fd) {
+            Err(_) => return Err(Errno(libc::EINVAL)),
+            Ok(fd) if fd >= fdset::CAPACITY => return Err(Errno(libc::EMFILE)),
+            Ok(_) => {}
+        }
+        self.refresh_index();
+        if !index::is_free(fd) && self.find(fd).is_some() {
+            return Err(Errno(libc::EEXIST));
+        }
+        let conn = ConnRef::new(fd).ok_or(Errno(libc::ENOMEM))?;
+        self.link(conn);
+        fdset::insert(&mut self.read_set, fd);
+        self.maxfd = self.maxfd.max(fd);
+        Ok(())
+    }
+
+    /// Lets `fd` leave, and closes it.
+    pub(crate) fn remove(&mut self, fd: c_int) -> Result<(), Errno> {
+        let mut conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
+        if !conn.is_listener() {
+            // SAFETY: the format is a C string and asks for one int.
+            unsafe { libc::printf(c"removing connection with sd %d \n".as_ptr(), fd) };
+        }
+        self.unlink(conn);
+        fdset::remove(&mut self.read_set, fd);
+        fdset::remove(&mut self.ready_read_set, fd);
+        fdset::remove(&mut self.write_set, fd);
+        fdset::remove(&mut self.ready_write_set, fd);
+        if fd >= self.maxfd {
+            self.maxfd = self.highest_left();
+        }
+        queue::clear(&mut conn);
+        conn.line.clear();
+        // SAFETY: closing touches no memory, and a bad descriptor is an error to ignore. The
+        // connection is in no list and no index any more.
+        unsafe {
+            libc::close(fd);
+            conn.free();
+        }
+        Ok(())
+    }
+
+    /// Queues `text` for everyone but `sender`, or for nobody.
+    pub(crate) fn broadcast(&mut self, sender: c_int, text: Text) -> Result<(), Errno> {
+        if sender < 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut copies = Copies::of(text);
+        let others = |conn: &ConnRef| conn.fd != sender;
+        for _ in self.connections().filter(others).filter(|conn| !conn.is_listener()) {
+            copies.make()?;
+        }
+        for mut conn in self.connections().filter(others).filter(|conn| !conn.is_known_listener()) {
+            let Some(copy) = copies.take() else { break };
+            queue::append(&mut conn, copy);
+            fdset::insert(&mut self.write_set, conn.fd);
+        }
+        Ok(())
+    }
+
+    /// Says to all others the whole lines that end in `bytes`, which were read from `fd`. The rest
+    /// is kept until it ends, too; no bytes are the end of everything.
+    pub(crate) fn feed(&mut self, fd: c_int, bytes: &[u8]) -> Result<(), Errno> {
+        let mut conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
+        let (said, rest) = bytes.split_at_checked(conn.line.ready(bytes)).unwrap_or((bytes, &[]));
+        if said.is_empty() && !bytes.is_empty() {
+            let kept = conn.line.bytes().len();
+            conn.line.reserve(kept.saturating_add(rest.len()))?;
+            conn.line.extend(rest);
+            return Ok(());
+        }
+        // All that can fail comes before the line changes.
+        conn.line.reserve(rest.len())?;
+        self.broadcast(fd, Text::new([conn.line.bytes(), said], Letters::AsTheyAre)?)?;
+        conn.line.replace(rest);
+        Ok(())
+    }
+
+    /// Sends what waits for `fd`, as far as the kernel takes it.
+    pub(crate) fn write(&mut self, fd: c_int) -> Result<(), Errno> {
+        let mut conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
+        let outcome = queue::send(&mut conn);
+        if conn.write_msg_head.is_null() {
+            fdset::remove(&mut self.write_set, fd);
+        }
+        if outcome? {
+            conn.has_taken_bytes();
+        }
+        Ok(())
+    }
+
+    /// The connection with the descriptor `fd`.
+    ///
+    /// The index is believed where nothing speaks against it. A program that has freed a
+    /// connection by itself has counted it off in `nr_conns`, or has closed the descriptor and
+    /// so taken it out of `read_set`, or has emptied the whole list: then what the index holds
+    /// is not even looked at, and the list answers.
+    fn find(&self, fd: c_int) -> Option<ConnRef> {
+        if self.has_valid_roster()
+            && fdset::contains(&self.read_set, fd)
+            && let Some(conn) = index::get(self.0.as_ptr(), fd)
+        {
+            // SAFETY: of what might have freed the connection there is no sign, see above.
+            return unsafe { ConnRef::from_raw(conn) };
+        }
+        let conn = self.connections().find(|conn| conn.fd == fd)?;
+        index::put(self.0.as_ptr(), conn);
+        Some(conn)
+    }
+
+    /// Whether the list is as the library left it, as far as can be told without walking it.
+    fn has_valid_roster(&self) -> bool {
+        self.head().is_some_and(|head| {
+            ptr::eq(head.roster.pool, self.0.as_ptr()) && head.roster.nr_conns == self.nr_conns
+        })
+    }
+
+    /// Brings the index up to date with the list where the program has changed that by itself,
+    /// and clears it of what an earlier list in the same memory has left.
+    fn refresh_index(&mut self) {
+        if self.has_valid_roster() {
+            return;
+        }
+        index::forget_all(self.0.as_ptr());
+        let mut last_fd = -1;
+        for conn in self.connections() {
+            index::put(self.0.as_ptr(), conn);
+            last_fd = conn.fd;
+        }
+        self.set_roster(last_fd);
+    }
+
+    /// Writes down in the first connection, if there is one, how the list is now.
+    fn set_roster(&mut self, last_fd: c_int) {
+        if let Some(mut head) = self.head() {
+            head.roster = Roster { pool: self.0.as_ptr(), nr_conns: self.nr_conns, last_fd };
+        }
+    }
+
+    /// Puts `conn` at the end of the list, whose index is up to date.
+    fn link(&mut self, mut conn: ConnRef) {
+        match self.last() {
+            Some(mut last) => {
+                conn.prev = last.as_ptr();
+                last.next = conn.as_ptr();
+            }
+            None => self.conn_head = conn.as_ptr(),
+        }
+        self.nr_conns = self.nr_conns.saturating_add(1);
+        self.set_roster(conn.fd);
+        index::put(self.0.as_ptr(), conn);
+    }
+
+    /// Takes `conn` out of the list and out of the index.
+    fn unlink(&mut self, conn: ConnRef) {
+        self.refresh_index();
+        let last_fd = self.head().map_or(-1, |head| head.roster.last_fd);
+        // SAFETY: the neighbours in the list are connections, or NULL at its ends.
+        let (prev, next) = unsafe { (ConnRef::from_raw(conn.prev), ConnRef::from_raw(conn.next)) };
+        match prev {
+            Some(mut prev) => prev.next = conn.next,
+            None => self.conn_head = conn.next,
+        }
+        if let Some(mut next) = next {
+            next.prev = conn.prev;
+        }
+        self.nr_conns = self.nr_conns.saturating_sub(1);
+        let new_last = if last_fd == conn.fd { prev.map_or(-1, |prev| prev.fd) } else { last_fd };
+        self.set_roster(new_last);
+        index::forget(self.0.as_ptr(), conn.fd);
+    }
+
+    fn head(&self) -> Option<ConnRef> {
+        // SAFETY: `conn_head` is a connection or NULL.
+        unsafe { ConnRef::from_raw(self.conn_head) }
+    }
+
+    /// The connections, oldest first. Each may be freed once it has been handed out.
+    fn connections(&self) -> Connections {
+        Connections { next: self.conn_head }
+    }
+
+    /// The last connection, found without a walk where the roster is right.
+    fn last(&self) -> Option<ConnRef> {
+        let known = self.head().and_then(|head| self.find(head.roster.last_fd));
+        let start = known.map_or(self.conn_head, ConnRef::as_ptr);
+        Connections { next: start }.last()
+    }
+
+    /// The highest descriptor in `read_set` or in the list; 0 when there is none.
+    fn highest_left(&self) -> c_int {
+        let listed = self.connections().map(|conn| conn.fd).max();
+        fdset::highest(&self.read_set).max(listed).unwrap_or(0)
+    }
+}
+
+impl Deref for PoolRef {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        // SAFETY: whoever made this with `new` vouches for the pool.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for PoolRef {
+    fn deref_mut(&mut self) -> &mut Pool {
+        // SAFETY: as in `deref`; nobody else uses the pool during the call, and no reference
+        // outlives the expression it is made in.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// A walk along the list. It knows the next one before it hands one out.
+struct Connections {
+    next: *mut Conn,
+}
+
+impl Iterator for Connections {
+    type Item = ConnRef;
+
+    fn next(&mut self) -> Option<ConnRef> {
+        // SAFETY: the list is sound, so this is a connection or NULL.
+        let conn = unsafe { ConnRef::from_raw(self.next) }?;
+        self.next = conn.next;
+        Some(conn)
+    }
+}

@@ -1,0 +1,127 @@
+//! The messages that wait for one connection, first in, first out.
+//!
+//! A queue is empty when its head is NULL; the tail says nothing then. Programs take messages
+//! out by themselves, so head and sizes are looked at anew in every call.
+
+use crate::errno::Errno;
+use crate::ffi::{Conn, Msg};
+use crate::message;
+use crate::transmit::{self, Gather};
+use core::ptr::{self, NonNull};
+
+/// Puts `msg`, which is in no queue, at the end.
+pub(crate) fn append(conn: &mut Conn, msg: NonNull<Msg>) {
+    let msg = msg.as_ptr();
+    if conn.write_msg_head.is_null() {
+        conn.write_msg_head = msg;
+    } else {
+        let tail = conn.write_msg_tail;
+        // SAFETY: a queue with a head has a tail, and both messages are there.
+        unsafe {
+            (*msg).prev = tail;
+            (*tail).next = msg;
+        }
+    }
+    conn.write_msg_tail = msg;
+}
+
+/// Frees everything that waits.
+pub(crate) fn clear(conn: &mut Conn) {
+    while let Some(msg) = NonNull::new(conn.write_msg_head) {
+        drop_head(conn, msg);
+    }
+    conn.write_msg_tail = ptr::null_mut();
+}
+
+/// Sends until nothing waits or the kernel takes no more, and answers whether any byte went out.
+/// A failure that is more than a full kernel drops what waits: nobody will ever read it.
+pub(crate) fn send(conn: &mut Conn) -> Result<bool, Errno> {
+    // How much of the head is sent. The bytes are moved once, at the end, and not for each of
+    // the system calls that a long message takes.
+    let mut offset: usize = 0;
+    let mut progress = false;
+    while !conn.write_msg_head.is_null() {
+        let batch = gather(conn, offset);
+        let sent = match transmit::send(conn.fd, &batch) {
+            Ok(sent) => sent,
+            Err(errno) if errno.is_full() => break,
+            Err(errno) => {
+                clear(conn);
+                return Err(errno);
+            }
+        };
+        progress |= sent > 0;
+        offset = consume(conn, offset.saturating_add(sent));
+        if sent < batch.bytes() {
+            break;
+        }
+    }
+    match NonNull::new(conn.write_msg_head) {
+        Some(head) => keep_rest(head, offset),
+        None => conn.write_msg_tail = ptr::null_mut(),
+    }
+    Ok(progress)
+}
+
+/// As much of the queue as one system call carries, less the first `offset` bytes.
+fn gather(conn: &Conn, mut offset: usize) -> Gather {
+    let mut batch = Gather::default();
+    let mut next = conn.write_msg_head;
+    while let Some(msg) = NonNull::new(next) {
+        // SAFETY: what hangs in a queue is a message with so many bytes.
+        let rest = unsafe { (*msg.as_ptr()).message.wrapping_add(offset) };
+        if !batch.push(rest.cast(), length(msg).saturating_sub(offset)) {
+            break;
+        }
+        offset = 0;
+        // SAFETY: as above.
+        next = unsafe { (*msg.as_ptr()).next };
+    }
+    batch
+}
+
+/// Drops the messages that the first `sent` bytes of the queue make up, and answers how many of
+/// those bytes belong to the message that is the head then.
+fn consume(conn: &mut Conn, mut sent: usize) -> usize {
+    while let Some(msg) = NonNull::new(conn.write_msg_head) {
+        let Some(beyond) = sent.checked_sub(length(msg)) else { break };
+        sent = beyond;
+        drop_head(conn, msg);
+    }
+    sent
+}
+
+/// Unlinks and frees `msg`, the head.
+fn drop_head(conn: &mut Conn, msg: NonNull<Msg>) {
+    // SAFETY: the messages of a queue came from malloc, as the header tells programs; nothing
+    // leads to this one any more when it is freed.
+    unsafe {
+        let next = (*msg.as_ptr()).next;
+        conn.write_msg_head = next;
+        if !next.is_null() {
+            (*next).prev = ptr::null_mut();
+        }
+        message::free(msg);
+    }
+}
+
+/// Moves what is left of a message after its first `sent` bytes to the start of its allocation.
+fn keep_rest(msg: NonNull<Msg>, sent: usize) {
+    let rest = length(msg).saturating_sub(sent);
+    if sent == 0 {
+        return;
+    }
+    // SAFETY: the message is there, `sent` and `rest` make up its length, and memmove allows the
+    // two ranges to overlap.
+    unsafe {
+        let msg = msg.as_ptr();
+        ptr::copy((*msg).message.add(sent), (*msg).message, rest);
+        (*msg).size = (*msg).size.saturating_sub_unsigned(u32::try_from(sent).unwrap_or(u32::MAX));
+    }
+}
+
+/// A message's length in bytes; a negative size counts as none.
+fn length(msg: NonNull<Msg>) -> usize {
+    // SAFETY: what hangs in a queue is a message.
+    usize::try_from(unsafe { (*msg.as_ptr()).size }).unwrap_or(0)
+}

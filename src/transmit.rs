@@ -1,0 +1,195 @@
+//! The one place that writes to a descriptor: without blocking and without SIGPIPE, whatever
+//! the descriptor is and whatever its flags are.
+
+use crate::errno::Errno;
+use core::ffi::{c_int, c_void};
+use core::mem::{self, MaybeUninit};
+use core::ptr;
+use libc::{iovec, sigset_t};
+
+/// How many pieces one system call carries. The call's own price is spread thin by then, and
+/// the array stays at a kilobyte of stack.
+const PIECES: usize = 64;
+
+/// Pieces of memory to be sent by one system call.
+pub(crate) struct Gather {
+    pieces: [MaybeUninit<iovec>; PIECES],
+    count: usize,
+    bytes: usize,
+}
+
+impl Default for Gather {
+    fn default() -> Self {
+        Self { pieces: [const { MaybeUninit::uninit() }; PIECES], count: 0, bytes: 0 }
+    }
+}
+
+impl Gather {
+    /// Adds a piece; false when there is no room for it.
+    pub(crate) fn push(&mut self, start: *mut c_void, length: usize) -> bool {
+        let Some(free) = self.pieces.get_mut(self.count) else { return false };
+        free.write(iovec { iov_base: start, iov_len: length });
+        self.count = self.count.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(length);
+        true
+    }
+
+    /// How many bytes the pieces have together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn start(&self) -> *const iovec {
+        self.pieces.as_ptr().cast()
+    }
+}
+
+impl Errno {
+    /// Whether the kernel only has no room at the moment: the descriptor's buffer is full, or
+    /// memory for buffers is short. Nothing is lost, and a later try may succeed.
+    pub(crate) fn is_full(self) -> bool {
+        matches!(self.0, libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)
+    }
+}
+
+/// Sends what the kernel takes at once and answers how much that was, in bytes.
+pub(crate) fn send(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
+    match send_to_socket(fd, batch) {
+        Err(Errno(libc::ENOTSOCK)) => write_to_other(fd, batch),
+        outcome => outcome,
+    }
+}
+
+/// Whether `fd` is a listening socket.
+pub(crate) fn is_listening(fd: c_int) -> bool {
+    let mut listening: c_int = 0;
+    let mut size = size_of::<c_int>() as libc::socklen_t;
+    let option = ptr::from_mut(&mut listening).cast();
+    // SAFETY: the kernel writes at most `size` bytes to `listening`; a bad descriptor is an error.
+    let failed =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, option, &mut size) };
+    failed == 0 && listening != 0
+}
+
+fn send_to_socket(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
+    // SAFETY: a message header of zeros is a valid one, with nothing in it.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_iov = batch.start().cast_mut();
+    header.msg_iovlen = batch.count as _;
+    retried(|| {
+        // SAFETY: the first `count` pieces are set, and the kernel only reads what they name.
+        unsafe { libc::sendmsg(fd, &header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) }
+    })
+}
+
+/// For pipes, terminals and the like, which know neither of sendmsg's flags.
+fn write_to_other(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
+    let _flags = NonBlocking::enter(fd)?;
+    let signal = HeldSigpipe::enter();
+    let outcome = retried(|| {
+        // SAFETY: the first `count` pieces are set, and the kernel only reads what they name.
+        unsafe { libc::writev(fd, batch.start(), batch.count as c_int) }
+    });
+    if outcome == Err(Errno(libc::EPIPE)) {
+        signal.discard();
+    }
+    outcome
+}
+
+/// The outcome of a system call, made again when a signal interrupts it.
+fn retried(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
+    loop {
+        match usize::try_from(call()) {
+            Ok(count) => return Ok(count),
+            Err(_) if Errno::last() == Errno(libc::EINTR) => {}
+            Err(_) => return Err(Errno::last()),
+        }
+    }
+}
+
+/// While it lives, its descriptor does not block.
+struct NonBlocking {
+    fd: c_int,
+    /// The flags to restore; none when the descriptor was non-blocking to begin with.
+    flags: Option<c_int>,
+}
+
+impl NonBlocking {
+    fn enter(fd: c_int) -> Result<Self, Errno> {
+        // SAFETY: fcntl with these commands touches no memory; a bad descriptor is an error.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+        if flags == -1 {
+            return Err(Errno::last());
+        }
+        if flags & libc::O_NONBLOCK != 0 {
+            return Ok(Self { fd, flags: None });
+        }
+        // SAFETY: as above.
+        match unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) } {
+            -1 => Err(Errno::last()),
+            _ => Ok(Self { fd, flags: Some(flags) }),
+        }
+    }
+}
+
+impl Drop for NonBlocking {
+    fn drop(&mut self) {
+        if let Some(flags) = self.flags {
+            // SAFETY: as in `enter`. It cannot fail where setting the flag did not.
+            unsafe { libc::fcntl(self.fd, libc::F_SETFL, flags) };
+        }
+    }
+}
+
+/// While it lives, a SIGPIPE for this thread waits.
+struct HeldSigpipe {
+    mask_before: sigset_t,
+    was_pending: bool,
+}
+
+impl HeldSigpipe {
+    fn enter() -> Self {
+        let (mut pending, mut mask_before) = (no_signals(), no_signals());
+        // SAFETY: the calls read and write the sets they are given, and cannot fail on these.
+        unsafe {
+            libc::sigpending(&mut pending);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &sigpipe(), &mut mask_before);
+            Self { mask_before, was_pending: libc::sigismember(&pending, libc::SIGPIPE) == 1 }
+        }
+    }
+
+    /// Takes back the SIGPIPE that a write has just raised; one that waited before it still does.
+    fn discard(&self) {
+        if self.was_pending {
+            return;
+        }
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the calls read what they are given; NULL asks for no details of the signal.
+        let _ = retried(|| unsafe {
+            libc::sigtimedwait(&sigpipe(), ptr::null_mut(), &at_once) as isize
+        });
+    }
+}
+
+impl Drop for HeldSigpipe {
+    fn drop(&mut self) {
+        // SAFETY: the mask is the one this thread had; NULL asks for no copy of the present one.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask_before, ptr::null_mut()) };
+    }
+}
+
+fn no_signals() -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set and cannot fail.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        set.assume_init()
+    }
+}
+
+fn sigpipe() -> sigset_t {
+    let mut set = no_signals();
+    // SAFETY: the set is a valid one, and so is the signal.
+    unsafe { libc::sigaddset(&mut set, libc::SIGPIPE) };
+    set
+}

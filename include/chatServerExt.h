@@ -17,6 +17,30 @@ extern "C" {
 #endif
 
 /**
+ * How a connection stands; see chat_get_info.
+ */
+struct chat_conn_info {
+  /**
+   * How many bytes wait to be sent.
+   */
+  size_t queued_bytes;
+  /**
+   * How many messages those are, the first perhaps sent in part.
+   */
+  size_t queued_msgs;
+  /**
+   * 0; or, for a connection that has been cut off, why: ENOBUFS when it was too far behind
+   * (see chat_set_max_queue).
+   */
+  int cut_off;
+};
+
+/**
+ * The same as struct chat_conn_info.
+ */
+typedef struct chat_conn_info chat_conn_info_t;
+
+/**
  * Takes what read() has got from a connection, and queues the whole lines in it for everyone
  * else, as add_msg does.
  *
@@ -43,6 +67,71 @@ extern "C" {
  * As for add_msg.
  */
 int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
+
+/**
+ * Queues a message for one connection alone, as add_msg does for all.
+ *
+ * @param sd      the connection that is to get it
+ * @param buffer  the message; stays the caller's and is not changed
+ * @param len     its length in bytes; for 0 nothing is queued
+ * @param pool    the pool
+ * @return 0; or -1 with nothing queued and errno EINVAL (pool is NULL, len negative, or buffer
+ *         NULL with a length), ENOENT (sd is not in the pool) or ENOMEM
+ *
+ * # Safety
+ *
+ * As for add_msg.
+ */
+int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
+
+/**
+ * Limits what a reader who does not keep up may cost, in every pool of the process.
+ *
+ * When more than so many bytes would wait for a connection, it is cut off: what waits is
+ * dropped, its bit in write_set cleared, its socket shut down, and nothing is queued for it any
+ * more. The peer gets what the kernel had taken, without a gap, and then the end. The program's
+ * next read from the connection finds the end, too, and the program removes it in the ordinary
+ * way. Before it comes to that, the queue is counted (a program may have taken messages out by
+ * itself) and the kernel is asked to take some. A message for a connection that has nothing
+ * waiting is queued whatever its length.
+ *
+ * Without this call the limit is 8 MiB.
+ *
+ * @param bytes  the limit in bytes of messages; 0 for none
+ */
+void chat_set_max_queue(size_t bytes);
+
+/**
+ * Has remove_conn print its line or not, in every pool of the process.
+ *
+ * @param quiet  0 to print, as it does without this call; anything else not to
+ */
+void chat_set_quiet(int quiet);
+
+/**
+ * Tells how far behind a connection is, and whether it has been cut off.
+ *
+ * The queue is counted message by message, so what the program has taken out by itself does
+ * not count.
+ *
+ * @param sd    the descriptor
+ * @param pool  the pool
+ * @param info  where the answer goes
+ * @return 0; or -1 with nothing written and errno EINVAL (pool or info is NULL) or ENOENT (sd
+ *         is not in the pool)
+ *
+ * # Safety
+ *
+ * As for add_msg. info is NULL, or memory for the answer that may be written.
+ */
+int chat_get_info(int sd, conn_pool_t *pool, chat_conn_info_t *info);
+
+/**
+ * The version of the library, as in "1.0.0".
+ *
+ * @return a string that lives as long as the program
+ */
+const char *chat_version(void);
 
 #ifdef __cplusplus
 } /* extern "C" */

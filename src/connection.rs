@@ -12,6 +12,11 @@ use core::ptr::{self, NonNull};
 pub(crate) struct Connection {
     conn: Conn,
     role: Role,
+    /// How many bytes are queued, as far as the library has seen: a program that takes messages
+    /// out by itself leaves this too high.
+    pub(crate) queued: usize,
+    /// Nothing is queued any more: too much was.
+    pub(crate) cut_off: bool,
     pub(crate) line: UnfinishedLine,
     /// Of meaning in the first connection of a list only.
     pub(crate) roster: Roster,
@@ -61,8 +66,10 @@ impl ConnRef {
         };
         let role = if transmit::is_listening(fd) { Role::Listener } else { Role::Undecided };
         let roster = Roster { pool: ptr::null(), nr_conns: 0, last_fd: -1 };
+        let line = UnfinishedLine::default();
+        let connection = Connection { conn, role, queued: 0, cut_off: false, line, roster };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
-        unsafe { block.write(Connection { conn, role, line: UnfinishedLine::default(), roster }) };
+        unsafe { block.write(connection) };
         Some(Self(block))
     }
 

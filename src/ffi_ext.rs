@@ -2,9 +2,13 @@
 //!
 //! `include/chatServerExt.h` is generated from this file (`make header`), comments included.
 
+use crate::errno::Errno;
 use crate::ffi::{bytes, conn_pool_t, status};
+use crate::message::{Letters, Text};
 use crate::pool::PoolRef;
+use crate::settings;
 use core::ffi::{c_char, c_int};
+use core::ptr::NonNull;
 
 /// Takes what read() has got from a connection, and queues the whole lines in it for everyone
 /// else, as add_msg does.
@@ -42,4 +46,116 @@ pub unsafe extern "C" fn chat_feed(
     // SAFETY: likewise for the pool.
     let pool = unsafe { PoolRef::new(pool) };
     status(pool.and_then(|mut pool| pool.feed(sd, bytes?)))
+}
+
+/// Queues a message for one connection alone, as add_msg does for all.
+///
+/// @param sd      the connection that is to get it
+/// @param buffer  the message; stays the caller's and is not changed
+/// @param len     its length in bytes; for 0 nothing is queued
+/// @param pool    the pool
+/// @return 0; or -1 with nothing queued and errno EINVAL (pool is NULL, len negative, or buffer
+///         NULL with a length), ENOENT (sd is not in the pool) or ENOMEM
+///
+/// # Safety
+///
+/// As for add_msg.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_tell(
+    sd: c_int,
+    buffer: *const c_char,
+    len: c_int,
+    pool: *mut conn_pool_t,
+) -> c_int {
+    // SAFETY: the caller vouches for the buffer, as this function asks.
+    let bytes = unsafe { bytes(buffer, len) };
+    // SAFETY: likewise for the pool.
+    let pool = unsafe { PoolRef::new(pool) };
+    status(pool.and_then(|mut pool| pool.tell(sd, Text::new([bytes?, &[]], Letters::AsTheyAre)?)))
+}
+
+/// Limits what a reader who does not keep up may cost, in every pool of the process.
+///
+/// When more than so many bytes would wait for a connection, it is cut off: what waits is
+/// dropped, its bit in write_set cleared, its socket shut down, and nothing is queued for it any
+/// more. The peer gets what the kernel had taken, without a gap, and then the end. The program's
+/// next read from the connection finds the end, too, and the program removes it in the ordinary
+/// way. Before it comes to that, the queue is counted (a program may have taken messages out by
+/// itself) and the kernel is asked to take some. A message for a connection that has nothing
+/// waiting is queued whatever its length.
+///
+/// Without this call the limit is 8 MiB.
+///
+/// @param bytes  the limit in bytes of messages; 0 for none
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_set_max_queue(bytes: usize) {
+    settings::set_max_queue(bytes);
+}
+
+/// Has remove_conn print its line or not, in every pool of the process.
+///
+/// @param quiet  0 to print, as it does without this call; anything else not to
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_set_quiet(quiet: c_int) {
+    settings::set_quiet(quiet != 0);
+}
+
+/// How a connection stands; see chat_get_info.
+#[repr(C)]
+pub struct ConnInfo {
+    /// How many bytes wait to be sent.
+    pub queued_bytes: usize,
+    /// How many messages those are, the first perhaps sent in part.
+    pub queued_msgs: usize,
+    /// 0; or, for a connection that has been cut off, why: ENOBUFS when it was too far behind
+    /// (see chat_set_max_queue).
+    pub cut_off: c_int,
+}
+
+/// The same as struct chat_conn_info.
+#[allow(non_camel_case_types, reason = "the name that C programs use")]
+pub type chat_conn_info_t = ConnInfo;
+
+/// Tells how far behind a connection is, and whether it has been cut off.
+///
+/// The queue is counted message by message, so what the program has taken out by itself does
+/// not count.
+///
+/// @param sd    the descriptor
+/// @param pool  the pool
+/// @param info  where the answer goes
+/// @return 0; or -1 with nothing written and errno EINVAL (pool or info is NULL) or ENOENT (sd
+///         is not in the pool)
+///
+/// # Safety
+///
+/// As for add_msg. info is NULL, or memory for the answer that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_get_info(
+    sd: c_int,
+    pool: *mut conn_pool_t,
+    info: *mut chat_conn_info_t,
+) -> c_int {
+    // SAFETY: the caller vouches for the pool, as this function asks.
+    let pool = unsafe { PoolRef::new(pool) };
+    let answer = NonNull::new(info).ok_or(Errno(libc::EINVAL));
+    status(answer.and_then(|answer| {
+        let (backlog, cut_off) = pool?.standing(sd)?;
+        let info = ConnInfo {
+            queued_bytes: backlog.bytes,
+            queued_msgs: backlog.messages,
+            cut_off: if cut_off { libc::ENOBUFS } else { 0 },
+        };
+        // SAFETY: the caller vouches for the memory, as this function asks.
+        unsafe { answer.write(info) };
+        Ok(())
+    }))
+}
+
+/// The version of the library, as in "1.0.0".
+///
+/// @return a string that lives as long as the program
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }

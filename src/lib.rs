@@ -14,6 +14,7 @@
 //! | `message` | copies of a message, all of them or none |
 //! | `transmit` | the one place that writes to a descriptor |
 //! | `fdset` | the one place that touches the bits of an `fd_set` |
+//! | `settings` | what holds for every pool of the process |
 //! | `errno` | an error number of the system, as a type |
 //!
 //! Memory is the C library's, because programs in C free what they find in the lists, and because
@@ -42,4 +43,5 @@ mod line;
 mod message;
 mod pool;
 mod queue;
+mod settings;
 mod transmit;

@@ -34,6 +34,11 @@ impl<'a> Text<'a> {
         self.size == 0
     }
 
+    fn length(&self) -> usize {
+        let [first, second] = self.parts;
+        first.len().saturating_add(second.len())
+    }
+
     /// A message of its own, in no queue.
     fn copy(&self) -> Option<NonNull<Msg>> {
         let body = self.copy_bytes()?;
@@ -54,7 +59,7 @@ impl<'a> Text<'a> {
     /// The bytes in a block of their own.
     fn copy_bytes(&self) -> Option<NonNull<u8>> {
         let [first, second] = self.parts;
-        let length = first.len().saturating_add(second.len());
+        let length = self.length();
         // SAFETY: malloc may be called with any size.
         let block = NonNull::new(unsafe { libc::malloc(length) }.cast::<u8>())?;
         // SAFETY: the block is fresh and as long as both parts together.
@@ -94,6 +99,11 @@ pub(crate) struct Copies<'a> {
 impl<'a> Copies<'a> {
     pub(crate) fn of(text: Text<'a>) -> Self {
         Self { text, first: ptr::null_mut() }
+    }
+
+    /// The length of each, in bytes.
+    pub(crate) fn length(&self) -> usize {
+        self.text.length()
     }
 
     /// Makes one more.

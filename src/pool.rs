@@ -4,7 +4,8 @@ use crate::connection::{ConnRef, Roster};
 use crate::errno::Errno;
 use crate::ffi::{Conn, Pool};
 use crate::message::{Copies, Letters, Text};
-use crate::{fdset, index, queue};
+use crate::queue::Backlog;
+use crate::{fdset, index, queue, settings, transmit};
 use core::ffi::c_int;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
@@ -58,7 +59,7 @@ impl PoolRef {
     /// Lets `fd` leave, and closes it.
     pub(crate) fn remove(&mut self, fd: c_int) -> Result<(), Errno> {
         let mut conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
-        if !conn.is_listener() {
+        if !settings::quiet() && !conn.is_listener() {
             // SAFETY: the format is a C string and asks for one int.
             unsafe { libc::printf(c"removing connection with sd %d \n".as_ptr(), fd) };
         }
@@ -90,16 +91,53 @@ impl PoolRef {
             return Ok(());
         }
         let mut copies = Copies::of(text);
-        let others = |conn: &ConnRef| conn.fd != sender;
-        for _ in self.connections().filter(others).filter(|conn| !conn.is_listener()) {
-            copies.make()?;
+        for conn in self.connections().filter(|conn| conn.fd != sender) {
+            copy_for(conn, &mut copies)?;
         }
-        for mut conn in self.connections().filter(others).filter(|conn| !conn.is_known_listener()) {
-            let Some(copy) = copies.take() else { break };
+        for conn in self.connections().filter(|conn| conn.fd != sender) {
+            self.queue_copy(conn, &mut copies);
+        }
+        Ok(())
+    }
+
+    /// Queues `text` for `fd` alone.
+    pub(crate) fn tell(&mut self, fd: c_int, text: Text) -> Result<(), Errno> {
+        let conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut copies = Copies::of(text);
+        copy_for(conn, &mut copies)?;
+        self.queue_copy(conn, &mut copies);
+        Ok(())
+    }
+
+    /// Queues for `conn` the copy that `copy_for` has made; cuts off where it has made none for
+    /// want of room.
+    fn queue_copy(&mut self, mut conn: ConnRef, copies: &mut Copies) {
+        if conn.is_known_listener() || conn.cut_off {
+            return;
+        }
+        if !queue::has_room(&conn, copies.length()) {
+            self.cut_off(conn);
+        } else if let Some(copy) = copies.take() {
             queue::append(&mut conn, copy);
             fdset::insert(&mut self.write_set, conn.fd);
         }
-        Ok(())
+    }
+
+    /// Gives up a reader who is too far behind: the program's next read finds the end.
+    fn cut_off(&mut self, mut conn: ConnRef) {
+        conn.cut_off = true;
+        queue::clear(&mut conn);
+        fdset::remove(&mut self.write_set, conn.fd);
+        transmit::end(conn.fd);
+    }
+
+    /// What waits for `fd`, and whether it has been cut off.
+    pub(crate) fn standing(&self, fd: c_int) -> Result<(Backlog, bool), Errno> {
+        let conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
+        Ok((queue::count(&conn), conn.cut_off))
     }
 
     /// Says to all others the whole lines that end in `bytes`, which were read from `fd`. The rest
@@ -253,6 +291,14 @@ impl DerefMut for PoolRef {
         // outlives the expression it is made in.
         unsafe { self.0.as_mut() }
     }
+}
+
+/// Makes a copy for `conn`, unless it gets none.
+fn copy_for(mut conn: ConnRef, copies: &mut Copies) -> Result<(), Errno> {
+    if conn.cut_off || conn.is_listener() || !queue::make_room(&mut conn, copies.length()) {
+        return Ok(());
+    }
+    copies.make()
 }
 
 /// A walk along the list. It knows the next one before it hands one out.

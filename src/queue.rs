@@ -3,14 +3,17 @@
 //! A queue is empty when its head is NULL; the tail says nothing then. Programs take messages
 //! out by themselves, so head and sizes are looked at anew in every call.
 
+use crate::connection::Connection;
 use crate::errno::Errno;
-use crate::ffi::{Conn, Msg};
+use crate::ffi::Msg;
 use crate::message;
+use crate::settings;
 use crate::transmit::{self, Gather};
 use core::ptr::{self, NonNull};
 
 /// Puts `msg`, which is in no queue, at the end.
-pub(crate) fn append(conn: &mut Conn, msg: NonNull<Msg>) {
+pub(crate) fn append(conn: &mut Connection, msg: NonNull<Msg>) {
+    conn.queued = bytes_known(conn).saturating_add(length(msg));
     let msg = msg.as_ptr();
     if conn.write_msg_head.is_null() {
         conn.write_msg_head = msg;
@@ -25,8 +28,57 @@ pub(crate) fn append(conn: &mut Conn, msg: NonNull<Msg>) {
     conn.write_msg_tail = msg;
 }
 
+/// Whether `length` bytes more may wait, as far as is known. Where nothing waits, any message may:
+/// its length says nothing of whether the reader keeps up.
+pub(crate) fn has_room(conn: &Connection, length: usize) -> bool {
+    match (settings::max_queue(), bytes_known(conn)) {
+        (None, _) | (_, 0) => true,
+        (Some(limit), waiting) => waiting.saturating_add(length) <= limit,
+    }
+}
+
+/// Whether `length` bytes more may wait, after everything has been tried to make room for them:
+/// nobody is to be cut off for messages that the program has taken out by itself, or that the
+/// kernel would have taken.
+pub(crate) fn make_room(conn: &mut Connection, length: usize) -> bool {
+    if has_room(conn, length) {
+        return true;
+    }
+    conn.queued = count(conn).bytes;
+    if has_room(conn, length) {
+        return true;
+    }
+    // A failure is write_msg's to report; it leaves the queue empty.
+    let _ = send(conn);
+    has_room(conn, length)
+}
+
+/// What a queue holds.
+pub(crate) struct Backlog {
+    pub(crate) bytes: usize,
+    pub(crate) messages: usize,
+}
+
+/// Counts what waits, message by message.
+pub(crate) fn count(conn: &Connection) -> Backlog {
+    let mut backlog = Backlog { bytes: 0, messages: 0 };
+    let mut next = conn.write_msg_head;
+    while let Some(msg) = NonNull::new(next) {
+        backlog.bytes = backlog.bytes.saturating_add(length(msg));
+        backlog.messages = backlog.messages.saturating_add(1);
+        // SAFETY: what hangs in a queue is a message.
+        next = unsafe { (*msg.as_ptr()).next };
+    }
+    backlog
+}
+
+/// How many bytes wait, as far as the library has seen.
+fn bytes_known(conn: &Connection) -> usize {
+    if conn.write_msg_head.is_null() { 0 } else { conn.queued }
+}
+
 /// Frees everything that waits.
-pub(crate) fn clear(conn: &mut Conn) {
+pub(crate) fn clear(conn: &mut Connection) {
     while let Some(msg) = NonNull::new(conn.write_msg_head) {
         drop_head(conn, msg);
     }
@@ -35,7 +87,7 @@ pub(crate) fn clear(conn: &mut Conn) {
 
 /// Sends until nothing waits or the kernel takes no more, and answers whether any byte went out.
 /// A failure that is more than a full kernel drops what waits: nobody will ever read it.
-pub(crate) fn send(conn: &mut Conn) -> Result<bool, Errno> {
+pub(crate) fn send(conn: &mut Connection) -> Result<bool, Errno> {
     // How much of the head is sent. The bytes are moved once, at the end, and not for each of
     // the system calls that a long message takes.
     let mut offset: usize = 0;
@@ -51,6 +103,7 @@ pub(crate) fn send(conn: &mut Conn) -> Result<bool, Errno> {
             }
         };
         progress |= sent > 0;
+        conn.queued = conn.queued.saturating_sub(sent);
         offset = consume(conn, offset.saturating_add(sent));
         if sent < batch.bytes() {
             break;
@@ -64,7 +117,7 @@ pub(crate) fn send(conn: &mut Conn) -> Result<bool, Errno> {
 }
 
 /// As much of the queue as one system call carries, less the first `offset` bytes.
-fn gather(conn: &Conn, mut offset: usize) -> Gather {
+fn gather(conn: &Connection, mut offset: usize) -> Gather {
     let mut batch = Gather::default();
     let mut next = conn.write_msg_head;
     while let Some(msg) = NonNull::new(next) {
@@ -82,7 +135,7 @@ fn gather(conn: &Conn, mut offset: usize) -> Gather {
 
 /// Drops the messages that the first `sent` bytes of the queue make up, and answers how many of
 /// those bytes belong to the message that is the head then.
-fn consume(conn: &mut Conn, mut sent: usize) -> usize {
+fn consume(conn: &mut Connection, mut sent: usize) -> usize {
     while let Some(msg) = NonNull::new(conn.write_msg_head) {
         let Some(beyond) = sent.checked_sub(length(msg)) else { break };
         sent = beyond;
@@ -92,7 +145,7 @@ fn consume(conn: &mut Conn, mut sent: usize) -> usize {
 }
 
 /// Unlinks and frees `msg`, the head.
-fn drop_head(conn: &mut Conn, msg: NonNull<Msg>) {
+fn drop_head(conn: &mut Connection, msg: NonNull<Msg>) {
     // SAFETY: the messages of a queue came from malloc, as the header tells programs; nothing
     // leads to this one any more when it is freed.
     unsafe {

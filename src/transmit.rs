@@ -71,6 +71,13 @@ pub(crate) fn is_listening(fd: c_int) -> bool {
     failed == 0 && listening != 0
 }
 
+/// Ends a socket in both directions: its peer reads what was sent and then the end, and so does
+/// whoever reads here. Other descriptors have no such thing.
+pub(crate) fn end(fd: c_int) {
+    // SAFETY: shutdown touches no memory; a bad descriptor is an error, and nothing to be done.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+}
+
 fn send_to_socket(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
     // SAFETY: a message header of zeros is a valid one, with nothing in it.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };

@@ -1,5 +1,7 @@
 # make          the library (build/) and the server (./server)
 # make test     everything that shows whether they work
+# make lint     formatting, and the compilers' and clippy's opinion, as errors
+# make memcheck the tests in C once more, under valgrind
 # make header   renews include/chatServer.h from src/ffi.rs
 # make clean    removes what was built
 
@@ -9,6 +11,10 @@ LD      ?= ld
 AR      ?= ar
 OBJCOPY ?= objcopy
 READELF ?= readelf
+
+TOOLS   := $(foreach tool,CARGO CC LD AR OBJCOPY READELF,$(firstword $($(tool))))
+MISSING := $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool)),,$(tool)))
+$(if $(strip $(MISSING)),$(error not found on this machine: $(strip $(MISSING))))
 
 BUILD      := build
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -30,7 +36,7 @@ SHARED       := $(BUILD)/libchatserver.so.$(VERSION)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib test header clean FORCE
+.PHONY: all lib test lint memcheck header clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -75,8 +81,20 @@ server: src/chatServer.c $(ARCHIVE)
 header:
 	RENEW_HEADER=1 $(CARGO) test --quiet --test header
 
+# The tests look for the tools they need beyond a C compiler, and say which they miss.
 test: all
 	$(CARGO) test
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --quiet -- -D warnings
+	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only src/chatServer.c
+
+MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
+	--track-fds=yes --error-exitcode=99
+
+memcheck: all
+	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c
 
 clean:
 	rm -rf $(BUILD) $(TARGET_DIR) server

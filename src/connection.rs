@@ -12,8 +12,8 @@ use core::ptr::{self, NonNull};
 pub(crate) struct Connection {
     conn: Conn,
     role: Role,
-    /// How many bytes are queued, as far as the library has seen: a program that takes messages
-    /// out by itself leaves this too high.
+    /// What is queued, as `queue` charges it and as far as the library has seen: a program that
+    /// takes messages out by itself leaves this too high.
     pub(crate) queued: usize,
     /// Nothing is queued any more: too much was.
     pub(crate) cut_off: bool,

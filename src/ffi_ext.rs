@@ -82,7 +82,8 @@ pub unsafe extern "C" fn chat_tell(
 /// next read from the connection finds the end, too, and the program removes it in the ordinary
 /// way. Before it comes to that, the queue is counted (a program may have taken messages out by
 /// itself) and the kernel is asked to take some. A message for a connection that has nothing
-/// waiting is queued whatever its length.
+/// waiting is queued whatever its length. A message counts for 32 bytes at least, since keeping
+/// it costs memory, too.
 ///
 /// Without this call the limit is 8 MiB.
 ///

@@ -9,11 +9,12 @@ use crate::ffi::Msg;
 use crate::message;
 use crate::settings;
 use crate::transmit::{self, Gather};
+use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
 /// Puts `msg`, which is in no queue, at the end.
 pub(crate) fn append(conn: &mut Connection, msg: NonNull<Msg>) {
-    conn.queued = bytes_known(conn).saturating_add(length(msg));
+    conn.queued = known_charge(conn).saturating_add(charge(length(msg)));
     let msg = msg.as_ptr();
     if conn.write_msg_head.is_null() {
         conn.write_msg_head = msg;
@@ -31,9 +32,9 @@ pub(crate) fn append(conn: &mut Connection, msg: NonNull<Msg>) {
 /// Whether `length` bytes more may wait, as far as is known. Where nothing waits, any message may:
 /// its length says nothing of whether the reader keeps up.
 pub(crate) fn has_room(conn: &Connection, length: usize) -> bool {
-    match (settings::max_queue(), bytes_known(conn)) {
+    match (settings::max_queue(), known_charge(conn)) {
         (None, _) | (_, 0) => true,
-        (Some(limit), waiting) => waiting.saturating_add(length) <= limit,
+        (Some(limit), waiting) => waiting.saturating_add(charge(length)) <= limit,
     }
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn make_room(conn: &mut Connection, length: usize) -> bool {
     if has_room(conn, length) {
         return true;
     }
-    conn.queued = count(conn).bytes;
+    conn.queued = count(conn).charge;
     if has_room(conn, length) {
         return true;
     }
@@ -57,23 +58,32 @@ pub(crate) fn make_room(conn: &mut Connection, length: usize) -> bool {
 pub(crate) struct Backlog {
     pub(crate) bytes: usize,
     pub(crate) messages: usize,
+    charge: usize,
 }
 
 /// Counts what waits, message by message.
 pub(crate) fn count(conn: &Connection) -> Backlog {
-    let mut backlog = Backlog { bytes: 0, messages: 0 };
+    let mut backlog = Backlog { bytes: 0, messages: 0, charge: 0 };
     let mut next = conn.write_msg_head;
     while let Some(msg) = NonNull::new(next) {
         backlog.bytes = backlog.bytes.saturating_add(length(msg));
         backlog.messages = backlog.messages.saturating_add(1);
+        backlog.charge = backlog.charge.saturating_add(charge(length(msg)));
         // SAFETY: what hangs in a queue is a message.
         next = unsafe { (*msg.as_ptr()).next };
     }
     backlog
 }
 
-/// How many bytes wait, as far as the library has seen.
-fn bytes_known(conn: &Connection) -> usize {
+/// What a message of this length counts against the limit. Its two blocks cost some 80 bytes
+/// beside the text, so very short ones count for more than they hold: the memory of a queue then
+/// stays below four times the limit.
+fn charge(length: usize) -> usize {
+    length.max(32)
+}
+
+/// What waits, charged, as far as the library has seen.
+fn known_charge(conn: &Connection) -> usize {
     if conn.write_msg_head.is_null() { 0 } else { conn.queued }
 }
 
@@ -103,14 +113,14 @@ pub(crate) fn send(conn: &mut Connection) -> Result<bool, Errno> {
             }
         };
         progress |= sent > 0;
-        conn.queued = conn.queued.saturating_sub(sent);
         offset = consume(conn, offset.saturating_add(sent));
         if sent < batch.bytes() {
             break;
         }
     }
     match NonNull::new(conn.write_msg_head) {
-        Some(head) => keep_rest(head, offset),
+        Some(head) if offset > 0 => keep_rest(conn, head, offset),
+        Some(_) => {}
         None => conn.write_msg_tail = ptr::null_mut(),
     }
     Ok(progress)
@@ -146,6 +156,7 @@ fn consume(conn: &mut Connection, mut sent: usize) -> usize {
 
 /// Unlinks and frees `msg`, the head.
 fn drop_head(conn: &mut Connection, msg: NonNull<Msg>) {
+    conn.queued = conn.queued.saturating_sub(charge(length(msg)));
     // SAFETY: the messages of a queue came from malloc, as the header tells programs; nothing
     // leads to this one any more when it is freed.
     unsafe {
@@ -158,18 +169,17 @@ fn drop_head(conn: &mut Connection, msg: NonNull<Msg>) {
     }
 }
 
-/// Moves what is left of a message after its first `sent` bytes to the start of its allocation.
-fn keep_rest(msg: NonNull<Msg>, sent: usize) {
-    let rest = length(msg).saturating_sub(sent);
-    if sent == 0 {
-        return;
-    }
-    // SAFETY: the message is there, `sent` and `rest` make up its length, and memmove allows the
-    // two ranges to overlap.
+/// Moves what is left of the head after its first `sent` bytes to the start of its allocation.
+fn keep_rest(conn: &mut Connection, head: NonNull<Msg>, sent: usize) {
+    let rest = length(head).saturating_sub(sent);
+    let paid = charge(length(head)).saturating_sub(charge(rest));
+    conn.queued = conn.queued.saturating_sub(paid);
+    // SAFETY: the message is there, `sent` and `rest` make up its length, and the two ranges may
+    // overlap.
     unsafe {
-        let msg = msg.as_ptr();
-        ptr::copy((*msg).message.add(sent), (*msg).message, rest);
-        (*msg).size = (*msg).size.saturating_sub_unsigned(u32::try_from(sent).unwrap_or(u32::MAX));
+        let head = head.as_ptr();
+        ptr::copy((*head).message.add(sent), (*head).message, rest);
+        (*head).size = c_int::try_from(rest).unwrap_or(c_int::MAX);
     }
 }
 

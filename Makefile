@@ -31,6 +31,8 @@ RUST_ARCHIVE := $(TARGET_DIR)/release/libchatserver.a
 ARCHIVE      := $(BUILD)/libchatserver.a
 SHARED       := $(BUILD)/libchatserver.so.$(VERSION)
 
+SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
+
 # GNU ld enters a version's own name among the exported symbols; the linker that comes with
 # rustc exports the functions alone. Where there is none, GNU ld's shared object serves as well.
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
@@ -75,8 +77,8 @@ $(SHARED): $(BUILD)/chatserver.o $(BUILD)/libchatserver.map
 	ln -sf $(notdir $@) $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $(BUILD)/libchatserver.so
 
-server: src/chatServer.c $(ARCHIVE)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $< $(ARCHIVE) $(LDFLAGS)
+server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(SERVER_SOURCES) $(ARCHIVE) $(LDFLAGS)
 
 header:
 	RENEW_HEADER=1 $(CARGO) test --quiet --test header
@@ -88,7 +90,7 @@ test: all
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
-	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only src/chatServer.c
+	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES)
 
 MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 	--track-fds=yes --error-exitcode=99

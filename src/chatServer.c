@@ -8,13 +8,8 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +19,10 @@
 #include <unistd.h>
 
 #include "chatServerExt.h"
+#include "server/listen.h"
+#include "server/log.h"
+#include "server/options.h"
+#include "server/telnet.h"
 
 /* Newcomers let in by one pass: enough for a rush, and the room is not kept waiting. */
 enum { ACCEPTS_A_PASS = 16 };
@@ -32,21 +31,12 @@ enum { ACCEPTS_A_PASS = 16 };
  * newcomers wait in the kernel meanwhile, and select does not report them over and over. */
 enum { REST_MS = 100 };
 
-/* A peer that answers nothing is given up after 60 s of silence and 3 probes 10 s apart, or
- * after the same time with data on the way to it. */
-enum { IDLE_S = 60, PROBE_S = 10, PROBES = 3, GIVE_UP_MS = (IDLE_S + PROBES * PROBE_S) * 1000 };
-
-/* What telnet sends when its user interrupts (IAC IP IAC DO TIMING-MARK), and the answer it then
- * waits for before it shows anything more (IAC WONT TIMING-MARK). */
-static const char INTERRUPT[] = { '\xff', '\xf4', '\xff', '\xfd', '\x06' };
-static const char ANSWER[] = { '\xff', '\xfc', '\x06' };
-
 struct client {
 	union {
 		struct sockaddr any;
 		struct sockaddr_in6 longest;
 	} address;
-	size_t held; /* how many bytes of INTERRUPT the last read ended with */
+	size_t held; /* how many bytes of TELNET_INTERRUPT the last read ended with */
 };
 
 struct server {
@@ -59,41 +49,9 @@ struct server {
 	struct client clients[FD_SETSIZE];
 };
 
-struct options {
-	const char *address; /* to listen on; NULL for all */
-	const char *port;
-};
-
-/* ---- What is printed: the transcript on standard output, the log on standard error ---- */
-
-static bool quiet;
-
-__attribute__((format(printf, 1, 2))) static void transcript(const char *format, ...)
+static void log_about(const struct client *client, const char *what, const char *why)
 {
-	va_list arguments;
-
-	if (quiet)
-		return;
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-}
-
-/* One line with the time and, where there is one, the peer. */
-static void log_line(const struct client *client, const char *what, const char *why)
-{
-	char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "", date[sizeof "2000-01-01T00:00:00+0000"];
-	time_t seconds = time(NULL);
-	struct tm local;
-
-	if (client != NULL)
-		getnameinfo(&client->address.any, sizeof client->address, host, sizeof host, port,
-		            sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S%z", localtime_r(&seconds, &local));
-	if (client != NULL)
-		fprintf(stderr, "%s [%s]:%s: %s: %s\n", date, host, port, what, why);
-	else
-		fprintf(stderr, "%s %s: %s\n", date, what, why);
+	log_line(&client->address.any, sizeof client->address, what, why);
 }
 
 /* ---- Signals ---- */
@@ -137,80 +95,6 @@ static bool told_to_end(void)
 	       (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
 }
 
-/* ---- Listening ---- */
-
-static int set_number(int sd, int level, int option, int value)
-{
-	return setsockopt(sd, level, option, &value, sizeof value);
-}
-
-/* Sets what a listener must have before it is bound. What concerns TCP passes to every socket
- * that is accepted from it. TCP_NODELAY: a line goes out at once, and does not wait for the last
- * one to be acknowledged. */
-static int set_up_socket(int sd, int family)
-{
-	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == -1)
-		return -1;
-	if (set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
-	    set_number(sd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
-		return -1;
-	if (set_number(sd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S) == -1 ||
-	    set_number(sd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S) == -1 ||
-	    set_number(sd, IPPROTO_TCP, TCP_KEEPCNT, PROBES) == -1 ||
-	    set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == -1)
-		return -1;
-	return set_number(sd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
-
-/* A non-blocking listening socket at the address; -1 with errno set where there can be none. */
-static int listen_at(const struct addrinfo *address)
-{
-	int sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error;
-
-	if (sd == -1)
-		return -1;
-	if (set_up_socket(sd, address->ai_family) == 0 &&
-	    bind(sd, address->ai_addr, address->ai_addrlen) == 0 && listen(sd, SOMAXCONN) == 0)
-		return sd;
-	error = errno;
-	close(sd);
-	errno = error;
-	return -1;
-}
-
-/* A listening socket on address and port; -1, having said why, where there can be none. */
-static int listen_on(const char *address, const char *port)
-{
-	const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-		                        .ai_socktype = SOCK_STREAM };
-	struct addrinfo *found;
-	int failure = getaddrinfo(address, port, &hints, &found);
-	int sd;
-
-	if (failure != 0) {
-		fprintf(stderr, "%s: %s\n", address,
-		        failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
-		return -1;
-	}
-	sd = listen_at(found);
-	if (sd == -1)
-		perror("cannot listen");
-	freeaddrinfo(found);
-	return sd;
-}
-
-/* Whether the kernel knows IPv6. One socket serves IPv6 and IPv4 then. */
-static bool has_ipv6(void)
-{
-	int sd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (sd == -1)
-		return false;
-	close(sd);
-	return true;
-}
-
 /* ---- Newcomers ---- */
 
 static struct timespec after(struct timespec time, long milliseconds)
@@ -249,7 +133,7 @@ static void refuse(int sd, const struct client *client)
 {
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
-	log_line(client, "refused", strerror(errno));
+	log_about(client, "refused", strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
 }
@@ -263,7 +147,7 @@ static bool retry_accept(struct server *server)
 	if (errno == EAGAIN)
 		return false;
 	if (!server->short_of_something)
-		log_line(NULL, "accept", strerror(errno));
+		log_line(NULL, 0, "accept", strerror(errno));
 	server->short_of_something = true;
 	rest(server);
 	return false;
@@ -299,37 +183,6 @@ static void accept_clients(struct server *server)
 
 /* ---- Clients ---- */
 
-/* Takes telnet's interrupts out of the text. *held becomes how many bytes at its end may be the
- * start of another one: they are taken out, too. Returns what is left; counts the interrupts. */
-static size_t take_interrupts(char *text, size_t length, size_t *held, int *count)
-{
-	size_t in = 0, out = 0;
-
-	*held = 0;
-	while (in < length) {
-		const char *start = memchr(text + in, INTERRUPT[0], length - in);
-		size_t plain = (start != NULL ? (size_t)(start - text) : length) - in;
-		size_t match;
-
-		memmove(text + out, text + in, plain);
-		out += plain;
-		in += plain;
-		match = length - in < sizeof INTERRUPT ? length - in : sizeof INTERRUPT;
-		if (match == 0)
-			break;
-		if (memcmp(text + in, INTERRUPT, match) != 0) {
-			text[out++] = text[in++];
-			continue;
-		}
-		in += match;
-		if (match == sizeof INTERRUPT)
-			(*count)++;
-		else
-			*held = match;
-	}
-	return out;
-}
-
 /* Passes on what a client has said. The text has room for the held bytes in front of it. */
 static int hear(struct server *server, int sd, char *text, size_t length)
 {
@@ -337,10 +190,10 @@ static int hear(struct server *server, int sd, char *text, size_t length)
 	int interrupts = 0;
 
 	text -= client->held;
-	memcpy(text, INTERRUPT, client->held);
+	memcpy(text, TELNET_INTERRUPT, client->held);
 	length = take_interrupts(text, length + client->held, &client->held, &interrupts);
 	while (interrupts-- > 0) {
-		if (chat_tell(sd, ANSWER, sizeof ANSWER, &server->pool) == -1)
+		if (chat_tell(sd, TELNET_ANSWER, TELNET_ANSWER_SIZE, &server->pool) == -1)
 			return -1;
 	}
 	return length == 0 ? 0 : chat_feed(sd, text, (int)length, &server->pool);
@@ -350,9 +203,9 @@ static int hear(struct server *server, int sd, char *text, size_t length)
 static void say_goodbye(struct server *server, int sd)
 {
 	if ((server->clients[sd].held > 0 &&
-	     chat_feed(sd, INTERRUPT, (int)server->clients[sd].held, &server->pool) == -1) ||
+	     chat_feed(sd, TELNET_INTERRUPT, (int)server->clients[sd].held, &server->pool) == -1) ||
 	    chat_feed(sd, NULL, 0, &server->pool) == -1)
-		log_line(&server->clients[sd], "its last line is lost", strerror(errno));
+		log_about(&server->clients[sd], "its last line is lost", strerror(errno));
 	remove_conn(sd, &server->pool);
 }
 
@@ -367,8 +220,8 @@ static bool is_cut_off(struct server *server, int sd)
 /* Reads once from a client. */
 static void read_client(struct server *server, int sd)
 {
-	char buffer[sizeof INTERRUPT + BUFFER_SIZE];
-	char *text = buffer + sizeof INTERRUPT;
+	char buffer[TELNET_INTERRUPT_SIZE + BUFFER_SIZE];
+	char *text = buffer + TELNET_INTERRUPT_SIZE;
 	ssize_t count;
 	int error;
 
@@ -382,13 +235,13 @@ static void read_client(struct server *server, int sd)
 		if (hear(server, sd, text, (size_t)count) == 0)
 			return;
 		/* Out of memory. The speaker must not think that the others have heard it. */
-		log_line(&server->clients[sd], "closed", strerror(errno));
+		log_about(&server->clients[sd], "closed", strerror(errno));
 	} else if (is_cut_off(server, sd)) {
-		log_line(&server->clients[sd], "cut off", "too far behind the others");
+		log_about(&server->clients[sd], "cut off", "too far behind the others");
 	} else if (count == 0) {
 		transcript("Connection closed for sd %d\n", sd);
 	} else {
-		log_line(&server->clients[sd], "read", strerror(error));
+		log_about(&server->clients[sd], "read", strerror(error));
 	}
 	say_goodbye(server, sd);
 }
@@ -481,94 +334,10 @@ static int serve(struct server *server)
 	return status;
 }
 
-/* ---- The command line ---- */
-
-/* The whole number that the text is, in digits and nothing else; false when it is none from
- * `least` to `most`. */
-static bool parse_number(const char *text, uintmax_t least, uintmax_t most, uintmax_t *number)
-{
-	size_t length = strspn(text, "0123456789");
-
-	errno = 0;
-	*number = strtoumax(text, NULL, 10);
-	return length > 0 && text[length] == '\0' && errno == 0 && *number >= least &&
-	       *number <= most;
-}
-
-static void usage(void)
-{
-	puts("Usage: server <port>");
-}
-
-static void help(void)
-{
-	usage();
-	puts("Relays every line from a client to all other clients.\n"
-	     "\n"
-	     "  --bind ADDRESS     listen on this address only, IPv4 or IPv6\n"
-	     "  --max-queue BYTES  cut off a client for whom more than this waits\n"
-	     "                     (8388608 unless given; 0 for no limit)\n"
-	     "  --quiet            no transcript on standard output\n"
-	     "  --help             print this and end\n"
-	     "  --version          print the version and end\n"
-	     "\n"
-	     "Options come before the port. SIGINT or SIGTERM ends the server.");
-}
-
-/* Reads the command line. Ends the program where that asks for nothing more, or for nonsense. */
-static void parse_options(int argc, char *argv[], struct options *options)
-{
-	static const struct option known[] = {
-		{ "bind", required_argument, NULL, 'b' },
-		{ "max-queue", required_argument, NULL, 'm' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uintmax_t number;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
-		switch (option) {
-		case 'b':
-			options->address = optarg;
-			break;
-		case 'm':
-			if (!parse_number(optarg, 0, SIZE_MAX, &number)) {
-				fprintf(stderr, "%s: not a number of bytes: '%s'\n", argv[0],
-				        optarg);
-				usage();
-				exit(EXIT_FAILURE);
-			}
-			chat_set_max_queue((size_t)number);
-			break;
-		case 'q':
-			quiet = true;
-			chat_set_quiet(1);
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		case 'v':
-			printf("server (libchatserver) %s\n", chat_version());
-			exit(EXIT_SUCCESS);
-		default: /* getopt_long has said what is wrong */
-			usage();
-			exit(EXIT_FAILURE);
-		}
-	}
-	if (argc - optind != 1 || !parse_number(argv[optind], 1, 65535, &number)) {
-		usage();
-		exit(EXIT_FAILURE);
-	}
-	options->port = argv[optind];
-}
-
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	struct options options = { .address = has_ipv6() ? "::" : "0.0.0.0" };
+	struct options options = { .address = every_address() };
 
 	parse_options(argc, argv, &options);
 	if (set_up_signals(&server.waiting_mask) == -1) {

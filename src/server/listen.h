@@ -1,0 +1,14 @@
+/* listen.h - the socket that newcomers come to. */
+
+#ifndef LISTEN_H
+#define LISTEN_H
+
+/* A non-blocking listening socket on address and port; -1, having said why on standard error,
+ * where there can be none. Sockets accepted from it have TCP_NODELAY and keepalive set. */
+int listen_on(const char *address, const char *port);
+
+/* The address that stands for all of this machine's: of IPv6 and IPv4 in one, or of IPv4 where
+ * the kernel knows no other. */
+const char *every_address(void);
+
+#endif /* LISTEN_H */

@@ -1,0 +1,18 @@
+/* log.h - what the server prints: the transcript on standard output, the log on standard error. */
+
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/* Ends the transcript before it begins. */
+void be_quiet(void);
+
+/* Prints to the transcript, in the manner of printf. */
+__attribute__((format(printf, 1, 2))) void transcript(const char *format, ...);
+
+/* Logs one line, with the time and, unless it is NULL, the address of the peer. */
+void log_line(const struct sockaddr *peer, socklen_t length, const char *what, const char *why);
+
+#endif /* LOG_H */

@@ -1,0 +1,97 @@
+/* options.c - see options.h. */
+
+#define _GNU_SOURCE /* getopt_long */
+
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chatServerExt.h"
+#include "log.h"
+
+/* The whole number that the text is, in digits and nothing else; false when it is none from
+ * `least` to `most`. */
+static bool parse_number(const char *text, uintmax_t least, uintmax_t most, uintmax_t *number)
+{
+	size_t length = strspn(text, "0123456789");
+
+	errno = 0;
+	*number = strtoumax(text, NULL, 10);
+	return length > 0 && text[length] == '\0' && errno == 0 && *number >= least &&
+	       *number <= most;
+}
+
+static void usage(void)
+{
+	puts("Usage: server <port>");
+}
+
+static void help(void)
+{
+	usage();
+	puts("Relays every line from a client to all other clients.\n"
+	     "\n"
+	     "  --bind ADDRESS     listen on this address only, IPv4 or IPv6\n"
+	     "  --max-queue BYTES  cut off a client for whom more than this waits\n"
+	     "                     (8388608 unless given; 0 for no limit)\n"
+	     "  --quiet            no transcript on standard output\n"
+	     "  --help             print this and end\n"
+	     "  --version          print the version and end\n"
+	     "\n"
+	     "Options come before the port. SIGINT or SIGTERM ends the server.");
+}
+
+void parse_options(int argc, char *argv[], struct options *options)
+{
+	static const struct option known[] = {
+		{ "bind", required_argument, NULL, 'b' },
+		{ "max-queue", required_argument, NULL, 'm' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+	uintmax_t number;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
+		switch (option) {
+		case 'b':
+			options->address = optarg;
+			break;
+		case 'm':
+			if (!parse_number(optarg, 0, SIZE_MAX, &number)) {
+				fprintf(stderr, "%s: not a number of bytes: '%s'\n", argv[0],
+				        optarg);
+				usage();
+				exit(EXIT_FAILURE);
+			}
+			chat_set_max_queue((size_t)number);
+			break;
+		case 'q':
+			be_quiet();
+			chat_set_quiet(1);
+			break;
+		case 'h':
+			help();
+			exit(EXIT_SUCCESS);
+		case 'v':
+			printf("server (libchatserver) %s\n", chat_version());
+			exit(EXIT_SUCCESS);
+		default: /* getopt_long has said what is wrong */
+			usage();
+			exit(EXIT_FAILURE);
+		}
+	}
+	if (argc - optind != 1 || !parse_number(argv[optind], 1, 65535, &number)) {
+		usage();
+		exit(EXIT_FAILURE);
+	}
+	options->port = argv[optind];
+}

@@ -279,9 +279,8 @@ static void read_ready(struct server *server)
 	}
 }
 
-/* Hands out what is queued, without waiting for select to say who takes it: who had nothing
- * queued before this pass will. Only a client in `full`, for whom the kernel took no more, is
- * left out until select has said so. */
+/* Writes what is queued, to all but those in `full`, for whom the kernel took no more: they wait
+ * until select says that it does. */
 static void write_queued(conn_pool_t *pool, const fd_set *full)
 {
 	int sd;
@@ -292,6 +291,13 @@ static void write_queued(conn_pool_t *pool, const fd_set *full)
 		if (!FD_ISSET(sd, full) || FD_ISSET(sd, &pool->ready_write_set))
 			write_msg(sd, pool);
 	}
+}
+
+/* Hands out what was said in this pass. What there is no memory for stays for the next one. */
+static void uncork(conn_pool_t *pool)
+{
+	if (chat_uncork(pool) == -1)
+		log_line(NULL, 0, "something has to wait", strerror(errno));
 }
 
 /* Waits, reads, writes. -1 when select has failed. */
@@ -311,7 +317,9 @@ static int pass(struct server *server)
 	                       NULL, server->resting ? &rest_time : NULL, &server->waiting_mask);
 	if (pool->nready == -1)
 		return errno == EINTR ? 0 : -1;
+	chat_cork(pool);
 	read_ready(server);
+	uncork(pool);
 	write_queued(pool, &full);
 	return 0;
 }
@@ -328,6 +336,7 @@ static int serve(struct server *server)
 			break;
 		}
 	}
+	uncork(&server->pool);
 	write_queued(&server->pool, &nobody);
 	while (server->pool.conn_head != NULL)
 		remove_conn(server->pool.conn_head->fd, &server->pool);

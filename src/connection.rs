@@ -1,7 +1,8 @@
 //! One member of the pool: what C sees of it, and what the library keeps behind that.
 
+use crate::batch::{BatchRef, Share};
+use crate::buffer::Buffer;
 use crate::ffi::{Conn, Pool};
-use crate::line::UnfinishedLine;
 use crate::transmit;
 use core::ffi::{c_int, c_uint};
 use core::ops::{Deref, DerefMut};
@@ -17,7 +18,10 @@ pub(crate) struct Connection {
     pub(crate) queued: usize,
     /// Nothing is queued any more: too much was.
     pub(crate) cut_off: bool,
-    pub(crate) line: UnfinishedLine,
+    /// What it has said of a line that has not ended.
+    pub(crate) line: Buffer,
+    /// Its part in the batch of a corked pool.
+    pub(crate) share: Share,
     /// Of meaning in the first connection of a list only.
     pub(crate) roster: Roster,
 }
@@ -42,6 +46,8 @@ pub(crate) struct Roster {
     pub(crate) nr_conns: c_uint,
     /// The descriptor of the last connection.
     pub(crate) last_fd: c_int,
+    /// What has been said while the pool is corked; none before it first was.
+    pub(crate) batch: Option<BatchRef>,
 }
 
 /// A connection of a pool that C has handed over for the length of one call.
@@ -65,9 +71,9 @@ impl ConnRef {
             write_msg_tail: ptr::null_mut(),
         };
         let role = if transmit::is_listening(fd) { Role::Listener } else { Role::Undecided };
-        let roster = Roster { pool: ptr::null(), nr_conns: 0, last_fd: -1 };
-        let line = UnfinishedLine::default();
-        let connection = Connection { conn, role, queued: 0, cut_off: false, line, roster };
+        let roster = Roster { pool: ptr::null(), nr_conns: 0, last_fd: -1, batch: None };
+        let (line, share) = (Buffer::new(), Share::NONE);
+        let connection = Connection { conn, role, queued: 0, cut_off: false, line, share, roster };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
         unsafe { block.write(connection) };
         Some(Self(block))

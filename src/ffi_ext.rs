@@ -74,6 +74,53 @@ pub unsafe extern "C" fn chat_tell(
     status(pool.and_then(|mut pool| pool.tell(sd, Text::new([bytes?, &[]], Letters::AsTheyAre)?)))
 }
 
+/// Corks a pool: what add_msg, addMsg and chat_feed are given from now on is held once, in a
+/// batch, in place of a copy in every queue, until chat_uncork delivers it.
+///
+/// A program corks before the reads of a pass and uncorks after them. Everything arrives as it
+/// would without: in the order of the calls, to all but the sender, and not to who joins later.
+/// A batch of 4 MiB is delivered at once.
+///
+/// Corking what is corked, or an empty pool, changes nothing. The batch's memory is kept for the
+/// next time and given back when the last connection is removed; so a pool that has been corked
+/// is to be emptied by remove_conn, or that memory is lost. What has been said and not delivered
+/// is dropped then.
+///
+/// @param pool  the pool
+/// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
+///         pool works as well, so a program may ignore that.
+///
+/// # Safety
+///
+/// As for add_msg.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_cork(pool: *mut conn_pool_t) -> c_int {
+    // SAFETY: the caller vouches for the pool, as this function asks.
+    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.cork()))
+}
+
+/// Uncorks a pool: everyone gets what has been said since chat_cork, by one system call each.
+///
+/// Who has nothing queued is sent it from the one batch, without a copy. What the kernel does not
+/// take, and the whole where messages wait already, becomes a message in the queue, and its bit
+/// in write_set is set: write_msg goes on with it. A peer that turns out to be gone gets nothing,
+/// and the program's next read finds that out.
+///
+/// When memory runs out, the pool stays corked and nothing is lost or sent twice: call again.
+/// Uncorking what is not corked does nothing.
+///
+/// @param pool  the pool
+/// @return 0; or -1 with the pool still corked and errno EINVAL (pool is NULL) or ENOMEM
+///
+/// # Safety
+///
+/// As for add_msg.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_uncork(pool: *mut conn_pool_t) -> c_int {
+    // SAFETY: the caller vouches for the pool, as this function asks.
+    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.uncork()))
+}
+
 /// Limits what a reader who does not keep up may cost, in every pool of the process.
 ///
 /// When more than so many bytes would wait for a connection, it is cut off: what waits is

@@ -8,10 +8,13 @@
 //! |---|---|
 //! | `pool` | who is in the room: joining, leaving, broadcasting |
 //! | `connection` | one member of the pool and what the kernel says it is |
+//! | `cork` | saying much and sending it once |
+//! | `batch` | what is said while a pool is corked |
 //! | `index` | from a descriptor to its connection without a walk |
 //! | `line` | whole lines from what a client sends in pieces |
 //! | `queue` | the messages that wait for one connection, and sending them |
 //! | `message` | copies of a message, all of them or none |
+//! | `buffer` | bytes that grow |
 //! | `transmit` | the one place that writes to a descriptor |
 //! | `fdset` | the one place that touches the bits of an `fd_set` |
 //! | `settings` | what holds for every pool of the process |
@@ -33,7 +36,10 @@
 
 extern crate std as _;
 
+mod batch;
+mod buffer;
 mod connection;
+mod cork;
 mod errno;
 mod fdset;
 pub mod ffi;

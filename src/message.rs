@@ -1,5 +1,6 @@
 //! Copies of a message: one for each recipient, all of them or none.
 
+use crate::buffer::Buffer;
 use crate::errno::Errno;
 use crate::ffi::Msg;
 use core::ffi::c_int;
@@ -12,6 +13,14 @@ pub(crate) enum Letters {
     AsTheyAre,
     /// ASCII letters in capitals.
     Capitals,
+}
+
+impl Letters {
+    fn apply(self, copy: &mut [u8]) {
+        if let Self::Capitals = self {
+            copy.make_ascii_uppercase();
+        }
+    }
 }
 
 /// What is to be said: some bytes, in one part or in two that follow each other.
@@ -34,34 +43,44 @@ impl<'a> Text<'a> {
         self.size == 0
     }
 
-    fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         let [first, second] = self.parts;
         first.len().saturating_add(second.len())
     }
 
+    /// Adds the text to a buffer.
+    pub(crate) fn append_to(&self, buffer: &mut Buffer) -> Result<(), Errno> {
+        buffer.reserve(buffer.len().saturating_add(self.length()))?;
+        for part in self.parts {
+            self.letters.apply(buffer.extend(part));
+        }
+        Ok(())
+    }
+
     /// A message of its own, in no queue.
-    fn copy(&self) -> Option<NonNull<Msg>> {
+    pub(crate) fn copy(&self) -> Result<NonNull<Msg>, Errno> {
         let body = self.copy_bytes()?;
         // SAFETY: malloc may be called with any size.
         let msg = unsafe { libc::malloc(size_of::<Msg>()) }.cast::<Msg>();
         let Some(msg) = NonNull::new(msg) else {
             // SAFETY: the bytes came from malloc, and nobody has seen them.
             unsafe { libc::free(body.as_ptr().cast()) };
-            return None;
+            return Err(Errno(libc::ENOMEM));
         };
         let (prev, next) = (ptr::null_mut(), ptr::null_mut());
         let message = body.as_ptr().cast();
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
         unsafe { msg.write(Msg { prev, next, message, size: self.size }) };
-        Some(msg)
+        Ok(msg)
     }
 
     /// The bytes in a block of their own.
-    fn copy_bytes(&self) -> Option<NonNull<u8>> {
+    fn copy_bytes(&self) -> Result<NonNull<u8>, Errno> {
         let [first, second] = self.parts;
         let length = self.length();
         // SAFETY: malloc may be called with any size.
-        let block = NonNull::new(unsafe { libc::malloc(length) }.cast::<u8>())?;
+        let block = unsafe { libc::malloc(length) }.cast::<u8>();
+        let block = NonNull::new(block).ok_or(Errno(libc::ENOMEM))?;
         // SAFETY: the block is fresh and as long as both parts together.
         let copy = unsafe {
             ptr::copy_nonoverlapping(first.as_ptr(), block.as_ptr(), first.len());
@@ -69,10 +88,8 @@ impl<'a> Text<'a> {
             ptr::copy_nonoverlapping(second.as_ptr(), rest, second.len());
             slice::from_raw_parts_mut(block.as_ptr(), length)
         };
-        if let Letters::Capitals = self.letters {
-            copy.make_ascii_uppercase();
-        }
-        Some(block)
+        self.letters.apply(copy);
+        Ok(block)
     }
 }
 
@@ -108,7 +125,7 @@ impl<'a> Copies<'a> {
 
     /// Makes one more.
     pub(crate) fn make(&mut self) -> Result<(), Errno> {
-        let msg = self.text.copy().ok_or(Errno(libc::ENOMEM))?;
+        let msg = self.text.copy()?;
         // SAFETY: the message is fresh and ours alone.
         unsafe { (*msg.as_ptr()).next = self.first };
         self.first = msg.as_ptr();

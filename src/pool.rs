@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::ffi::{Conn, Pool};
 use crate::message::{Copies, Letters, Text};
 use crate::queue::Backlog;
-use crate::{fdset, index, queue, settings, transmit};
+use crate::{fdset, index, line, queue, settings, transmit};
 use core::ffi::c_int;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
@@ -72,7 +72,7 @@ impl PoolRef {
             self.maxfd = self.highest_left();
         }
         queue::clear(&mut conn);
-        conn.line.clear();
+        conn.line.free();
         // SAFETY: closing touches no memory, and a bad descriptor is an error to ignore. The
         // connection is in no list and no index any more.
         unsafe {
@@ -90,6 +90,9 @@ impl PoolRef {
         if text.is_empty() {
             return Ok(());
         }
+        if let Some(batch) = self.open_batch() {
+            return self.gather(sender, text, batch);
+        }
         let mut copies = Copies::of(text);
         for conn in self.connections().filter(|conn| conn.fd != sender) {
             copy_for(conn, &mut copies)?;
@@ -105,6 +108,10 @@ impl PoolRef {
         let conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
         if text.is_empty() {
             return Ok(());
+        }
+        if let Some(batch) = self.open_batch() {
+            // What was said before comes before.
+            self.deliver(conn, batch)?;
         }
         let mut copies = Copies::of(text);
         copy_for(conn, &mut copies)?;
@@ -127,7 +134,7 @@ impl PoolRef {
     }
 
     /// Gives up a reader who is too far behind: the program's next read finds the end.
-    fn cut_off(&mut self, mut conn: ConnRef) {
+    pub(crate) fn cut_off(&mut self, mut conn: ConnRef) {
         conn.cut_off = true;
         queue::clear(&mut conn);
         fdset::remove(&mut self.write_set, conn.fd);
@@ -144,9 +151,9 @@ impl PoolRef {
     /// is kept until it ends, too; no bytes are the end of everything.
     pub(crate) fn feed(&mut self, fd: c_int, bytes: &[u8]) -> Result<(), Errno> {
         let mut conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
-        let (said, rest) = bytes.split_at_checked(conn.line.ready(bytes)).unwrap_or((bytes, &[]));
+        let kept = conn.line.len();
+        let (said, rest) = bytes.split_at_checked(line::ready(kept, bytes)).unwrap_or((bytes, &[]));
         if said.is_empty() && !bytes.is_empty() {
-            let kept = conn.line.bytes().len();
             conn.line.reserve(kept.saturating_add(rest.len()))?;
             conn.line.extend(rest);
             return Ok(());
@@ -154,7 +161,13 @@ impl PoolRef {
         // All that can fail comes before the line changes.
         conn.line.reserve(rest.len())?;
         self.broadcast(fd, Text::new([conn.line.bytes(), said], Letters::AsTheyAre)?)?;
-        conn.line.replace(rest);
+        match rest {
+            [] => conn.line.free(),
+            _ => {
+                conn.line.clear();
+                conn.line.extend(rest);
+            }
+        }
         Ok(())
     }
 
@@ -177,7 +190,7 @@ impl PoolRef {
     /// connection by itself has counted it off in `nr_conns`, or has closed the descriptor and
     /// so taken it out of `read_set`, or has emptied the whole list: then what the index holds
     /// is not even looked at, and the list answers.
-    fn find(&self, fd: c_int) -> Option<ConnRef> {
+    pub(crate) fn find(&self, fd: c_int) -> Option<ConnRef> {
         if self.has_valid_roster()
             && fdset::contains(&self.read_set, fd)
             && let Some(conn) = index::get(self.0.as_ptr(), fd)
@@ -199,7 +212,7 @@ impl PoolRef {
 
     /// Brings the index up to date with the list where the program has changed that by itself,
     /// and clears it of what an earlier list in the same memory has left.
-    fn refresh_index(&mut self) {
+    pub(crate) fn refresh_index(&mut self) {
         if self.has_valid_roster() {
             return;
         }
@@ -215,12 +228,16 @@ impl PoolRef {
     /// Writes down in the first connection, if there is one, how the list is now.
     fn set_roster(&mut self, last_fd: c_int) {
         if let Some(mut head) = self.head() {
-            head.roster = Roster { pool: self.0.as_ptr(), nr_conns: self.nr_conns, last_fd };
+            let (pool, nr_conns) = (self.0.as_ptr().cast_const(), self.nr_conns);
+            head.roster = Roster { pool, nr_conns, last_fd, ..head.roster };
         }
     }
 
     /// Puts `conn` at the end of the list, whose index is up to date.
     fn link(&mut self, mut conn: ConnRef) {
+        if let Some(batch) = self.open_batch() {
+            conn.share = batch.newcomer();
+        }
         match self.last() {
             Some(mut last) => {
                 conn.prev = last.as_ptr();
@@ -236,7 +253,8 @@ impl PoolRef {
     /// Takes `conn` out of the list and out of the index.
     fn unlink(&mut self, conn: ConnRef) {
         self.refresh_index();
-        let last_fd = self.head().map_or(-1, |head| head.roster.last_fd);
+        let (last_fd, batch) =
+            self.head().map_or((-1, None), |head| (head.roster.last_fd, head.roster.batch));
         // SAFETY: the neighbours in the list are connections, or NULL at its ends.
         let (prev, next) = unsafe { (ConnRef::from_raw(conn.prev), ConnRef::from_raw(conn.next)) };
         match prev {
@@ -249,16 +267,17 @@ impl PoolRef {
         self.nr_conns = self.nr_conns.saturating_sub(1);
         let new_last = if last_fd == conn.fd { prev.map_or(-1, |prev| prev.fd) } else { last_fd };
         self.set_roster(new_last);
+        self.keep_batch(batch);
         index::forget(self.0.as_ptr(), conn.fd);
     }
 
-    fn head(&self) -> Option<ConnRef> {
+    pub(crate) fn head(&self) -> Option<ConnRef> {
         // SAFETY: `conn_head` is a connection or NULL.
         unsafe { ConnRef::from_raw(self.conn_head) }
     }
 
     /// The connections, oldest first. Each may be freed once it has been handed out.
-    fn connections(&self) -> Connections {
+    pub(crate) fn connections(&self) -> Connections {
         Connections { next: self.conn_head }
     }
 
@@ -302,7 +321,7 @@ fn copy_for(mut conn: ConnRef, copies: &mut Copies) -> Result<(), Errno> {
 }
 
 /// A walk along the list. It knows the next one before it hands one out.
-struct Connections {
+pub(crate) struct Connections {
     next: *mut Conn,
 }
 

@@ -1,0 +1,81 @@
+//! Bytes that grow, in memory of the C library's.
+
+use crate::errno::Errno;
+use core::ptr;
+use core::slice;
+
+/// The smallest block worth asking for.
+const LEAST: usize = 64;
+
+pub(crate) struct Buffer {
+    start: *mut u8,
+    length: usize,
+    capacity: usize,
+}
+
+impl Buffer {
+    pub(crate) const fn new() -> Self {
+        Self { start: ptr::null_mut(), length: 0, capacity: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.start.is_null() {
+            return &[];
+        }
+        // SAFETY: so many bytes of the block are written.
+        unsafe { slice::from_raw_parts(self.start, self.length) }
+    }
+
+    /// Makes room for `length` bytes in all, and changes nothing else. Blocks grow in powers of
+    /// two, so that what comes byte by byte is not moved for every byte.
+    pub(crate) fn reserve(&mut self, length: usize) -> Result<(), Errno> {
+        if length <= self.capacity {
+            return Ok(());
+        }
+        let capacity = length.max(LEAST).checked_next_power_of_two().unwrap_or(length);
+        // SAFETY: the block is NULL or came from here; on failure it stays as it is.
+        let start = unsafe { libc::realloc(self.start.cast(), capacity) };
+        if start.is_null() {
+            return Err(Errno(libc::ENOMEM));
+        }
+        (self.start, self.capacity) = (start.cast(), capacity);
+        Ok(())
+    }
+
+    /// Adds bytes, for which `reserve` has made room, and answers where they are now.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let count = bytes.len().min(self.capacity.saturating_sub(self.length));
+        if count == 0 {
+            return &mut [];
+        }
+        // SAFETY: there is room for so many bytes behind those written, in a block that nobody
+        // else has.
+        let added = unsafe {
+            let end = self.start.add(self.length);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), end, count);
+            slice::from_raw_parts_mut(end, count)
+        };
+        self.length = self.length.saturating_add(count);
+        added
+    }
+
+    /// Forgets the bytes and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Forgets the bytes and gives the memory back.
+    pub(crate) fn free(&mut self) {
+        // SAFETY: the block is NULL or came from `reserve`.
+        unsafe { libc::free(self.start.cast()) };
+        *self = Self::new();
+    }
+}

@@ -1,0 +1,386 @@
+/*
+ * room.h - what the tests of a room have in common: clients on real sockets, a look at whether
+ * the lists are sound, a picture of a pool to compare it with later, and what has been printed.
+ */
+
+#ifndef ROOM_H
+#define ROOM_H
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "chatServer.h"
+#include "check.h"
+
+/* Somebody in the room: the descriptor in the pool, and the other end of the line. */
+struct client {
+	int sd, peer;
+};
+
+static inline struct client connect_client(void)
+{
+	int pair[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	return (struct client){ .sd = pair[0], .peer = pair[1] };
+}
+
+static inline struct client join(conn_pool_t *pool)
+{
+	struct client client = connect_client();
+
+	CHECK_EQ(add_conn(client.sd, pool), 0);
+	return client;
+}
+
+static inline void join_all(struct client clients[], int count, conn_pool_t *pool)
+{
+	int at;
+
+	for (at = 0; at < count; at++)
+		clients[at] = join(pool);
+}
+
+static inline void leave(struct client client, conn_pool_t *pool)
+{
+	CHECK_EQ(remove_conn(client.sd, pool), 0);
+	CHECK_EQ(close(client.peer), 0);
+}
+
+static inline void leave_all(struct client clients[], int count, conn_pool_t *pool)
+{
+	int at;
+
+	for (at = 0; at < count; at++)
+		leave(clients[at], pool);
+}
+
+/* A TCP socket on a free port of the loopback address; it does not listen yet. */
+static inline int bind_to_loopback(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int sd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(sd != -1);
+	CHECK_EQ(bind(sd, (struct sockaddr *)&address, sizeof address), 0);
+	return sd;
+}
+
+static inline int listen_on_loopback(void)
+{
+	int sd = bind_to_loopback();
+
+	CHECK_EQ(listen(sd, 16), 0);
+	return sd;
+}
+
+/* A socket whose connection waits at the listener to be accepted. */
+static inline int knock(int listener)
+{
+	struct sockaddr_in address;
+	socklen_t size = sizeof address;
+	int sd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(sd != -1);
+	CHECK_EQ(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	CHECK_EQ(connect(sd, (struct sockaddr *)&address, size), 0);
+	return sd;
+}
+
+static inline struct client connect_over_tcp(void)
+{
+	struct client client;
+	int listener = listen_on_loopback();
+
+	client.peer = knock(listener);
+	client.sd = accept(listener, NULL, NULL);
+	CHECK(client.sd != -1);
+	close(listener);
+	return client;
+}
+
+static inline bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) != -1;
+}
+
+/* Whether select() would call the descriptor readable now. */
+static inline bool is_readable(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLIN };
+
+	return poll(&look, 1, 0) == 1 && (look.revents & POLLIN) != 0;
+}
+
+/* Waits until the peer has something to read, or something that is queued can go on its way. */
+static inline void wait_for(struct client client, const conn_pool_t *pool)
+{
+	const bool writing = FD_ISSET(client.sd, &pool->write_set);
+	struct pollfd either[] = { { .fd = client.peer, .events = POLLIN },
+		                   { .fd = client.sd, .events = writing ? POLLOUT : 0 } };
+
+	CHECK(poll(either, 2, -1) > 0);
+}
+
+/* Reads what has arrived, `size` bytes at most, and answers how much that was. */
+static inline size_t hear(int fd, char *buffer, size_t size)
+{
+	size_t heard = 0;
+
+	while (heard < size && is_readable(fd)) {
+		ssize_t count = read(fd, buffer + heard, size - heard);
+
+		CHECK(count >= 0);
+		if (count == 0)
+			break;
+		heard += (size_t)count;
+	}
+	return heard;
+}
+
+/* Checks that these bytes have arrived, and nothing else. */
+static inline void check_hears(int fd, const void *bytes, size_t size)
+{
+	char *heard = malloc(size + 1);
+
+	CHECK_EQ(hear(fd, heard, size + 1), size);
+	CHECK(size == 0 || memcmp(heard, bytes, size) == 0);
+	free(heard);
+}
+
+/* Byte number `at` of a stream in which a lost, doubled or swapped piece shows. */
+static inline char pattern(size_t at)
+{
+	return (char)(at * 7 + at / 251 * 13 + at / 65521);
+}
+
+/* Fills the buffer with the stream from `start` on. */
+static inline void fill(char *buffer, size_t size, size_t start)
+{
+	size_t at;
+
+	for (at = 0; at < size; at++)
+		buffer[at] = pattern(start + at);
+}
+
+/* Checks that the buffer holds the stream from `start` on. */
+static inline void check_pattern(const char *buffer, size_t size, size_t start)
+{
+	size_t at;
+
+	for (at = 0; at < size; at++)
+		CHECK_EQ(buffer[at], pattern(start + at));
+}
+
+/* Has the kernel hold as little as it can for the socket, so that it is full soon. */
+static inline void narrow(int sd)
+{
+	const int size = 4096;
+
+	CHECK_EQ(setsockopt(sd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+}
+
+static inline conn_t *conn_of(int sd, const conn_pool_t *pool)
+{
+	conn_t *conn = pool->conn_head;
+
+	while (conn != NULL && conn->fd != sd)
+		conn = conn->next;
+	return conn;
+}
+
+/* How many messages wait for the descriptor. */
+static inline int queued(int sd, const conn_pool_t *pool)
+{
+	const msg_t *msg;
+	int count = 0;
+
+	CHECK(conn_of(sd, pool) != NULL);
+	for (msg = conn_of(sd, pool)->write_msg_head; msg != NULL; msg = msg->next)
+		count++;
+	return count;
+}
+
+static inline void check_queue_sound(const conn_t *conn)
+{
+	const msg_t *msg, *before = NULL;
+
+	for (msg = conn->write_msg_head; msg != NULL; before = msg, msg = msg->next) {
+		CHECK(msg->prev == before);
+		CHECK(msg->message != NULL);
+		CHECK(msg->size > 0);
+	}
+	CHECK(conn->write_msg_head == NULL || conn->write_msg_tail == before);
+}
+
+/* Both links of every list lead where they should, and nr_conns is right. */
+static inline void check_sound(const conn_pool_t *pool)
+{
+	const conn_t *conn, *before = NULL;
+	unsigned int count = 0;
+
+	for (conn = pool->conn_head; conn != NULL; before = conn, conn = conn->next) {
+		CHECK(conn->prev == before);
+		check_queue_sound(conn);
+		count++;
+	}
+	CHECK_EQ(pool->nr_conns, count);
+}
+
+/* A pool as it was: every field, every address in the lists, and every byte that waits. */
+struct picture {
+	size_t size;
+	char bytes[1 << 16];
+};
+
+static inline void paint(struct picture *picture, const void *bytes, size_t size)
+{
+	CHECK(size <= sizeof picture->bytes - picture->size);
+	memcpy(picture->bytes + picture->size, bytes, size);
+	picture->size += size;
+}
+
+static inline struct picture picture_of(const conn_pool_t *pool)
+{
+	struct picture picture = { .size = 0 };
+	const conn_t *conn;
+	const msg_t *msg;
+
+	paint(&picture, pool, sizeof *pool);
+	for (conn = pool->conn_head; conn != NULL; conn = conn->next) {
+		const void *links[] = { conn, conn->prev, conn->next, conn->write_msg_head,
+			                conn->write_msg_tail };
+
+		paint(&picture, links, sizeof links);
+		paint(&picture, &conn->fd, sizeof conn->fd);
+		for (msg = conn->write_msg_head; msg != NULL; msg = msg->next) {
+			const void *ways[] = { msg, msg->prev, msg->next, msg->message };
+
+			paint(&picture, ways, sizeof ways);
+			paint(&picture, &msg->size, sizeof msg->size);
+			paint(&picture, msg->message, (size_t)msg->size);
+		}
+	}
+	return picture;
+}
+
+static inline bool is_as_in(const struct picture *before, const conn_pool_t *pool)
+{
+	struct picture now = picture_of(pool);
+
+	return now.size == before->size && memcmp(now.bytes, before->bytes, now.size) == 0;
+}
+
+/* A pool with guards on both sides, to show a write beside it. */
+struct guarded {
+	unsigned char before[256];
+	conn_pool_t pool;
+	unsigned char after[256];
+};
+
+enum { GUARD = 0x5A };
+
+static inline void guard(struct guarded *guarded)
+{
+	memset(guarded, GUARD, sizeof *guarded);
+	CHECK_EQ(init_pool(&guarded->pool), 0);
+}
+
+static inline void check_guards(const struct guarded *guarded)
+{
+	size_t at;
+
+	for (at = 0; at < sizeof guarded->before; at++)
+		CHECK_EQ(guarded->before[at], GUARD);
+	for (at = 0; at < sizeof guarded->after; at++)
+		CHECK_EQ(guarded->after[at], GUARD);
+}
+
+static inline sigset_t only_sigpipe(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	return set;
+}
+
+/* Has SIGPIPE end the process, as it does in a C program that knows nothing of it. */
+static inline void set_sigpipe_to_default(void)
+{
+	const sigset_t set = only_sigpipe();
+
+	CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+	CHECK_EQ(sigprocmask(SIG_UNBLOCK, &set, NULL), 0);
+}
+
+static inline void block_sigpipe(void)
+{
+	const sigset_t set = only_sigpipe();
+
+	CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+}
+
+static inline bool is_sigpipe_pending(void)
+{
+	sigset_t pending;
+
+	CHECK_EQ(sigpending(&pending), 0);
+	return sigismember(&pending, SIGPIPE) == 1;
+}
+
+/* The signals that are blocked, a bit for each. */
+static inline long blocked_signals(void)
+{
+	unsigned long blocked = 0;
+	sigset_t mask;
+	int number;
+
+	CHECK_EQ(sigprocmask(SIG_BLOCK, NULL, &mask), 0);
+	for (number = 1; number <= 64; number++)
+		blocked |= (unsigned long)(sigismember(&mask, number) == 1) << (number - 1);
+	return (long)blocked;
+}
+
+/* A standard stream that goes to a file for a while. */
+struct capture {
+	FILE *stream, *file;
+	int before;
+};
+
+static inline struct capture capture(FILE *stream)
+{
+	struct capture capture = { .stream = stream, .file = tmpfile() };
+
+	CHECK(capture.file != NULL);
+	fflush(stream);
+	capture.before = dup(fileno(stream));
+	CHECK(capture.before != -1);
+	CHECK(dup2(fileno(capture.file), fileno(stream)) != -1);
+	return capture;
+}
+
+/* Ends the capture, and checks that this and nothing else has been printed. */
+static inline void check_printed(struct capture capture, const char *text)
+{
+	char printed[4096];
+	ssize_t count;
+
+	fflush(capture.stream);
+	CHECK(dup2(capture.before, fileno(capture.stream)) != -1);
+	close(capture.before);
+	count = pread(fileno(capture.file), printed, sizeof printed - 1, 0);
+	CHECK(count >= 0);
+	printed[count] = '\0';
+	if (strcmp(printed, text) != 0)
+		fprintf(stderr, "printed: \"%s\", and not: \"%s\"\n", printed, text);
+	CHECK(strcmp(printed, text) == 0);
+	fclose(capture.file);
+}
+
+#endif /* ROOM_H */

@@ -69,7 +69,7 @@ impl PoolRef {
         fdset::remove(&mut self.write_set, fd);
         fdset::remove(&mut self.ready_write_set, fd);
         if fd >= self.maxfd {
-            self.maxfd = self.highest_left();
+            self.maxfd = self.highest_without(fd);
         }
         queue::clear(&mut conn);
         conn.line.free();
@@ -288,10 +288,14 @@ impl PoolRef {
         Connections { next: start }.last()
     }
 
-    /// The highest descriptor in `read_set` or in the list; 0 when there is none.
-    fn highest_left(&self) -> c_int {
-        let listed = self.connections().map(|conn| conn.fd).max();
-        fdset::highest(&self.read_set).max(listed).unwrap_or(0)
+    /// The highest descriptor in `read_set` or in the list, now that `gone`, the highest of all,
+    /// is in neither; 0 when there is none.
+    fn highest_without(&self, gone: c_int) -> c_int {
+        match fdset::highest(&self.read_set) {
+            // Nothing fits in between, so the list need not be walked.
+            Some(fd) if fd >= gone.saturating_sub(1) => fd,
+            read => read.max(self.connections().map(|conn| conn.fd).max()).unwrap_or(0),
+        }
     }
 }
 

@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "chatServerExt.h"
+#include "server/flow.h"
 #include "server/listen.h"
 #include "server/log.h"
+#include "server/next_in.h"
 #include "server/options.h"
 #include "server/telnet.h"
 
@@ -30,6 +32,9 @@ enum { ACCEPTS_A_PASS = 16 };
 /* How long nobody is let in after accept has failed for want of descriptors or memory. The
  * newcomers wait in the kernel meanwhile, and select does not report them over and over. */
 enum { REST_MS = 100 };
+
+/* How many bytes may wait for a client: what the library has for a limit, too. */
+enum { MAX_QUEUE = 8 << 20 };
 
 struct client {
 	union {
@@ -46,6 +51,7 @@ struct server {
 	bool short_of_something; /* accept has failed since it last succeeded */
 	struct timespec rested; /* when the listener goes back */
 	sigset_t waiting_mask;  /* the signal mask while select waits */
+	struct flow flow;
 	struct client clients[FD_SETSIZE];
 };
 
@@ -169,6 +175,7 @@ static bool accept_client(struct server *server)
 		return true;
 	}
 	server->clients[sd] = client;
+	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
 	return true;
 }
@@ -232,6 +239,7 @@ static void read_client(struct server *server, int sd)
 		return;
 	if (count > 0) {
 		transcript("%d bytes received from sd %d\n", (int)count, sd);
+		flow_heard(&server->flow, sd, (size_t)count);
 		if (hear(server, sd, text, (size_t)count) == 0)
 			return;
 		/* Out of memory. The speaker must not think that the others have heard it. */
@@ -247,24 +255,6 @@ static void read_client(struct server *server, int sd)
 }
 
 /* ---- The room ---- */
-
-/* The lowest descriptor in the set that is not below `from`; FD_SETSIZE when there is none.
- * Looks at a word of the set at a time. */
-static int next_in(const fd_set *set, int from)
-{
-	enum { BITS = 8 * sizeof(unsigned long) };
-	unsigned long mask = ~0UL << from % BITS;
-	unsigned long word;
-	int at;
-
-	for (at = from / BITS; at < FD_SETSIZE / BITS; at++) {
-		memcpy(&word, (const char *)set + (size_t)at * sizeof word, sizeof word);
-		if ((word & mask) != 0)
-			return at * BITS + __builtin_ctzl(word & mask);
-		mask = ~0UL;
-	}
-	return FD_SETSIZE;
-}
 
 static void read_ready(struct server *server)
 {
@@ -303,24 +293,27 @@ static void uncork(conn_pool_t *pool)
 /* Waits, reads, writes. -1 when select has failed. */
 static int pass(struct server *server)
 {
-	static const struct timespec rest_time = { .tv_nsec = REST_MS * 1000000L };
+	static const struct timespec soon = { .tv_nsec = REST_MS * 1000000L };
 	conn_pool_t *pool = &server->pool;
 	const fd_set full = pool->write_set;
+	bool hurried = server->resting;
 
 	if (server->resting)
 		end_rest_in_time(server);
 	pool->ready_read_set = pool->read_set;
 	pool->ready_write_set = pool->write_set;
+	hurried |= flow_hold_back(&server->flow, &pool->ready_read_set);
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
 	fflush(stdout);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set,
-	                       NULL, server->resting ? &rest_time : NULL, &server->waiting_mask);
+	                       NULL, hurried ? &soon : NULL, &server->waiting_mask);
 	if (pool->nready == -1)
 		return errno == EINTR ? 0 : -1;
 	chat_cork(pool);
 	read_ready(server);
 	uncork(pool);
 	write_queued(pool, &full);
+	flow_look(&server->flow, &pool->write_set, &pool->ready_write_set);
 	return 0;
 }
 
@@ -346,7 +339,7 @@ static int serve(struct server *server)
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	struct options options = { .address = every_address() };
+	struct options options = { .address = every_address(), .max_queue = MAX_QUEUE };
 
 	parse_options(argc, argv, &options);
 	if (set_up_signals(&server.waiting_mask) == -1) {
@@ -356,6 +349,8 @@ int main(int argc, char *argv[])
 	server.listener = listen_on(options.address, options.port);
 	if (server.listener == -1)
 		return EXIT_FAILURE;
+	chat_set_max_queue(options.max_queue);
+	server.flow.most = options.max_queue / 2;
 	init_pool(&server.pool);
 	if (add_conn(server.listener, &server.pool) == -1) {
 		perror("add_conn");

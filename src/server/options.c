@@ -72,7 +72,7 @@ void parse_options(int argc, char *argv[], struct options *options)
 				usage();
 				exit(EXIT_FAILURE);
 			}
-			chat_set_max_queue((size_t)number);
+			options->max_queue = (size_t)number;
 			break;
 		case 'q':
 			be_quiet();

@@ -3,12 +3,15 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include <stddef.h>
+
 struct options {
-	const char *address; /* to listen on; left alone unless the command line names one */
+	const char *address; /* to listen on; this and max_queue: left alone unless given */
+	size_t max_queue;    /* how many bytes may wait for a client; 0 for any number */
 	const char *port;
 };
 
-/* Reads the command line, and sets what concerns the library and the transcript at once. Ends
+/* Reads the command line, and ends the transcript at once where it is not wanted. Ends
  * the program where the command line asks for nothing more, or for nonsense. */
 void parse_options(int argc, char *argv[], struct options *options);
 

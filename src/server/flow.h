@@ -1,0 +1,53 @@
+/*
+ * flow.h - whoever says much waits for those who are catching up.
+ *
+ * A sender at full speed is faster than most readers, and would have them cut off for nothing but
+ * being a little slower. So while a reader with much behind it is seen to take more, those who
+ * have said much are not read from: TCP slows them down then. Who chats is never kept waiting.
+ * Neither are the others for long: a reader who takes nothing for CATCH_UP_MS, or is not through
+ * after WAIT_MS, is not waited for any more until it has caught up, and is cut off at the limit.
+ */
+
+#ifndef FLOW_H
+#define FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/select.h>
+
+/* CATCH_UP_MS: a reader that is busy elsewhere comes back sooner. WAIT_MS: at the limits usual
+ * here, a reader that needs longer is slower than 2 MiB a second. */
+enum { CATCH_UP_MS = 250, WAIT_MS = 2000 };
+
+struct flow_client {
+	unsigned long period; /* the period that `said` is of */
+	size_t said;
+	uint64_t behind_from; /* what all had said when it fell behind */
+	int64_t took_at;      /* when it last took something, in milliseconds */
+	int64_t awaited_from; /* since when it is waited for, or 0 */
+};
+
+struct flow {
+	size_t most;         /* how far behind a reader may be before anybody waits; 0 for any */
+	uint64_t said;       /* by all, in bytes */
+	unsigned long period; /* counts the times when everybody had caught up */
+	bool waiting;
+	fd_set talkers; /* who has said much in this period */
+	fd_set behind;  /* who was behind after the last pass */
+	struct flow_client clients[FD_SETSIZE];
+};
+
+/* Starts anew with a descriptor that somebody else has had. */
+void flow_join(struct flow *flow, int sd);
+
+/* Notes what a client has said. */
+void flow_heard(struct flow *flow, int sd, size_t length);
+
+/* Looks after a pass at who is behind: `behind`; and who of them took something: `writable`. */
+void flow_look(struct flow *flow, const fd_set *behind, const fd_set *writable);
+
+/* Takes out of the set those who have to wait; true when they have to. */
+bool flow_hold_back(const struct flow *flow, fd_set *readable);
+
+#endif /* FLOW_H */

@@ -1,0 +1,115 @@
+//! A client that gives up rather than hang.
+
+use crate::harness::PATIENCE;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+
+pub(crate) struct Client {
+    /// The server's descriptor for this client, once it is in the room.
+    pub(crate) sd: usize,
+    stream: TcpStream,
+}
+
+impl Client {
+    pub(crate) fn connect(address: IpAddr, port: u16) -> Self {
+        let stream = TcpStream::connect_timeout(&(address, port).into(), PATIENCE)
+            .expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        // Every call of `say` is a packet.
+        stream.set_nodelay(true).expect("a connected socket");
+        Self { sd: usize::MAX, stream }
+    }
+
+    pub(crate) fn say(&self, bytes: impl AsRef<[u8]>) {
+        self.try_say(bytes.as_ref()).expect("the server takes it");
+    }
+
+    pub(crate) fn try_say(&self, bytes: &[u8]) -> std::io::Result<()> {
+        (&self.stream).write_all(bytes)
+    }
+
+    /// Says nothing more, and goes on listening.
+    pub(crate) fn fall_silent(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("it was connected");
+    }
+
+    /// The next `count` bytes; fewer when the connection ends or nothing comes.
+    pub(crate) fn hear(&self, count: usize) -> Vec<u8> {
+        let mut heard = vec![0; count];
+        let mut length = 0;
+        while length < count {
+            match (&self.stream).read(&mut heard[length..]) {
+                Ok(0) | Err(_) => break,
+                Ok(more) => length += more,
+            }
+        }
+        heard.truncate(length);
+        heard
+    }
+
+    /// All bytes up to where they end in `end`, which must be the last thing said.
+    pub(crate) fn hear_until(&self, end: &[u8]) -> Vec<u8> {
+        let mut heard = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        while !heard.ends_with(end) {
+            let count = (&self.stream).read(&mut buffer).expect("it comes in time");
+            assert!(count > 0, "the connection ends before {}", excerpt(end));
+            heard.extend_from_slice(&buffer[..count]);
+        }
+        heard
+    }
+
+    /// Reads exactly these bytes.
+    #[track_caller]
+    pub(crate) fn expect(&self, wanted: impl AsRef<[u8]>) {
+        let wanted = wanted.as_ref();
+        let heard = self.hear(wanted.len());
+        if heard != wanted {
+            let at = heard.iter().zip(wanted).take_while(|(heard, wanted)| heard == wanted).count();
+            panic!(
+                "of {} bytes {} have come, and from byte {at} on it is {} and not {}",
+                wanted.len(),
+                heard.len(),
+                excerpt(&heard[at..]),
+                excerpt(&wanted[at..]),
+            );
+        }
+    }
+
+    /// Makes sure that the server has closed the connection and said nothing more before.
+    #[track_caller]
+    pub(crate) fn expect_end(&self) {
+        let mut heard = [0; 100];
+        match (&self.stream).read(&mut heard) {
+            Ok(0) => {}
+            Ok(count) => panic!("unexpected: {}", excerpt(&heard[..count])),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("no end: {error}"),
+        }
+    }
+
+    /// Reads and forgets, until the connection ends.
+    pub(crate) fn ignore_all(&self) {
+        let mut buffer = vec![0; 1 << 16];
+        while matches!((&self.stream).read(&mut buffer), Ok(1..)) {}
+    }
+
+    /// Leaves with a reset.
+    pub(crate) fn reset(self) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        let size = libc::socklen_t::try_from(size_of_val(&linger)).expect("a small struct");
+        // SAFETY: the struct is as large as it is said to be, and the kernel copies it.
+        let outcome = unsafe {
+            let (fd, value) = (self.stream.as_raw_fd(), (&raw const linger).cast());
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, value, size)
+        };
+        assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+fn excerpt(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(60)];
+    format!("\"{}\"{}", shown.escape_ascii(), if shown.len() < bytes.len() { "..." } else { "" })
+}

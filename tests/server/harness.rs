@@ -1,0 +1,392 @@
+//! ./server as a child process, and the transcript that it writes.
+
+use crate::client::Client;
+use crate::make;
+use libc::{SIGCONT, SIGINT, SIGSTOP, SIGTERM, c_int};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::iter;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{LazyLock, Once};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must come. It is no bound on speed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Within what time the server ends when it is told to, however busy it is.
+const END: Duration = Duration::from_secs(5);
+
+/// The limit on descriptors that a server usually has.
+pub(crate) const USUAL_LIMIT: u64 = 1024;
+
+/// The descriptor of the server's listener; clients come after it.
+pub(crate) const LISTENER: usize = 3;
+
+/// A server that is waiting in select; killed when dropped.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    child: Child,
+    transcript: Receiver<String>,
+    complaints: Receiver<String>,
+}
+
+/// What a server has left behind.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// What it printed and the test had not read yet.
+    pub(crate) transcript: String,
+    /// All that it wrote on standard error.
+    pub(crate) complaints: String,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A server with these options.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        Self::start_on_a_free_port(options, USUAL_LIMIT)
+    }
+
+    /// A server that may have so many descriptors.
+    pub(crate) fn start_with_limit(limit: u64) -> Self {
+        Self::start_on_a_free_port(&[], limit)
+    }
+
+    fn start_on_a_free_port(options: &[&str], limit: u64) -> Self {
+        for _ in 0..20 {
+            match Self::try_start(options, free_port(), limit) {
+                Ok(server) => return server,
+                Err(complaints) if complaints.contains("in use") => {}
+                Err(complaints) => panic!("the server does not start: {complaints}"),
+            }
+        }
+        panic!("no port is free");
+    }
+
+    /// A server on `port`; what it complains of when it does not start.
+    pub(crate) fn try_start(options: &[&str], port: u16, limit: u64) -> Result<Self, String> {
+        let number = port.to_string();
+        let arguments: Vec<_> = options.iter().copied().chain([number.as_str()]).collect();
+        let server = Self::spawn_with_limit(&arguments, limit);
+        if options.contains(&"--quiet") {
+            return server.await_listening();
+        }
+        let Some(first) = server.next_line() else {
+            return Err(server.complaints.iter().collect());
+        };
+        assert_eq!(first + &server.pass(), "Waiting on select()...\nMaxFd 3\n");
+        Ok(server)
+    }
+
+    /// The server, once it listens: one that says nothing can only be tried.
+    fn await_listening(mut self) -> Result<Self, String> {
+        loop {
+            if self.child.try_wait().expect("a child can be asked for").is_some() {
+                return Err(self.complaints.iter().collect());
+            }
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                return Ok(self);
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// A server with these arguments, which may come to nothing.
+    pub(crate) fn spawn(arguments: &[&str]) -> Self {
+        Self::spawn_with_limit(arguments, USUAL_LIMIT)
+    }
+
+    fn spawn_with_limit(arguments: &[&str], limit: u64) -> Self {
+        let mut child = command(limit)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server can be run");
+        let transcript = lines_of(child.stdout.take().expect("it is piped"));
+        let complaints = lines_of(child.stderr.take().expect("it is piped"));
+        // The port comes last.
+        let port = arguments.last().and_then(|port| port.parse().ok()).unwrap_or(0);
+        Self { port, child, transcript, complaints }
+    }
+
+    /// The next line of the transcript; `None` at its end.
+    pub(crate) fn next_line(&self) -> Option<String> {
+        line_before(Instant::now() + PATIENCE, &self.transcript)
+    }
+
+    /// The transcript up to the next one of the lines that `is_wanted` knows. It must come in
+    /// time, whatever else does.
+    pub(crate) fn until(&self, is_wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut text = String::new();
+        loop {
+            let line = line_before(deadline, &self.transcript).expect("the server has not ended");
+            text += &line;
+            if is_wanted(&line) {
+                return text;
+            }
+        }
+    }
+
+    /// The transcript up to where the server waits again.
+    pub(crate) fn pass(&self) -> String {
+        self.until(|line| line.starts_with("MaxFd "))
+    }
+
+    /// Waits for this line.
+    pub(crate) fn wait_for(&self, wanted: &str) {
+        self.until(|line| line.trim_end_matches('\n') == wanted);
+    }
+
+    /// Waits until at least so many bytes have come in from `sd`, in any number of reads.
+    pub(crate) fn wait_for_bytes(&self, sd: usize, count: usize) {
+        let suffix = format!(" bytes received from sd {sd}\n");
+        let mut received = 0;
+        while received < count {
+            let text = self.until(|line| line.ends_with(&suffix));
+            let line = text.lines().next_back().expect("a line was waited for");
+            let number = line.split(' ').next().expect("the number comes first");
+            received += number.parse::<usize>().expect("a number of bytes");
+        }
+    }
+
+    /// Waits until so many more clients are gone, and the server is waiting again.
+    pub(crate) fn wait_for_removals(&self, count: usize) {
+        for _ in 0..count {
+            self.until(|line| line.starts_with("removing connection with sd "));
+        }
+        self.pass();
+    }
+
+    /// Forgets what has been printed up to now, and answers how many passes that was.
+    pub(crate) fn passes_so_far(&self) -> usize {
+        self.transcript.try_iter().filter(|line| line.starts_with("MaxFd ")).count()
+    }
+
+    /// A client who is in the room.
+    pub(crate) fn join(&self) -> Client {
+        let [client] = self.joins();
+        client
+    }
+
+    pub(crate) fn joins<const COUNT: usize>(&self) -> [Client; COUNT] {
+        let Ok(clients) = self.crowd(COUNT).try_into() else { panic!("as many as asked for") };
+        clients
+    }
+
+    /// So many clients, all in the room.
+    pub(crate) fn crowd(&self, count: usize) -> Vec<Client> {
+        let mut clients = self.visitors(count);
+        self.let_in(&mut clients);
+        clients
+    }
+
+    /// So many clients, all in the room of a server that does not say so. Newcomers are let in one
+    /// after another, so when the last one is heard, all are there.
+    pub(crate) fn quiet_crowd(&self, count: usize) -> Vec<Client> {
+        let clients = self.visitors(count);
+        let (last, others) = clients.split_last().expect("a crowd");
+        last.say("all here\n");
+        for other in others {
+            other.expect("all here\n");
+        }
+        clients
+    }
+
+    pub(crate) fn quiet_joins<const COUNT: usize>(&self) -> [Client; COUNT] {
+        let Ok(clients) = self.quiet_crowd(COUNT).try_into() else {
+            panic!("as many as asked for")
+        };
+        clients
+    }
+
+    /// So many clients, who are connected as far as the kernel is concerned.
+    pub(crate) fn visitors(&self, count: usize) -> Vec<Client> {
+        (0..count).map(|_| Client::connect(Ipv4Addr::LOCALHOST.into(), self.port)).collect()
+    }
+
+    /// Waits until these, who have connected in this order, are in the room.
+    pub(crate) fn let_in(&self, visitors: &mut [Client]) {
+        const LET_IN: &str = "New incoming connection on sd ";
+        for visitor in visitors {
+            let text = self.until(|line| line.starts_with(LET_IN));
+            let (_, sd) = text.trim_end().rsplit_once(' ').expect("the line ends in a number");
+            visitor.sd = sd.parse().expect("a descriptor");
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: c_int) {
+        // SAFETY: the child has not been waited for, so the number is still its own.
+        let outcome = unsafe { libc::kill(self.pid(), signal) };
+        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// Stops the server where it stands, until `resume`.
+    pub(crate) fn pause(&self) {
+        self.signal(SIGSTOP);
+        let mut status = 0;
+        // SAFETY: it is our child, and the status is ours to write. It is only stopped, so there
+        // is still something for the last wait.
+        let outcome = unsafe { libc::waitpid(self.pid(), &mut status, libc::WUNTRACED) };
+        assert!(outcome == self.pid() && libc::WIFSTOPPED(status), "the server has ended");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal(SIGCONT);
+    }
+
+    /// Ends the server as a user does, and makes sure that all went well.
+    pub(crate) fn stop(self) -> Ended {
+        self.signal(SIGINT);
+        let ended = self.ended();
+        assert!(ended.status.success(), "{}\n{}", ended.status, ended.complaints);
+        ended
+    }
+
+    /// Waits for the server, which has been told to end.
+    pub(crate) fn ended(mut self) -> Ended {
+        let deadline = Instant::now() + END;
+        let rest = |lines| iter::from_fn(|| line_before(deadline, lines)).collect();
+        let (transcript, complaints) = (rest(&self.transcript), rest(&self.complaints));
+        let status = self.child.wait().expect("the server can be waited for");
+        Ended { status, transcript, complaints }
+    }
+
+    /// Nobody reads the transcript any more; the pipe breaks when the next line is printed.
+    pub(crate) fn close_transcript(&mut self) {
+        self.transcript = mpsc::channel().1;
+    }
+
+    fn pid(&self) -> libc::pid_t {
+        libc::pid_t::try_from(self.child.id()).expect("a process number")
+    }
+
+    /// A file of the kernel's about the server.
+    pub(crate) fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.child.id()))
+    }
+
+    /// How long the server has been computing since it was started.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(self.proc("stat")).expect("the server runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("the name is in parentheses");
+        // utime and stime are the fields 14 and 15; those that are left begin with the third.
+        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>());
+        let ticks: u64 = ticks.map(|field| field.expect("a number of ticks")).sum();
+        // SAFETY: asks for a constant.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        Duration::from_millis(ticks * 1000 / u64::try_from(per_second).expect("ticks a second"))
+    }
+
+    /// The server's open descriptors.
+    pub(crate) fn descriptors(&self) -> Vec<usize> {
+        let entries = fs::read_dir(self.proc("fd")).expect("the server runs");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
+        let numbers = names.map(|name| name.expect("text").parse::<usize>().expect("a number"));
+        let mut numbers: Vec<_> = numbers.collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail when it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// ./server, up to date, with at most `limit` descriptors. Whatever these tests have been started
+/// with, it has the standard descriptors alone, and signals do what they usually do.
+fn command(limit: u64) -> Command {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        make::all();
+        may_open(0);
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("server")
+    });
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    let mut command = Command::new(&*PROGRAM);
+    // SAFETY: only system calls are made between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            let (first, last, flags) = (3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            libc::syscall(libc::SYS_close_range, first, last, flags);
+            // A shell has what it starts in the background ignore SIGINT.
+            libc::signal(SIGINT, libc::SIG_DFL);
+            libc::signal(SIGTERM, libc::SIG_DFL);
+            // Not even when the tests are killed does a server stay behind.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+    command
+}
+
+/// A port on which nobody listens. It is below those that Linux gives to clients of its own
+/// accord, so that none of them takes it before a server does, or between two servers.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + process::id() * 101;
+        let port = u16::try_from(10_000 + number % 20_000).expect("below 30,000");
+        let is_free = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok()
+            || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
+        if is_free {
+            return port;
+        }
+    }
+}
+
+/// What is written into a pipe, line by line, line ends included. The pipe is emptied at once,
+/// so that whoever writes is never kept waiting.
+pub(crate) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = String::new();
+        while pipe.read_line(&mut line).expect("the transcript is text") > 0 {
+            if sender.send(std::mem::take(&mut line)).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The next line; `None` when the pipe is closed, as it is when the server ends.
+fn line_before(deadline: Instant, lines: &Receiver<String>) -> Option<String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match lines.recv_timeout(left) {
+        Ok(line) if !left.is_zero() => Some(line),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Ok(_) | Err(RecvTimeoutError::Timeout) => panic!("the server does not come to it"),
+    }
+}
+
+/// Whether this process may have so many descriptors; raises its limit as far as it can go.
+pub(crate) fn may_open(count: u64) -> bool {
+    static RAISE: Once = Once::new();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is ours, and the kernel is done with it when the call returns.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    RAISE.call_once(|| {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: as above.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    });
+    limit.rlim_cur >= count
+}

@@ -1,0 +1,124 @@
+//! More visitors than descriptors, and a server that has nothing to do.
+
+use crate::client::Client;
+use crate::harness::{LISTENER, Server, may_open};
+use crate::skip;
+use std::thread;
+use std::time::Duration;
+
+/// What select has room for.
+const FD_SETSIZE: usize = libc::FD_SETSIZE;
+
+/// How much the server has computed, and how many passes it has made, in a second in which
+/// nothing is asked of it.
+fn idle_second(server: &Server) -> (Duration, usize) {
+    let before = server.cpu_time();
+    server.passes_so_far();
+    // This is the measurement itself, not a wait for something to happen.
+    thread::sleep(Duration::from_secs(1));
+    (server.cpu_time() - before, server.passes_so_far())
+}
+
+/// Has the first of the room say something that all others hear; then the server waits again.
+fn everyone_hears_the_first(server: &Server, room: &[Client], line: &str) {
+    let (first, others) = room.split_first().expect("somebody is there");
+    first.say(line);
+    for other in others {
+        other.expect(line);
+    }
+    server.wait_for_bytes(first.sd, line.len());
+    server.pass();
+}
+
+#[test]
+fn a_room_with_nothing_to_say_costs_nothing() {
+    let server = Server::start();
+    let room = server.crowd(50);
+    everyone_hears_the_first(&server, &room, "hello\n");
+    room[1].say("half a line");
+    server.wait_for_bytes(room[1].sd, 11);
+    server.pass();
+    let (cpu, passes) = idle_second(&server);
+    assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
+    assert_eq!(passes, 0);
+    server.stop();
+}
+
+/// Someone does not read, so there is something to write that nobody takes.
+#[test]
+fn a_full_queue_costs_nothing_while_it_waits() {
+    let server = Server::start();
+    let [talker, listener, _stalled] = server.joins();
+    let burst = "a line for a queue\n".repeat(500_000);
+    thread::scope(|scope| {
+        scope.spawn(|| talker.say(&burst));
+        listener.expect(&burst);
+    });
+    let (cpu, _) = idle_second(&server);
+    assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
+    server.stop();
+}
+
+#[test]
+fn without_descriptors_newcomers_wait_and_the_room_chats_on() {
+    const LIMIT: usize = 24;
+    const INSIDE: usize = LIMIT - LISTENER - 1;
+    let server = Server::start_with_limit(24);
+    let mut room = server.visitors(60);
+    let mut waiting = room.split_off(INSIDE);
+    server.let_in(&mut room);
+    everyone_hears_the_first(&server, &room, "we are full\n");
+
+    let (cpu, passes) = idle_second(&server);
+    assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
+    assert!(passes <= 60, "{passes} passes");
+    everyone_hears_the_first(&server, &room, "and chat on\n");
+
+    for _ in 0..5 {
+        let mut newcomer = waiting.remove(0);
+        drop(room.pop());
+        server.let_in(std::slice::from_mut(&mut newcomer));
+        assert_eq!(newcomer.sd, LIMIT - 1, "it takes the place that is free");
+        room.push(newcomer);
+        everyone_hears_the_first(&server, &room, "welcome\n");
+    }
+    // All of the first lot leave, and the next one comes in.
+    drop(room);
+    let mut room: Vec<_> = waiting.drain(..INSIDE).collect();
+    server.let_in(&mut room);
+    everyone_hears_the_first(&server, &room, "our turn\n");
+    server.stop();
+}
+
+/// The server says so and closes; those inside do not notice.
+#[test]
+fn above_fd_setsize_newcomers_are_sent_away() {
+    const INSIDE: usize = FD_SETSIZE - LISTENER - 1;
+    if !may_open(2000) {
+        return skip("too few descriptors for 1,100 clients");
+    }
+    let server = Server::start_with_limit(2000);
+    let mut room = server.visitors(1100);
+    let sent_away = room.split_off(INSIDE);
+    server.let_in(&mut room);
+    assert_eq!(room.last().map(|last| last.sd), Some(FD_SETSIZE - 1));
+    for visitor in &sent_away {
+        visitor.expect("The room is full. Please come back later.\r\n");
+        visitor.expect_end();
+    }
+    everyone_hears_the_first(&server, &room, "we are full\n");
+
+    let (cpu, passes) = idle_second(&server);
+    assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
+    assert_eq!(passes, 0);
+
+    drop(room.pop());
+    server.wait_for_removals(1);
+    room.push(server.join());
+    everyone_hears_the_first(&server, &room, "welcome\n");
+    let complaints = server.stop().complaints;
+    assert_eq!(complaints.lines().count(), sent_away.len(), "{complaints}");
+    for client in &room {
+        client.expect_end();
+    }
+}

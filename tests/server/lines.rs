@@ -1,0 +1,193 @@
+//! What is passed on is whole lines, as they came.
+
+use crate::client::Client;
+use crate::harness::Server;
+
+/// A server with one who talks and one who listens.
+fn pair() -> (Server, Client, Client) {
+    let server = Server::start();
+    let [talker, listener] = server.joins();
+    (server, talker, listener)
+}
+
+/// Has `client` say something, and waits until the server has read it all.
+fn say(server: &Server, client: &Client, bytes: impl AsRef<[u8]>) {
+    client.say(bytes.as_ref());
+    server.wait_for_bytes(client.sd, bytes.as_ref().len());
+}
+
+/// A line of so many bytes, line end included, no two stretches of which are alike.
+fn line(length: usize) -> Vec<u8> {
+    let numbers = (0_u32..).flat_map(|number| format!("{number:x} ").into_bytes());
+    numbers.take(length - 1).chain([b'\n']).collect()
+}
+
+/// What was said arrives as it is, and nothing more arrives.
+fn arrives(said: &[u8]) {
+    let (server, talker, listener) = pair();
+    talker.say(said);
+    listener.expect(said);
+    server.stop();
+    listener.expect_end();
+    talker.expect_end();
+}
+
+#[test]
+fn halves_of_two_lines_never_mix() {
+    let server = Server::start();
+    let [first, second, listener] = server.joins();
+    say(&server, &first, "the first ");
+    say(&server, &second, "the second ");
+    say(&server, &first, "says this\nand ");
+    say(&server, &second, "says that\nand that is ");
+    say(&server, &first, "this is all\n");
+    say(&server, &second, "all\n");
+    listener
+        .expect("the first says this\nthe second says that\nand this is all\nand that is all\n");
+    first.expect("the second says that\nand that is all\n");
+    second.expect("the first says this\nand this is all\n");
+    server.stop();
+}
+
+#[test]
+fn half_a_line_is_not_passed_on() {
+    let (server, talker, listener) = pair();
+    say(&server, &talker, "first\nsecond");
+    listener.expect("first\n");
+    let third = server.join();
+    third.say("in between\n");
+    listener.expect("in between\n");
+    talker.say("\n");
+    listener.expect("second\n");
+    server.stop();
+}
+
+#[test]
+fn several_lines_in_a_packet_stay_as_they_are() {
+    arrives(b"one\ntwo\nthree\n");
+}
+
+#[test]
+fn empty_lines_are_lines() {
+    arrives(b"\n");
+    arrives(b"\n\n\n");
+    arrives(b"\r\n\r\n");
+}
+
+#[test]
+fn line_ends_are_kept() {
+    arrives(b"unix\nnetwork\r\nold\rand odd\n\rend\r\r\n");
+}
+
+#[test]
+fn a_line_end_may_come_in_two_packets() {
+    let (server, talker, listener) = pair();
+    say(&server, &talker, "hello\r");
+    say(&server, &talker, "\n");
+    listener.expect("hello\r\n");
+    say(&server, &talker, "\r");
+    say(&server, &talker, "\nbye\r");
+    say(&server, &talker, "\n");
+    listener.expect("\r\nbye\r\n");
+    server.stop();
+    listener.expect_end();
+}
+
+#[test]
+fn nul_bytes_are_bytes() {
+    arrives(b"\0\n");
+    arrives(b"before\0after\n\0\0\n");
+}
+
+#[test]
+fn any_byte_will_do() {
+    let ascending: Vec<u8> = (0..=255).chain([b'\n']).collect();
+    arrives(&ascending);
+    let descending: Vec<u8> = (0..=255).rev().chain([b'\n']).collect();
+    arrives(&descending);
+}
+
+#[test]
+fn the_size_of_the_servers_buffer_does_not_show() {
+    for length in [4095, 4096, 4097, 8191, 8192, 8193] {
+        arrives(&line(length));
+    }
+}
+
+#[test]
+fn long_lines_arrive() {
+    for length in [10_000, 65_535, 65_536, 65_537, 1_000_000] {
+        arrives(&line(length));
+    }
+}
+
+#[test]
+fn a_line_that_fills_the_buffer_waits_for_its_end() {
+    let (server, talker, listener) = pair();
+    let third = server.join();
+    let long = line(3 * 4096 + 1);
+    let (start, end) = long.split_at(3 * 4096);
+    say(&server, &talker, start);
+    third.say("in between\n");
+    listener.expect("in between\n");
+    talker.say(end);
+    listener.expect(&long);
+    server.stop();
+}
+
+#[test]
+fn a_line_may_come_byte_by_byte() {
+    let (server, talker, listener) = pair();
+    let third = server.join();
+    let slow = line(300);
+    for byte in &slow[..299] {
+        say(&server, &talker, [*byte]);
+    }
+    third.say("faster\n");
+    listener.expect("faster\n");
+    talker.say("\n");
+    listener.expect(&slow);
+    server.stop();
+    listener.expect_end();
+}
+
+#[test]
+fn last_words_need_no_newline() {
+    let (server, talker, listener) = pair();
+    talker.say("a line\nlast words");
+    talker.fall_silent();
+    listener.expect("a line\nlast words");
+    let transcript = server.until(|line| line.starts_with("removing"));
+    let end = "Connection closed for sd 4\nremoving connection with sd 4 \n";
+    assert!(transcript.ends_with(end), "{transcript}");
+    talker.expect_end();
+    server.stop();
+    listener.expect_end();
+}
+
+#[test]
+fn whoever_leaves_after_a_whole_line_says_nothing_more() {
+    let (server, talker, listener) = pair();
+    talker.say("a line\n");
+    drop(talker);
+    listener.expect("a line\n");
+    server.wait_for_removals(1);
+    server.stop();
+    listener.expect_end();
+}
+
+/// What one client has not finished is not begun by the next one with the same descriptor.
+#[test]
+fn half_a_line_leaves_with_its_client() {
+    let (server, talker, listener) = pair();
+    say(&server, &listener, "kept");
+    drop(listener);
+    server.wait_for_removals(1);
+    talker.expect("kept");
+    let newcomer = server.join();
+    assert_eq!(newcomer.sd, 5);
+    newcomer.say("new\n");
+    talker.expect("new\n");
+    server.stop();
+    talker.expect_end();
+}

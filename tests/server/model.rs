@@ -1,0 +1,104 @@
+//! Many who talk at once, in packets cut at random, against what must come of it.
+
+use crate::client::Client;
+use crate::harness::Server;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const CLIENTS: usize = 6;
+const LINES: usize = 150;
+/// The longest line: above the server's buffer.
+const LONGEST: usize = 6000;
+
+/// Random numbers, the same for the same seed (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let number = usize::try_from(self.0 >> 33).expect("31 bits");
+        number % bound
+    }
+
+    /// Any byte but a newline.
+    fn byte(&mut self) -> u8 {
+        match u8::try_from(self.below(256)).expect("8 bits") {
+            b'\n' => b' ',
+            byte => byte,
+        }
+    }
+}
+
+/// What a client says: lines that begin with its number. Most are short, as in a chat.
+fn lines(speaker: usize, dice: &mut Dice) -> Vec<Vec<u8>> {
+    let mut line = |_| {
+        let longest = if dice.below(4) == 0 { LONGEST } else { 80 };
+        let mut line = vec![u8::try_from(speaker).expect("few clients")];
+        let length = dice.below(longest);
+        line.extend((0..length).map(|_| dice.byte()));
+        line.push(b'\n');
+        line
+    };
+    (0..LINES).map(&mut line).collect()
+}
+
+/// Says it all, cut where it happens.
+fn say_in_pieces(client: &Client, bytes: &[u8], dice: &mut Dice) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let longest = [3, 50, 5000, 50_000][dice.below(4)];
+        let (piece, next) = rest.split_at((1 + dice.below(longest)).min(rest.len()));
+        client.say(piece);
+        rest = next;
+    }
+}
+
+/// Each other client's lines have come once, whole, and in the order in which they were said.
+fn check(listener: usize, heard: &[u8], said: &[Vec<Vec<u8>>]) {
+    let mut next = [0; CLIENTS];
+    for line in heard.split_inclusive(|byte| *byte == b'\n') {
+        let speaker = usize::from(line[0]);
+        assert!(speaker < CLIENTS && speaker != listener, "{listener} hears from {speaker}");
+        let wanted = said[speaker].get(next[speaker]);
+        assert!(
+            wanted.is_some_and(|wanted| wanted == line),
+            "{listener} does not hear line {} of {speaker} as it was said",
+            next[speaker],
+        );
+        next[speaker] += 1;
+    }
+    for (speaker, heard) in next.into_iter().enumerate().filter(|(speaker, _)| *speaker != listener)
+    {
+        assert_eq!(heard, LINES, "lines of {speaker}, as {listener} hears them");
+    }
+}
+
+#[test]
+fn everyone_hears_every_other_line_once_whole_and_in_order() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let given = std::env::var("CHAT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or(u64::from(now.subsec_nanos()) + 1);
+    println!("the same again with CHAT_SEED={seed}");
+
+    let mut dice = Dice(seed);
+    let said: Vec<_> = (0..CLIENTS).map(|speaker| lines(speaker, &mut dice)).collect();
+    let texts: Vec<_> = said.iter().map(|lines| lines.concat()).collect();
+    let total: usize = texts.iter().map(Vec::len).sum();
+
+    let server = Server::start();
+    let clients = server.crowd(CLIENTS);
+    thread::scope(|scope| {
+        for (at, client) in clients.iter().enumerate() {
+            let (text, said) = (&texts[at], &said);
+            let mut dice = Dice(seed + 1 + u64::try_from(at).expect("few clients"));
+            scope.spawn(move || say_in_pieces(client, text, &mut dice));
+            scope.spawn(move || check(at, &client.hear(total - text.len()), said));
+        }
+    });
+    server.stop();
+    for client in &clients {
+        client.expect_end();
+    }
+}

@@ -1,0 +1,122 @@
+//! Readers who do not keep up: what they cost is bounded, and nobody else notices.
+
+use crate::client::Client;
+use crate::harness::Server;
+use std::fs;
+use std::thread;
+
+const LINE: usize = 64;
+
+/// The stream that a talker says: lines of a number each, so that a gap shows.
+fn numbered_lines(first: usize, count: usize) -> Vec<u8> {
+    let lines =
+        (first..first + count).map(|number| format!("{number:0width$}\n", width = LINE - 1));
+    lines.collect::<String>().into_bytes()
+}
+
+/// Has the talker say so many bytes in all, and the listener hear them in order.
+fn relay(talker: &Client, listener: &Client, bytes: usize) {
+    const AT_A_TIME: usize = 4096;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for first in (0..bytes / LINE).step_by(AT_A_TIME) {
+                talker.say(numbered_lines(first, AT_A_TIME));
+            }
+        });
+        for first in (0..bytes / LINE).step_by(AT_A_TIME) {
+            listener.expect(numbered_lines(first, AT_A_TIME));
+        }
+    });
+}
+
+/// The server's peak of resident memory, in bytes.
+fn peak_memory(server: &Server) -> usize {
+    let status = fs::read_to_string(server.proc("status")).expect("the server runs");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
+    let kilobytes = line.split_whitespace().nth(1).expect("a number follows");
+    kilobytes.parse::<usize>().expect("a number") * 1024
+}
+
+/// Has heard a part of the stream without a gap, and then the end.
+fn has_heard_a_prefix(client: &Client, bytes: usize) {
+    let heard = client.hear(bytes);
+    assert!(!heard.is_empty() && heard.len() < bytes);
+    let whole = numbered_lines(0, heard.len() / LINE + 1);
+    assert_eq!(heard, whole[..heard.len()]);
+    client.expect_end();
+}
+
+#[test]
+fn one_stopped_reader_and_a_gigabyte() {
+    const GIGABYTE: usize = 1 << 30;
+    let server = Server::start_with(&["--quiet"]);
+    let [talker, listener, stopped] = server.quiet_joins();
+    relay(&talker, &listener, GIGABYTE);
+    let peak = peak_memory(&server);
+    assert!(peak < 64 << 20, "{peak} bytes");
+    has_heard_a_prefix(&stopped, GIGABYTE);
+    let complaints = server.stop().complaints;
+    assert!(complaints.contains("cut off: too far behind"), "{complaints}");
+    assert_eq!(complaints.lines().count(), 1, "{complaints}");
+}
+
+/// What the README says a reader may cost: four times the limit.
+#[test]
+fn two_hundred_stopped_readers() {
+    const STOPPED: usize = 200;
+    const LIMIT: usize = 256 << 10;
+    const SAID: usize = 64 << 20;
+    let server = Server::start_with(&["--quiet", "--max-queue", &LIMIT.to_string()]);
+    let room = server.quiet_crowd(STOPPED + 2);
+    let [talker, stopped @ .., listener] = &room[..] else { panic!("a crowd") };
+    let before = peak_memory(&server);
+    relay(talker, listener, SAID);
+    let cost = peak_memory(&server) - before;
+    assert!(cost < STOPPED * LIMIT * 4, "{cost} bytes");
+    for client in stopped {
+        has_heard_a_prefix(client, SAID);
+    }
+    assert_eq!(server.stop().complaints.lines().count(), STOPPED);
+}
+
+#[test]
+fn a_reader_who_pauses_loses_nothing() {
+    const BURST: usize = 4 << 20;
+    let server = Server::start();
+    let [talker, listener, pausing] = server.joins();
+    relay(&talker, &listener, BURST);
+    pausing.expect(numbered_lines(0, BURST / LINE));
+    assert_eq!(server.stop().complaints, "");
+}
+
+/// The others see no difference between one who is stopped and one who is not there.
+#[test]
+fn who_is_cut_off_is_removed_and_its_number_used_again() {
+    let server = Server::start_with(&["--max-queue", "100000"]);
+    let [talker, listener, stopped] = server.joins();
+    relay(&talker, &listener, 16 << 20);
+    let text = server.until(|line| line == "removing connection with sd 6 \n");
+    assert!(!text.contains("Connection closed for sd 6"), "it was not the client who closed it");
+    has_heard_a_prefix(&stopped, 16 << 20);
+    let newcomer = server.join();
+    assert_eq!(newcomer.sd, stopped.sd);
+    talker.say("welcome\n");
+    newcomer.expect("welcome\n");
+    server.stop();
+}
+
+/// Each line is a message of its own, which costs more than its bytes.
+#[test]
+fn one_byte_at_a_time_is_bounded_as_well() {
+    const LIMIT: usize = 1 << 20;
+    let server = Server::start_with(&["--quiet", "--max-queue", &LIMIT.to_string()]);
+    let [talker, listener, _stopped] = server.quiet_joins();
+    let before = peak_memory(&server);
+    for _ in 0..100_000 {
+        talker.say("\n");
+        listener.expect("\n");
+    }
+    let cost = peak_memory(&server) - before;
+    assert!(cost < LIMIT * 4, "{cost} bytes");
+    server.stop();
+}

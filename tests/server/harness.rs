@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{LazyLock, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -379,14 +379,15 @@ fn line_before(deadline: Instant, lines: &Receiver<String>) -> Option<String> {
 
 /// Whether this process may have so many descriptors; raises its limit as far as it can go.
 pub(crate) fn may_open(count: u64) -> bool {
-    static RAISE: Once = Once::new();
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the struct is ours, and the kernel is done with it when the call returns.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    RAISE.call_once(|| {
-        limit.rlim_cur = limit.rlim_max;
-        // SAFETY: as above.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    static LIMIT: LazyLock<u64> = LazyLock::new(|| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the struct is ours, and the kernel is done with it when a call returns.
+        unsafe {
+            libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+        limit.rlim_cur
     });
-    limit.rlim_cur >= count
+    *LIMIT >= count
 }

@@ -2,6 +2,9 @@
 # make test     everything that shows whether they work
 # make lint     formatting, and the compilers' and clippy's opinion, as errors
 # make memcheck the tests in C once more, under valgrind
+# make bench    measures the server against others, some 20 minutes (benches/README.md)
+# make bench-quick, bench-micro, bench-check
+#               a minute of that; instructions counted; whether all of it works
 # make header   renews include/chatServer.h from src/ffi.rs
 # make clean    removes what was built
 
@@ -38,7 +41,7 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib test lint memcheck header clean FORCE
+.PHONY: all lib test lint memcheck bench bench-quick bench-micro bench-check header clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -90,13 +93,64 @@ test: all
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
-	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES)
+	$(CARGO) fmt --check --manifest-path $(LOAD_MANIFEST)
+	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
+	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
+		$(wildcard benches/*.c)
 
 MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 	--track-fds=yes --error-exitcode=99
 
 memcheck: all
 	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c
+
+# What is measured is what `make` builds, by a package of its own, against programs in C that
+# listen the way the server does.
+BENCH         := $(BUILD)/benches
+LOAD_MANIFEST := benches/load/Cargo.toml
+LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir $(TARGET_DIR)/benches
+
+# NAME=COMMAND, the first being what the others are compared with. CONTENDERS adds some; OPTIONS
+# are for the generator (OPTIONS=--help).
+OUR_OWN := --contender 'floor=$(BENCH)/floor {port}' \
+	--contender 'server=./server --quiet {port}' \
+	--contender 'uncorked=$(BENCH)/uncorked --quiet {port}' \
+	--contender 'original=$(BENCH)/original {port}'
+MEASURED := $(addprefix $(BENCH)/,floor uncorked original)
+RIVALS  := --contender 'ncat=ncat -l -k --broker -m 2000 {port}'
+RUN     := $(CARGO) run --release --quiet $(LOAD) -- $(OUR_OWN)
+
+$(BENCH)/floor $(BENCH)/original: $(BENCH)/%: benches/%.c src/server/listen.c src/server/listen.h
+	@mkdir -p $(BENCH)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(BENCH)/uncorked: $(SERVER_SOURCES) benches/uncorked.c $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
+	@mkdir -p $(BENCH)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -Dchat_cork=no_cork -Dchat_uncork=no_uncork \
+		-o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
+# Bound at the start, or the first call of malloc would be counted with the search for it.
+$(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)
+	@mkdir -p $(BENCH)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS) -Wl,-z,now
+
+bench: all $(MEASURED)
+	$(RUN) $(RIVALS) $(CONTENDERS) --out benches/results $(OPTIONS)
+
+bench-quick: all $(MEASURED)
+	$(RUN) $(RIVALS) $(CONTENDERS) --out $(BENCH)/quick --rounds 3 --seconds 0.25 \
+		--clients 10,100 --bytes 32 --scenarios latency $(OPTIONS)
+
+bench-micro: $(BENCH)/micro
+	@mkdir -p benches/results
+	@benches/micro.sh $< | tee benches/results/micro.md
+
+bench-check: all $(MEASURED) $(BENCH)/micro
+	$(CARGO) test --quiet $(LOAD)
+	$(RUN) --out $(BENCH)/check --strict --rounds 1 --seconds 0.05 \
+		--clients 10 --speakers 2 --bytes 40 --window 8 --scenarios latency,idle $(OPTIONS)
+	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
+		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 
 clean:
 	rm -rf $(BUILD) $(TARGET_DIR) server

@@ -1,0 +1,181 @@
+/*
+ * floor - the cheapest broadcaster there can be on select: what the kernel charges.
+ *
+ * A pass selects, reads every ready client once, side by side into one batch, and hands each
+ * client the whole batch by one gathered write straight from there, its own part left out. There
+ * are no lists, no queues, no copies, no limits and no care for anybody: where the kernel does
+ * not take all of it, everyone waits for that client. So it is no chat server, and it stands
+ * still for good when a client does not read.
+ *
+ * What it has in common with the server, so that the two differ in nothing but their own work:
+ * the socket options (it is the same listen.c), the size of a read, one read a client a pass, and
+ * that it relays whole lines. The last is paid for only when a read does not end with a line: the
+ * unfinished rest is put aside and comes before the client's next read.
+ */
+
+#define _GNU_SOURCE /* accept4, memrchr */
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../src/server/listen.h"
+
+enum { READ_SIZE = 4096 }; /* BUFFER_SIZE of chatServer.h */
+
+/* Whole lines that have been read in this pass. Memory that is never used costs nothing. */
+static char batch[FD_SETSIZE * 2 * READ_SIZE];
+static size_t batch_size;
+
+static struct client {
+	size_t own, own_end; /* which part of the batch it has said itself */
+	size_t rest_size;
+} clients[FD_SETSIZE];
+
+/* Of each client's line whose end has not come yet. Apart, to keep the above close together. */
+static char rests[FD_SETSIZE][READ_SIZE];
+
+static int everyone[FD_SETSIZE]; /* the descriptors of the clients, in no order */
+static int nr_clients;
+static fd_set watched;
+static int maxfd;
+
+static void let_in(int listener)
+{
+	int sd;
+
+	while ((sd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) != -1) {
+		if (sd >= FD_SETSIZE) {
+			close(sd);
+			continue;
+		}
+		clients[sd].rest_size = 0;
+		everyone[nr_clients++] = sd;
+		FD_SET(sd, &watched);
+		if (sd > maxfd)
+			maxfd = sd;
+	}
+}
+
+static void let_go(int sd)
+{
+	int i = 0;
+
+	while (everyone[i] != sd)
+		i++;
+	everyone[i] = everyone[--nr_clients];
+	FD_CLR(sd, &watched);
+	clients[sd].own = clients[sd].own_end = 0;
+	close(sd);
+}
+
+/* Adds what a client says to the batch, up to its last line end. */
+static void hear(int sd)
+{
+	struct client *client = &clients[sd];
+	char *start = batch + batch_size, *end, *cut;
+	ssize_t count;
+
+	memcpy(start, rests[sd], client->rest_size);
+	count = read(sd, start + client->rest_size, READ_SIZE);
+	if (count == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (count <= 0) {
+		let_go(sd);
+		return;
+	}
+	end = start + client->rest_size + count;
+	cut = memrchr(end - count, '\n', (size_t)count);
+	cut = cut != NULL ? cut + 1 : start;
+	if (end - cut > READ_SIZE) /* too long a line to wait for its end */
+		cut = end;
+	client->rest_size = (size_t)(end - cut);
+	memcpy(rests[sd], cut, client->rest_size);
+	client->own = batch_size;
+	batch_size = client->own_end = (size_t)(cut - batch);
+}
+
+/* Writes all of the pieces, and waits where the kernel does not take them at once. */
+static void write_all(int sd, struct iovec *piece, int count)
+{
+	struct pollfd writable = { .fd = sd, .events = POLLOUT };
+	ssize_t taken;
+
+	while (count > 0) {
+		taken = writev(sd, piece, count);
+		if (taken == -1 && errno == EAGAIN)
+			poll(&writable, 1, -1);
+		else if (taken == -1 && errno != EINTR)
+			return; /* it has left, which the next read finds out */
+		for (; taken > 0 && count > 0 && (size_t)taken >= piece->iov_len; piece++, count--)
+			taken -= (ssize_t)piece->iov_len;
+		if (taken > 0) {
+			piece->iov_base = (char *)piece->iov_base + taken;
+			piece->iov_len -= (size_t)taken;
+		}
+	}
+}
+
+/* Hands a client the batch but for its own part. */
+static void tell(int sd)
+{
+	struct client *client = &clients[sd];
+	struct iovec pieces[2];
+	int count = 0;
+
+	if (client->own > 0)
+		pieces[count++] = (struct iovec){ batch, client->own };
+	if (client->own_end < batch_size)
+		pieces[count++] = (struct iovec){ batch + client->own_end,
+			                          batch_size - client->own_end };
+	client->own = client->own_end = 0;
+	write_all(sd, pieces, count);
+}
+
+static void read_ready(const fd_set *ready, int listener)
+{
+	enum { BITS = CHAR_BIT * sizeof(unsigned long) };
+	unsigned long word;
+	int at, sd;
+
+	for (at = 0; at <= maxfd; at += BITS) {
+		memcpy(&word, (const char *)ready + at / CHAR_BIT, sizeof word);
+		for (; word != 0; word &= word - 1) {
+			sd = at + __builtin_ctzl(word);
+			if (sd == listener)
+				let_in(listener);
+			else
+				hear(sd);
+		}
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	int listener = argc == 2 ? listen_on(every_address(), argv[1]) : -1;
+	fd_set ready;
+	int i;
+
+	if (listener == -1)
+		return EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN);
+	FD_SET(listener, &watched);
+	maxfd = listener;
+	for (;;) {
+		ready = watched;
+		if (select(maxfd + 1, &ready, NULL, NULL, NULL) == -1)
+			return EXIT_FAILURE;
+		read_ready(&ready, listener);
+		for (i = 0; batch_size > 0 && i < nr_clients; i++)
+			tell(everyone[i]);
+		batch_size = 0;
+	}
+}

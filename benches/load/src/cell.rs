@@ -1,0 +1,87 @@
+//! What one measurement puts on a server.
+
+use std::fmt;
+
+/// How the speakers go about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Each has so many lines on their way, and says one more when all have heard one.
+    Closed(usize),
+    /// So many lines a second, from all of them together, whatever the server does.
+    Open(u32),
+}
+
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub clients: usize,
+    pub speakers: usize,
+    pub bytes: usize,
+    pub pace: Pace,
+    /// Clients that never read; not among `clients`.
+    pub stalled: usize,
+    /// How many times as long as usual it is measured.
+    pub stretch: f64,
+}
+
+impl Cell {
+    pub fn new(clients: usize, speakers: usize, bytes: usize, pace: Pace) -> Self {
+        Self { clients, speakers, bytes, pace, stalled: 0, stretch: 1.0 }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "N={} S={} B={}", self.clients, self.speakers, self.bytes)?;
+        match self.pace {
+            Pace::Closed(window) => write!(f, " W={window}")?,
+            Pace::Open(rate) => write!(f, " {rate} lines/s")?,
+        }
+        if self.stalled > 0 {
+            write!(f, " and {} stalled", self.stalled)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is measured beside the plain cells, each for one claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Ten speakers who say a hundred lines a second in all: how long a line is on its way when
+    /// there is no load to speak of.
+    Latency,
+    /// The same room without and with a reader who has stopped for good. The lines are long, and so
+    /// is the time, for more to pile up than a server may want to keep.
+    Stalled,
+    /// A pair in conversation, alone and with a thousand others who say nothing.
+    Idle,
+}
+
+impl Scenario {
+    pub const ALL: [Self; 3] = [Self::Latency, Self::Stalled, Self::Idle];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Stalled => "stalled",
+            Self::Idle => "idle",
+        }
+    }
+
+    pub fn cells(self) -> Vec<Cell> {
+        match self {
+            Self::Latency => {
+                vec![Cell { stretch: 4.0, ..Cell::new(100, 10, 32, Pace::Open(100)) }]
+            }
+            Self::Stalled => [0, 1]
+                .map(|stalled| Cell {
+                    stalled,
+                    stretch: 4.0,
+                    ..Cell::new(50, 1, 2048, Pace::Closed(16))
+                })
+                .into(),
+            Self::Idle => {
+                [2, 1002].map(|clients| Cell::new(clients, 2, 32, Pace::Closed(1))).into()
+            }
+        }
+    }
+}

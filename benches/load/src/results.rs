@@ -1,0 +1,131 @@
+//! Everything that was measured, and what can be said of it.
+
+use crate::cell::{Cell, Scenario};
+use crate::contender::Contender;
+use crate::measure::Measurement;
+use crate::stats::{median, spread};
+
+/// A measurement, or why there is none.
+pub type Outcome = Result<Measurement, String>;
+
+/// The reference's own rounds may lie so far apart. Beyond that, a difference of one in twenty,
+/// which is what matters here, cannot be told from chance by five rounds.
+pub const TOLERABLE_SPREAD: f64 = 0.05;
+
+pub struct Results {
+    pub machine: String,
+    pub cores_are_one: bool,
+    /// The first is the reference.
+    pub contenders: Vec<Contender>,
+    pub missing: Vec<Contender>,
+    /// The plain cells, and then those of the scenarios.
+    pub cells: Vec<Cell>,
+    pub nr_plain: usize,
+    pub scenarios: Vec<(Scenario, Vec<usize>)>,
+    /// By cell, by contender, by round.
+    pub outcomes: Vec<Vec<Vec<Outcome>>>,
+}
+
+impl Results {
+    pub fn new(
+        contenders: Vec<Contender>,
+        missing: Vec<Contender>,
+        plain: Vec<Cell>,
+        scenarios: &[Scenario],
+    ) -> Self {
+        let nr_plain = plain.len();
+        let mut cells = plain;
+        let scenarios = scenarios.iter().map(|scenario| {
+            let first = cells.len();
+            cells.extend(scenario.cells());
+            (*scenario, (first..cells.len()).collect())
+        });
+        let scenarios = scenarios.collect();
+        let outcomes = vec![vec![Vec::new(); contenders.len()]; cells.len()];
+        Self {
+            machine: String::new(),
+            cores_are_one: false,
+            contenders,
+            missing,
+            cells,
+            nr_plain,
+            scenarios,
+            outcomes,
+        }
+    }
+
+    fn measured(&self, cell: usize, contender: usize) -> impl Iterator<Item = &Measurement> {
+        self.outcomes[cell][contender].iter().flatten()
+    }
+
+    /// The median over the rounds; none unless every round could be measured.
+    pub fn median(
+        &self,
+        cell: usize,
+        contender: usize,
+        value: impl Fn(&Measurement) -> f64,
+    ) -> Option<f64> {
+        if self.outcomes[cell][contender].iter().any(Result::is_err) {
+            return None;
+        }
+        let values: Vec<_> = self.measured(cell, contender).map(value).collect();
+        Some(median(&values)).filter(|median| median.is_finite())
+    }
+
+    pub fn cpu_ns(&self, cell: usize, contender: usize) -> Option<f64> {
+        self.median(cell, contender, Measurement::cpu_per_delivery_ns)
+    }
+
+    /// CPU per delivery, as a ratio to the reference's in the same round: the median of these.
+    pub fn ratio(&self, cell: usize, contender: usize) -> Option<f64> {
+        let [one, reference] = [contender, 0].map(|who| &self.outcomes[cell][who]);
+        let ratios: Option<Vec<_>> = one
+            .iter()
+            .zip(reference)
+            .map(|pair| match pair {
+                (Ok(a), Ok(b)) => Some(a.cpu_per_delivery_ns() / b.cpu_per_delivery_ns()),
+                _ => None,
+            })
+            .collect();
+        ratios.map(|ratios| median(&ratios)).filter(|median| median.is_finite())
+    }
+
+    /// How far the reference's own rounds lie apart.
+    pub fn reference_spread(&self, cell: usize) -> f64 {
+        let values: Vec<_> = self.measured(cell, 0).map(Measurement::cpu_per_delivery_ns).collect();
+        spread(&values)
+    }
+
+    pub fn is_noisy(&self, cell: usize) -> bool {
+        self.reference_spread(cell) > TOLERABLE_SPREAD
+    }
+
+    /// What share of a contender's time was its own, and not the kernel's, over all plain cells.
+    pub fn user_share(&self, contender: usize) -> f64 {
+        let ticks = (0..self.nr_plain)
+            .flat_map(|cell| self.measured(cell, contender))
+            .fold([0, 0], |[user, all], m| {
+                [user + m.user_ticks, all + m.user_ticks + m.system_ticks]
+            });
+        ticks[0] as f64 / ticks[1] as f64
+    }
+
+    pub fn peak_kib(&self, cell: usize, contender: usize) -> Option<u64> {
+        self.measured(cell, contender).map(|m| m.peak_kib).max()
+    }
+
+    /// What went wrong with a contender in a cell, round by round.
+    pub fn problems(&self, cell: usize, contender: usize) -> Vec<String> {
+        let problem = |outcome: &Outcome| match outcome {
+            Ok(measurement) if measurement.faults.any() => Some(measurement.faults.to_string()),
+            Ok(_) => None,
+            Err(error) => Some(error.clone()),
+        };
+        self.outcomes[cell][contender].iter().filter_map(problem).collect()
+    }
+
+    pub fn is_flawless(&self) -> bool {
+        let mut outcomes = self.outcomes.iter().flatten().flatten();
+        outcomes.all(|outcome| outcome.as_ref().is_ok_and(|m| !m.faults.any()))
+    }
+}

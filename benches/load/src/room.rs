@@ -1,0 +1,151 @@
+//! The clients of a server, from connecting until everybody is known to be in.
+
+use crate::cell::Cell;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long something may take that takes milliseconds.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+
+/// As many as any server lets wait to be accepted. One more, and the kernel may leave a client
+/// unanswered for a second.
+const SHORTEST_QUEUE: usize = 8;
+
+const PROBE: &[u8] = b"is anybody there?\n";
+const LAST_PROBE: &[u8] = b"so let us begin\n";
+
+pub struct Room {
+    pub clients: Vec<TcpStream>,
+    /// Those who never read.
+    pub stalled: Vec<TcpStream>,
+}
+
+impl Room {
+    /// Connects everybody, and waits until the server has let them in.
+    pub fn open(port: u16, cell: &Cell) -> io::Result<Self> {
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let mut clients = vec![connect_first(address)?];
+        let connect = |_| TcpStream::connect(address);
+        // Servers let in first who came first: those who tell nothing themselves are in, too,
+        // when the last one is.
+        let stalled = (0..cell.stalled).map(connect).collect::<io::Result<_>>()?;
+        for number in 1..cell.clients {
+            if number % SHORTEST_QUEUE == 0 {
+                wait_for_accept(port);
+            }
+            clients.push(connect(number)?);
+        }
+        gather(&mut clients)?;
+        for client in &clients {
+            client.set_nodelay(true)?;
+            client.set_nonblocking(true)?;
+            // Ends with a reset, which leaves nothing behind in the kernel.
+            rustix::net::sockopt::set_socket_linger(client, Some(Duration::ZERO))?;
+        }
+        Ok(Self { clients, stalled })
+    }
+
+    /// Whether the server has given up those who do not read: past what it had sent, there is
+    /// an end.
+    pub fn is_cut_off(&mut self) -> bool {
+        let mut buffer = vec![0; 1 << 16];
+        self.stalled.iter_mut().all(|client| {
+            let _ = client.set_read_timeout(Some(Duration::from_millis(200)));
+            loop {
+                match client.read(&mut buffer) {
+                    Ok(0) => return true,
+                    Ok(_) => {}
+                    Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+                }
+            }
+        })
+    }
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port())
+}
+
+/// Connects as soon as the server listens.
+fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match TcpStream::connect(address) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                if Instant::now() > given_up {
+                    return Err(io::Error::other("it does not listen"));
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Gives the server time to let in those who wait.
+fn wait_for_accept(port: u16) {
+    let given_up = Instant::now() + PATIENCE;
+    while waiting_for_accept(port) > 0 && Instant::now() < given_up {
+        thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// How many clients wait to be accepted: for a listening socket, the length of its queue stands
+/// where others have the bytes to be read.
+fn waiting_for_accept(port: u16) -> u64 {
+    const LISTENING: &str = "0A";
+    let address = format!(":{port:04X}");
+    let queue = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_it = fields.get(3) == Some(&LISTENING) && fields[1].ends_with(&address);
+        is_it.then(|| u64::from_str_radix(fields.get(4)?.split_once(':')?.1, 16).ok())?
+    };
+    let files = ["/proc/net/tcp", "/proc/net/tcp6"];
+    files.map(|file| first_page(file).lines().filter_map(queue).sum::<u64>()).iter().sum()
+}
+
+/// The listening sockets come first, so that this suffices, however many others there are.
+fn first_page(file: &str) -> String {
+    let mut page = [0; 4096];
+    let count = File::open(file).and_then(|mut file| file.read(&mut page)).unwrap_or(0);
+    String::from_utf8_lossy(&page[..count]).into_owned()
+}
+
+/// The first calls until the last one hears it, and then everyone hears a last call.
+fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
+    let (first, others) = clients.split_first_mut().expect("a room has clients");
+    let last = others.last_mut().expect("a room has at least two clients");
+    let given_up = Instant::now() + PATIENCE;
+    last.set_read_timeout(Some(Duration::from_millis(10)))?;
+    loop {
+        first.write_all(PROBE)?;
+        match last.peek(&mut [0]) {
+            Ok(0) => return Err(io::Error::other("it closed a connection at once")),
+            Ok(_) => break,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if Instant::now() > given_up => {
+                return Err(io::Error::other("nobody hears anything"));
+            }
+            Err(_) => {}
+        }
+    }
+    first.write_all(LAST_PROBE)?;
+    others.iter_mut().try_for_each(wait_for_last_probe)
+}
+
+fn wait_for_last_probe(client: &mut TcpStream) -> io::Result<()> {
+    let mut heard = Vec::new();
+    let mut buffer = [0; 4096];
+    client.set_read_timeout(Some(PATIENCE))?;
+    while !heard.ends_with(LAST_PROBE) {
+        match client.read(&mut buffer) {
+            Ok(count) if count > 0 => heard.extend_from_slice(&buffer[..count]),
+            _ => return Err(io::Error::other("somebody is not let in")),
+        }
+    }
+    Ok(())
+}

@@ -7,6 +7,7 @@
 #define ROOM_H
 
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,9 @@
 
 #include "chatServer.h"
 #include "check.h"
+
+/* A sender who is not in the room, so that everyone gets what is said. */
+enum { NOBODY = INT_MAX };
 
 /* Somebody in the room: the descriptor in the pool, and the other end of the line. */
 struct client {
@@ -232,6 +236,45 @@ static inline void check_sound(const conn_pool_t *pool)
 	CHECK_EQ(pool->nr_conns, count);
 }
 
+static inline void free_msg(msg_t *msg)
+{
+	free(msg->message);
+	free(msg);
+}
+
+/* Takes the first message out of a queue, as a program that sends by itself does. */
+static inline msg_t *pop(conn_t *conn)
+{
+	msg_t *msg = conn->write_msg_head;
+
+	conn->write_msg_head = msg->next;
+	if (msg->next != NULL)
+		msg->next->prev = NULL;
+	else
+		conn->write_msg_tail = NULL;
+	return msg;
+}
+
+static inline void free_conn(conn_t *conn)
+{
+	while (conn->write_msg_head != NULL)
+		free_msg(pop(conn));
+	free(conn);
+}
+
+/* Says something to everyone, and checks that the clients hear it. */
+static inline void check_in_touch(struct client clients[], int count, conn_pool_t *pool)
+{
+	int at;
+
+	CHECK_EQ(add_msg(NOBODY, "hello", 5, pool), 0);
+	for (at = 0; at < count; at++) {
+		CHECK(FD_ISSET(clients[at].sd, &pool->write_set));
+		CHECK_EQ(write_msg(clients[at].sd, pool), 0);
+		check_hears(clients[at].peer, "hello", 5);
+	}
+}
+
 /* A pool as it was: every field, every address in the lists, and every byte that waits. */
 struct picture {
 	size_t size;
@@ -274,6 +317,15 @@ static inline bool is_as_in(const struct picture *before, const conn_pool_t *poo
 	struct picture now = picture_of(pool);
 
 	return now.size == before->size && memcmp(now.bytes, before->bytes, now.size) == 0;
+}
+
+/* Writes over what add_conn, add_msg and write_msg have no business with. It means nothing, and
+ * is to stay; once with all bits set and once with none. */
+static inline void scribble(conn_pool_t *pool, unsigned char bits)
+{
+	memset(&pool->ready_read_set, bits, sizeof pool->ready_read_set);
+	memset(&pool->ready_write_set, bits, sizeof pool->ready_write_set);
+	pool->nready = bits;
 }
 
 /* A pool with guards on both sides, to show a write beside it. */

@@ -4,6 +4,10 @@
 //! shared object that `make` builds, through the public headers alone. Each of its tests runs in
 //! a process of its own, so one crash fails one test, and signals are as a C program finds them.
 //!
+//! A source whose first comment has a line ` * link: ARGUMENTS` gets these for the linker, and is
+//! built against the archive alone: `--wrap` reaches the library's calls only where the library
+//! becomes a part of the program.
+//!
 //! `CC` and `CFLAGS` are honoured. `C_TEST_RUNNER` is put in front of every test program
 //! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`).
 
@@ -13,8 +17,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
+#[path = "../tests/common/compiler.rs"]
+mod compiler;
 #[path = "../tests/common/make.rs"]
 mod make;
+
+/// What the line of a source begins with that has arguments for the linker.
+const LINK_MARK: &str = " * link: ";
 
 /// How a test program is linked with the library.
 #[derive(Clone, Copy)]
@@ -48,8 +57,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     make::all();
     let mut trials = Vec::new();
     for source in sources(&root.join("c-tests"))? {
-        for linkage in [Linkage::Archive, Linkage::SharedObject] {
-            let program = compile(root, &source, linkage)?;
+        for (linkage, program) in compile(root, &source)? {
             let stem = source.file_stem().expect("a *.c has a stem").to_string_lossy();
             for test in tests_of(&program)? {
                 let name = format!("{}::{stem}::{test}", linkage.name());
@@ -69,35 +77,25 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(sources)
 }
 
-/// Builds one program and answers where it is.
-fn compile(root: &Path, source: &Path, linkage: Linkage) -> Result<PathBuf, Box<dyn Error>> {
+/// Builds one source every way it is meant to be linked, and answers where the programs are.
+fn compile(root: &Path, source: &Path) -> Result<Vec<(Linkage, PathBuf)>, Box<dyn Error>> {
     let build = root.join("build");
-    let folder = build.join("c-tests").join(linkage.name());
-    fs::create_dir_all(&folder)?;
-    let program = folder.join(source.file_stem().expect("a *.c has a stem"));
-    let compiler = cc::Build::new()
-        .target(env!("TARGET"))
-        .host(env!("TARGET"))
-        .opt_level(1)
-        .debug(true)
-        .cargo_metadata(false)
-        .std("gnu11")
-        .extra_warnings(true)
-        .warnings_into_errors(true)
-        .include(root.join("include"))
-        .try_get_compiler()?;
-    let status = compiler
-        .to_command()
-        .arg(source)
-        .args(linkage.arguments(&build))
-        .arg("-pthread")
-        .arg("-o")
-        .arg(&program)
-        .status()?;
-    if !status.success() {
-        return Err(format!("{} cannot be built: {status}", source.display()).into());
+    let text = fs::read_to_string(source)?;
+    let special = text.lines().find_map(|line| line.strip_prefix(LINK_MARK));
+    let linkages: &[Linkage] = match special {
+        Some(_) => &[Linkage::Archive],
+        None => &[Linkage::Archive, Linkage::SharedObject],
+    };
+    let mut programs = Vec::new();
+    for linkage in linkages {
+        let stem = source.file_stem().expect("a *.c has a stem");
+        let program = build.join("c-tests").join(linkage.name()).join(stem);
+        let mut arguments = linkage.arguments(&build);
+        arguments.extend(special.unwrap_or_default().split_whitespace().map(str::to_owned));
+        compiler::build(source, &arguments, &program)?;
+        programs.push((*linkage, program));
     }
-    Ok(program)
+    Ok(programs)
 }
 
 /// The names of a program's tests, as it tells them.

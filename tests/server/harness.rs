@@ -52,17 +52,22 @@ impl Server {
 
     /// A server with these options.
     pub(crate) fn start_with(options: &[&str]) -> Self {
-        Self::start_on_a_free_port(options, USUAL_LIMIT)
+        Self::start_on_a_free_port(&[], options, USUAL_LIMIT)
+    }
+
+    /// A server that another program starts, such as strace.
+    pub(crate) fn start_under(runner: &[&str]) -> Self {
+        Self::start_on_a_free_port(runner, &[], USUAL_LIMIT)
     }
 
     /// A server that may have so many descriptors.
     pub(crate) fn start_with_limit(limit: u64) -> Self {
-        Self::start_on_a_free_port(&[], limit)
+        Self::start_on_a_free_port(&[], &[], limit)
     }
 
-    fn start_on_a_free_port(options: &[&str], limit: u64) -> Self {
+    fn start_on_a_free_port(runner: &[&str], options: &[&str], limit: u64) -> Self {
         for _ in 0..20 {
-            match Self::try_start(options, free_port(), limit) {
+            match Self::try_start(runner, options, free_port(), limit) {
                 Ok(server) => return server,
                 Err(complaints) if complaints.contains("in use") => {}
                 Err(complaints) => panic!("the server does not start: {complaints}"),
@@ -72,10 +77,15 @@ impl Server {
     }
 
     /// A server on `port`; what it complains of when it does not start.
-    pub(crate) fn try_start(options: &[&str], port: u16, limit: u64) -> Result<Self, String> {
+    pub(crate) fn try_start(
+        runner: &[&str],
+        options: &[&str],
+        port: u16,
+        limit: u64,
+    ) -> Result<Self, String> {
         let number = port.to_string();
         let arguments: Vec<_> = options.iter().copied().chain([number.as_str()]).collect();
-        let server = Self::spawn_with_limit(&arguments, limit);
+        let server = Self::spawn_with_limit(runner, &arguments, limit);
         if options.contains(&"--quiet") {
             return server.await_listening();
         }
@@ -101,11 +111,11 @@ impl Server {
 
     /// A server with these arguments, which may come to nothing.
     pub(crate) fn spawn(arguments: &[&str]) -> Self {
-        Self::spawn_with_limit(arguments, USUAL_LIMIT)
+        Self::spawn_with_limit(&[], arguments, USUAL_LIMIT)
     }
 
-    fn spawn_with_limit(arguments: &[&str], limit: u64) -> Self {
-        let mut child = command(limit)
+    fn spawn_with_limit(runner: &[&str], arguments: &[&str], limit: u64) -> Self {
+        let mut child = command(runner, limit)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -309,14 +319,21 @@ impl Drop for Server {
 
 /// ./server, up to date, with at most `limit` descriptors. Whatever these tests have been started
 /// with, it has the standard descriptors alone, and signals do what they usually do.
-fn command(limit: u64) -> Command {
+fn command(runner: &[&str], limit: u64) -> Command {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         make::all();
         may_open(0);
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("server")
     });
     let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
-    let mut command = Command::new(&*PROGRAM);
+    let mut command = match runner {
+        [] => Command::new(&*PROGRAM),
+        [first, others @ ..] => {
+            let mut command = Command::new(first);
+            command.args(others).arg(&*PROGRAM);
+            command
+        }
+    };
     // SAFETY: only system calls are made between fork and exec.
     unsafe {
         command.pre_exec(move || {

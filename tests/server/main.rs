@@ -11,6 +11,7 @@ mod harness;
 
 mod descriptors;
 mod faults;
+mod injected;
 mod limits;
 mod lines;
 mod model;

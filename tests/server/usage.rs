@@ -79,7 +79,7 @@ fn it_can_be_restarted_at_once() {
         server.wait_for_removals(1);
         let port = server.port;
         server.stop();
-        server = Server::try_start(&[], port, USUAL_LIMIT).expect("the port is free again");
+        server = Server::try_start(&[], &[], port, USUAL_LIMIT).expect("the port is free again");
         first.expect_end();
         second.expect("");
     }

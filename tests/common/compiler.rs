@@ -1,0 +1,37 @@
+//! The C compiler, as the tests use it: `CC` and `CFLAGS` are honoured, warnings are errors.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+/// Builds one program from one source on the public headers, with `arguments` for the linker.
+pub(crate) fn build(
+    source: &Path,
+    arguments: &[String],
+    program: &Path,
+) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(program.parent().expect("a program lies in a folder"))?;
+    let compiler = cc::Build::new()
+        .target(env!("TARGET"))
+        .host(env!("TARGET"))
+        .opt_level(1)
+        .debug(true)
+        .cargo_metadata(false)
+        .std("gnu11")
+        .extra_warnings(true)
+        .warnings_into_errors(true)
+        .include(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+        .try_get_compiler()?;
+    let status = compiler
+        .to_command()
+        .arg(source)
+        .args(arguments)
+        .arg("-pthread")
+        .arg("-o")
+        .arg(program)
+        .status()?;
+    if !status.success() {
+        return Err(format!("{} cannot be built: {status}", source.display()).into());
+    }
+    Ok(())
+}

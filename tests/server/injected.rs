@@ -1,0 +1,117 @@
+//! System calls that fail: strace makes them, in the running server.
+
+use crate::harness::Server;
+use crate::skip;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// A server whose system calls fail as `injection` says, in strace's words. With -D the server is
+/// still our own child.
+fn server_with(injection: &str) -> Option<Server> {
+    if Command::new("strace").arg("-V").output().is_err() {
+        skip("no strace");
+        return None;
+    }
+    let (call, _) = injection.split_once(':').expect("CALL:error=...");
+    let (trace, inject) = (format!("trace={call}"), format!("inject={injection}"));
+    let strace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    Some(Server::start_under(&strace))
+}
+
+/// Every line is heard by both others, once.
+fn chats(server: &Server, lines: usize) {
+    let [talker, one, other] = server.joins();
+    for number in 0..lines {
+        let line = format!("line {number}\n");
+        talker.say(&line);
+        one.expect(&line);
+        other.expect(&line);
+    }
+}
+
+#[test]
+fn accept_that_fails_once_keeps_nobody_out() {
+    for error in [
+        "ECONNABORTED",
+        "EPROTO",
+        "EPERM",
+        "EAGAIN",
+        "EINTR",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+    ] {
+        let Some(server) = server_with(&format!("accept4:error={error}:when=1")) else { return };
+        chats(&server, 3);
+        server.stop();
+    }
+}
+
+/// The call fails again and again, and the room chats on.
+#[test]
+fn accept_that_goes_on_failing_does_not_make_the_server_spin() {
+    for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
+        let Some(server) = server_with(&format!("accept4:error={error}:when=5+")) else { return };
+        let [talker, listener] = server.joins();
+        let _waiting = server.visitors(3);
+        server.wait_for("MaxFd 5");
+        server.passes_so_far();
+        // This is the measurement itself: how often it tries in a second.
+        thread::sleep(Duration::from_secs(1));
+        let passes = server.passes_so_far();
+        assert!(passes <= 40, "{error}: {passes} passes");
+        talker.say("still here\n");
+        listener.expect("still here\n");
+        let complaints = server.stop().complaints;
+        assert_eq!(complaints.lines().count(), 1, "{error}: {complaints}");
+    }
+}
+
+#[test]
+fn select_that_is_interrupted_goes_on() {
+    let Some(server) = server_with("pselect6:error=EINTR:when=2+2") else { return };
+    chats(&server, 50);
+    server.stop();
+}
+
+#[test]
+fn read_that_fails_for_a_moment_loses_nothing() {
+    for error in ["EINTR", "EAGAIN"] {
+        let Some(server) = server_with(&format!("read:error={error}:when=5+2")) else { return };
+        chats(&server, 50);
+        server.stop();
+    }
+}
+
+#[test]
+fn read_from_a_lost_connection_ends_that_one_alone() {
+    // The first reads are the loader's, of libc.
+    let Some(server) = server_with("read:error=ECONNRESET:when=5") else { return };
+    let room = server.crowd(4);
+    for number in 0..5 {
+        room[0].say("x\n");
+        if server
+            .until(|line| line.starts_with("removing") || line.contains("bytes received"))
+            .contains("removing")
+        {
+            room[1].say("and then there were three\n");
+            for other in &room[2..] {
+                other.expect("x\n".repeat(number) + "and then there were three\n");
+            }
+            server.stop();
+            return;
+        }
+    }
+    panic!("no read has failed");
+}
+
+#[test]
+fn send_that_fails_for_a_moment_loses_nothing() {
+    for error in ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"] {
+        let Some(server) = server_with(&format!("sendmsg:error={error}:when=1+2")) else { return };
+        chats(&server, 50);
+        server.stop();
+    }
+}

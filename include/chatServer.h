@@ -120,7 +120,7 @@ struct conn_pool {
   struct conn *conn_head;
   /**
    * How many connections there are. A program that takes one out of the list by itself
-   * counts it off here.
+   * counts it off here, or at least takes its descriptor out of read_set.
    */
   unsigned int nr_conns;
 };

@@ -39,7 +39,7 @@ pub struct Pool {
     /// The connections, oldest first; NULL when there is none.
     pub conn_head: *mut Conn,
     /// How many connections there are. A program that takes one out of the list by itself
-    /// counts it off here.
+    /// counts it off here, or at least takes its descriptor out of read_set.
     pub nr_conns: c_uint,
 }
 

@@ -46,7 +46,8 @@ impl PoolRef {
             Ok(_) => {}
         }
         self.refresh_index();
-        if !index::is_free(fd) && self.find(fd).is_some() {
+        // The index says quickly that `fd` is new; that it is not, only the list can say.
+        if !index::is_free(fd) && self.connections().any(|conn| conn.fd == fd) {
             return Err(Errno(libc::EEXIST));
         }
         let conn = ConnRef::new(fd).ok_or(Errno(libc::ENOMEM))?;

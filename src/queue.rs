@@ -98,12 +98,9 @@ pub(crate) fn clear(conn: &mut Connection) {
 /// Sends until nothing waits or the kernel takes no more, and answers whether any byte went out.
 /// A failure that is more than a full kernel drops what waits: nobody will ever read it.
 pub(crate) fn send(conn: &mut Connection) -> Result<bool, Errno> {
-    // How much of the head is sent. The bytes are moved once, at the end, and not for each of
-    // the system calls that a long message takes.
-    let mut offset: usize = 0;
     let mut progress = false;
     while !conn.write_msg_head.is_null() {
-        let batch = gather(conn, offset);
+        let batch = gather(conn);
         let sent = match transmit::send(conn.fd, &batch) {
             Ok(sent) => sent,
             Err(errno) if errno.is_full() => break,
@@ -113,45 +110,43 @@ pub(crate) fn send(conn: &mut Connection) -> Result<bool, Errno> {
             }
         };
         progress |= sent > 0;
-        offset = consume(conn, offset.saturating_add(sent));
+        consume(conn, sent);
+        // To ask a full kernel once more would be a system call for nothing.
         if sent < batch.bytes() {
             break;
         }
     }
-    match NonNull::new(conn.write_msg_head) {
-        Some(head) if offset > 0 => keep_rest(conn, head, offset),
-        Some(_) => {}
-        None => conn.write_msg_tail = ptr::null_mut(),
+    if conn.write_msg_head.is_null() {
+        conn.write_msg_tail = ptr::null_mut();
     }
     Ok(progress)
 }
 
-/// As much of the queue as one system call carries, less the first `offset` bytes.
-fn gather(conn: &Connection, mut offset: usize) -> Gather {
+/// As much of the queue as one system call carries.
+fn gather(conn: &Connection) -> Gather {
     let mut batch = Gather::default();
     let mut next = conn.write_msg_head;
     while let Some(msg) = NonNull::new(next) {
-        // SAFETY: what hangs in a queue is a message with so many bytes.
-        let rest = unsafe { (*msg.as_ptr()).message.wrapping_add(offset) };
-        if !batch.push(rest.cast(), length(msg).saturating_sub(offset)) {
+        // SAFETY: what hangs in a queue is a message.
+        let (bytes, after) = unsafe { ((*msg.as_ptr()).message, (*msg.as_ptr()).next) };
+        if !batch.push(bytes.cast(), length(msg)) {
             break;
         }
-        offset = 0;
-        // SAFETY: as above.
-        next = unsafe { (*msg.as_ptr()).next };
+        next = after;
     }
     batch
 }
 
-/// Drops the messages that the first `sent` bytes of the queue make up, and answers how many of
-/// those bytes belong to the message that is the head then.
-fn consume(conn: &mut Connection, mut sent: usize) -> usize {
+/// Drops from the queue the first `sent` bytes, which have gone out.
+fn consume(conn: &mut Connection, mut sent: usize) {
     while let Some(msg) = NonNull::new(conn.write_msg_head) {
-        let Some(beyond) = sent.checked_sub(length(msg)) else { break };
-        sent = beyond;
+        match sent.checked_sub(length(msg)) {
+            Some(beyond) => sent = beyond,
+            None if sent > 0 => return keep_rest(conn, msg, sent),
+            None => return,
+        }
         drop_head(conn, msg);
     }
-    sent
 }
 
 /// Unlinks and frees `msg`, the head.

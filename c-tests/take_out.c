@@ -119,6 +119,21 @@ static void a_newcomer_with_the_number_comes_first(int victim, struct manners ma
 	leave_all(clients, COUNT, &pool);
 }
 
+/* The program puts the newcomer into the set by itself. */
+static void the_set_comes_first(int victim, struct manners manners)
+{
+	struct client clients[COUNT];
+	conn_pool_t pool;
+	int sd = open_room_without(victim, manners, clients, &pool);
+
+	clients[COUNT - 1] = connect_client();
+	CHECK_EQ(clients[COUNT - 1].sd, sd);
+	FD_SET(sd, &pool.read_set);
+	CHECK_EQ(add_conn(sd, &pool), 0);
+	check_others(clients, &pool);
+	leave_all(clients, COUNT, &pool);
+}
+
 static void a_removal_comes_first(int victim, struct manners manners)
 {
 	struct client clients[COUNT];
@@ -163,6 +178,11 @@ TEST(a_connection_that_the_program_took_out_is_not_found)
 TEST(the_number_of_a_connection_that_the_program_took_out_may_join_again)
 {
 	for_every_victim(a_newcomer_with_the_number_comes_first);
+}
+
+TEST(a_newcomer_may_be_in_read_set_before_it_joins)
+{
+	for_every_victim(the_set_comes_first);
 }
 
 TEST(the_neighbour_of_a_connection_that_the_program_took_out_may_leave)

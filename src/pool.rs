@@ -47,8 +47,12 @@ impl PoolRef {
         }
         self.refresh_index();
         // The index says quickly that `fd` is new; that it is not, only the list can say.
-        if !index::is_free(fd) && self.connections().any(|conn| conn.fd == fd) {
-            return Err(Errno(libc::EEXIST));
+        if !index::is_free(fd) {
+            if self.connections().any(|conn| conn.fd == fd) {
+                return Err(Errno(libc::EEXIST));
+            }
+            // Whoever had the number has gone without a word.
+            self.rebuild_index();
         }
         let conn = ConnRef::new(fd).ok_or(Errno(libc::ENOMEM))?;
         self.link(conn);
@@ -211,12 +215,16 @@ impl PoolRef {
         })
     }
 
-    /// Brings the index up to date with the list where the program has changed that by itself,
-    /// and clears it of what an earlier list in the same memory has left.
+    /// Brings the index up to date where the program has changed the list by itself.
     pub(crate) fn refresh_index(&mut self) {
-        if self.has_valid_roster() {
-            return;
+        if !self.has_valid_roster() {
+            self.rebuild_index();
         }
+    }
+
+    /// Makes the index anew from the list, and clears it of what an earlier list in the same
+    /// memory has left.
+    fn rebuild_index(&mut self) {
         index::forget_all(self.0.as_ptr());
         let mut last_fd = -1;
         for conn in self.connections() {

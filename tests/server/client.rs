@@ -1,7 +1,7 @@
 //! A client that gives up rather than hang.
 
 use crate::harness::PATIENCE;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 
@@ -88,6 +88,20 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
             Err(error) => panic!("no end: {error}"),
         }
+    }
+
+    /// Reads until so many lines like this one have come, among others.
+    pub(crate) fn hear_lines(&self, count: usize, wanted: &str) {
+        let mut lines = BufReader::new(&self.stream).lines();
+        for _ in 0..count {
+            while lines.next().expect("a line").expect("it comes in time") != wanted {}
+        }
+    }
+
+    /// Ends the connection in both directions.
+    pub(crate) fn hang_up(&self) {
+        // It may have ended already.
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// Reads and forgets, until the connection ends.

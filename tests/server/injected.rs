@@ -69,6 +69,17 @@ fn accept_that_goes_on_failing_does_not_make_the_server_spin() {
     }
 }
 
+/// The signal comes when the server has looked for one, and does not wait yet.
+#[test]
+fn signal_just_before_select_is_not_lost() {
+    for signal in ["SIGINT", "SIGTERM"] {
+        let Some(server) = server_with(&format!("pselect6:signal={signal}:when=2")) else { return };
+        let _room = server.visitors(1);
+        let ended = server.ended();
+        assert_eq!(ended.status.code(), Some(0), "{signal}");
+    }
+}
+
 #[test]
 fn select_that_is_interrupted_goes_on() {
     let Some(server) = server_with("pselect6:error=EINTR:when=2+2") else { return };

@@ -33,7 +33,7 @@ fn everyone_hears_the_first(server: &Server, room: &[Client], line: &str) {
 #[test]
 fn a_room_with_nothing_to_say_costs_nothing() {
     let server = Server::start();
-    let room = server.crowd(50);
+    let room = server.crowd(1000);
     everyone_hears_the_first(&server, &room, "hello\n");
     room[1].say("half a line");
     server.wait_for_bytes(room[1].sd, 11);

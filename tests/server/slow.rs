@@ -120,3 +120,46 @@ fn one_byte_at_a_time_is_bounded_as_well() {
     assert!(cost < LIMIT * 4, "{cost} bytes");
     server.stop();
 }
+
+/// What is kept of it is bounded, and the others get it in pieces.
+#[test]
+fn a_line_without_an_end_is_bounded() {
+    const SAID: usize = 100 << 20;
+    let server = Server::start_with(&["--quiet"]);
+    let [talker, listener] = server.quiet_joins();
+    let piece = vec![b'x'; 1 << 20];
+    thread::scope(|scope| {
+        scope.spawn(|| (0..SAID / piece.len()).for_each(|_| talker.say(&piece)));
+        (0..SAID / piece.len()).for_each(|_| listener.expect(&piece));
+    });
+    let peak = peak_memory(&server);
+    assert!(peak < 16 << 20, "{peak} bytes");
+    server.stop();
+}
+
+/// One says as much as it can, and twenty others get their words in.
+#[test]
+fn one_who_floods_does_not_silence_the_others() {
+    const CHATTERS: usize = 20;
+    let server = Server::start_with(&["--quiet"]);
+    let room = server.quiet_crowd(CHATTERS + 1);
+    let [chatters @ .., flooder] = &room[..] else { panic!("a crowd") };
+    let flood = "x\n".repeat(1 << 15);
+    thread::scope(|scope| {
+        let heard: Vec<_> = chatters
+            .iter()
+            .map(|chatter| scope.spawn(move || chatter.hear_lines(CHATTERS - 1, "hello")))
+            .collect();
+        scope.spawn(|| while flooder.try_say(flood.as_bytes()).is_ok() {});
+        scope.spawn(|| flooder.ignore_all());
+        for chatter in chatters {
+            chatter.say("hello\n");
+        }
+        for listener in heard {
+            listener.join().expect("everyone has heard the nineteen others");
+        }
+        flooder.hang_up();
+        chatters.iter().for_each(Client::hang_up);
+    });
+    server.stop();
+}

@@ -3,8 +3,9 @@
 # make lint     formatting, and the compilers' and clippy's opinion, as errors
 # make memcheck the tests in C once more, under valgrind
 # make bench    measures the server against others, some 20 minutes (benches/README.md)
-# make bench-quick, bench-micro, bench-check
-#               a minute of that; instructions counted; whether all of it works
+# make bench-quick, bench-micro, bench-flood, bench-check
+#               a minute of that; instructions counted; chatting while one floods; whether all
+#               of it works
 # make header   renews include/chatServer.h from src/ffi.rs
 # make clean    removes what was built
 
@@ -41,7 +42,8 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib test lint memcheck bench bench-quick bench-micro bench-check header clean FORCE
+.PHONY: all lib test lint memcheck bench bench-quick bench-micro bench-flood bench-check \
+	header clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -144,6 +146,14 @@ bench-quick: all $(MEASURED)
 bench-micro: $(BENCH)/micro
 	@mkdir -p benches/results
 	@benches/micro.sh $< | tee benches/results/micro.md
+
+$(BENCH)/flood: benches/flood.c
+	@mkdir -p $(BENCH)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(LDFLAGS)
+
+bench-flood: all $(BENCH)/flood
+	@./server --quiet 5432 2>/dev/null & server=$$!; trap "kill $$server" EXIT; \
+		sleep 1; for round in 1 2 3; do $(BENCH)/flood 5432 || exit; done
 
 bench-check: all $(MEASURED) $(BENCH)/micro
 	$(CARGO) test --quiet $(LOAD)

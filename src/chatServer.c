@@ -350,7 +350,7 @@ int main(int argc, char *argv[])
 	if (server.listener == -1)
 		return EXIT_FAILURE;
 	chat_set_max_queue(options.max_queue);
-	server.flow.most = options.max_queue / 2;
+	flow_set_limit(&server.flow, options.max_queue);
 	init_pool(&server.pool);
 	if (add_conn(server.listener, &server.pool) == -1) {
 		perror("add_conn");

@@ -11,12 +11,20 @@
 /* Who has said this much while others were behind is no mere chatterer. */
 enum { MUCH = 64 * 1024 };
 
+/* What is said to a reader who is behind before anybody waits: few milliseconds' worth. */
+enum { ENOUGH = 256 * 1024 };
+
 static int64_t now_in_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void flow_set_limit(struct flow *flow, size_t max_queue)
+{
+	flow->most = max_queue == 0 || max_queue / 2 > ENOUGH ? ENOUGH : max_queue / 2;
 }
 
 void flow_join(struct flow *flow, int sd)
@@ -59,7 +67,7 @@ void flow_look(struct flow *flow, const fd_set *behind, const fd_set *writable)
 	if (sd == FD_SETSIZE) {
 		flow->period++;
 		FD_ZERO(&flow->talkers);
-	} else if (flow->most > 0) {
+	} else {
 		for (now = now_in_ms(); sd < FD_SETSIZE; sd = next_in(behind, sd + 1)) {
 			struct flow_client *client = &flow->clients[sd];
 

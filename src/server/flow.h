@@ -6,6 +6,8 @@
  * have said much are not read from: TCP slows them down then. Who chats is never kept waiting.
  * Neither are the others for long: a reader who takes nothing for CATCH_UP_MS, or is not through
  * after WAIT_MS, is not waited for any more until it has caught up, and is cut off at the limit.
+ *
+ * Waiting also keeps short what stands in front of a chatterer's line while somebody floods.
  */
 
 #ifndef FLOW_H
@@ -29,7 +31,7 @@ struct flow_client {
 };
 
 struct flow {
-	size_t most;         /* how far behind a reader may be before anybody waits; 0 for any */
+	size_t most;         /* what may be said to a reader who is behind before anybody waits */
 	uint64_t said;       /* by all, in bytes */
 	unsigned long period; /* counts the times when everybody had caught up */
 	bool waiting;
@@ -37,6 +39,9 @@ struct flow {
 	fd_set behind;  /* who was behind after the last pass */
 	struct flow_client clients[FD_SETSIZE];
 };
+
+/* Has nobody cut off for want of waiting, where so many bytes may be queued; 0 for any number. */
+void flow_set_limit(struct flow *flow, size_t max_queue);
 
 /* Starts anew with a descriptor that somebody else has had. */
 void flow_join(struct flow *flow, int sd);

@@ -312,6 +312,82 @@ TEST(chat_feed_without_memory_for_a_line_and_a_tail_takes_neither)
 	                                    2 * RECIPIENTS + 1 });
 }
 
+static int tell(struct client clients[RECIPIENTS + 1], conn_pool_t *pool)
+{
+	return chat_tell(clients[2].sd, "psst", 4, pool);
+}
+
+static void check_told(struct client clients[RECIPIENTS + 1], conn_pool_t *pool)
+{
+	CHECK_EQ(queued(clients[3].sd, pool), 1);
+	CHECK_EQ(write_msg(clients[2].sd, pool), 0);
+	check_hears(clients[2].peer, "oldpsst", 7);
+}
+
+TEST(chat_tell_without_memory_queues_nothing)
+{
+	play_every_failure(&(struct scene){ tell, check_told, 2 });
+}
+
+/* The batch is made by the first cork, and its text by the first words. */
+static int cork_and_say(struct client clients[RECIPIENTS + 1], conn_pool_t *pool)
+{
+	return chat_cork(pool) == -1 ? -1 : say(clients, pool);
+}
+
+static void check_uncorked(struct client clients[RECIPIENTS + 1], conn_pool_t *pool)
+{
+	CHECK_EQ(queued(clients[1].sd, pool), 0);
+	CHECK_EQ(chat_uncork(pool), 0);
+	check_said(clients, pool);
+}
+
+TEST(corked_add_msg_without_memory_says_nothing)
+{
+	play_every_failure(&(struct scene){ cork_and_say, check_uncorked, 2 });
+}
+
+/* Uncorks with allocation `number` failing, and once more; false when there are not so many. */
+static bool uncork_twice(int number, bool all)
+{
+	struct client clients[RECIPIENTS + 1];
+	conn_pool_t pool;
+	bool failed;
+
+	init_pool(&pool);
+	join_all(clients, RECIPIENTS + 1, &pool);
+	CHECK_EQ(add_msg(clients[1].sd, "old", 3, &pool), 0);
+	CHECK_EQ(cork_and_say(clients, &pool), 0);
+	allocations = 0;
+	failing = number;
+	for_ever = all;
+	errno = 0;
+	failed = chat_uncork(&pool) != 0;
+	failing = 0;
+	CHECK_EQ(failed, allocations >= number);
+	CHECK_EQ(errno == ENOMEM, failed);
+	/* It is corked still, and who has heard the first words does not hear them again. */
+	CHECK_EQ(add_msg(clients[0].sd, " again", failed ? 6 : 0, &pool), 0);
+	CHECK_EQ(chat_uncork(&pool), 0);
+	check_sound(&pool);
+	check_others_have(failed ? "hello again" : "hello", clients, &pool);
+	leave_all(clients, RECIPIENTS + 1, &pool);
+	CHECK_EQ(blocks, 0);
+	return failed;
+}
+
+TEST(chat_uncork_without_memory_loses_nothing_and_says_nothing_twice)
+{
+	int number, all;
+
+	for (all = 0; all < 2; all++) {
+		for (number = 1; uncork_twice(number, all); number++)
+			;
+		/* A message in two blocks for all who have something waiting. */
+		CHECK(number > 2 * (RECIPIENTS - 1));
+	}
+}
+
 /* The rest of the interface needs no memory at all. */
 TEST(init_pool_write_msg_and_remove_conn_need_no_memory)
 {

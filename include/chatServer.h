@@ -149,8 +149,7 @@ typedef struct conn conn_t;
  * @param pool  where the pool is to be
  * @return 0; or -1 with errno EINVAL when pool is NULL
  *
- * # Safety
- *
+ * Preconditions:
  * pool is NULL, or memory of a pool's size and alignment that may be written.
  */
 int init_pool(conn_pool_t *pool);
@@ -161,7 +160,7 @@ int init_pool(conn_pool_t *pool);
  * It goes into read_set, maxfd is raised where need be, and nr_conns grows by one. The other
  * sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is welcome
  * and stays blocking. A listening socket may be added like any other; messages are never queued
- * for it. The descriptor belongs to the pool until remove_conn closes it; on failure it stays
+ * for it. Whether sd is open is not looked at. The descriptor belongs to the pool until remove_conn closes it; on failure it stays
  * the caller's, open.
  *
  * Unlike the original, it refuses what select() has no room for, and a descriptor that is in
@@ -172,8 +171,7 @@ int init_pool(conn_pool_t *pool);
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL or sd negative), EMFILE
  *         (sd is FD_SETSIZE or above), EEXIST (sd is in the pool) or ENOMEM
  *
- * # Safety
- *
+ * Preconditions:
  * pool is NULL, or init_pool has made it; then its lists are sound, and no other thread is
  * using it.
  */
@@ -196,8 +194,7 @@ int add_conn(int sd, conn_pool_t *pool);
  * @return 0; or -1 with nothing printed or changed and errno EINVAL (pool is NULL) or ENOENT
  *         (sd is not in the pool)
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_conn. Nobody uses the connection or its messages afterwards.
  */
 int remove_conn(int sd, conn_pool_t *pool);
@@ -206,8 +203,12 @@ int remove_conn(int sd, conn_pool_t *pool);
  * Queues a message for everyone in the pool but its sender and but listening sockets.
  *
  * Everyone gets a copy of their own of exactly len bytes, whatever bytes they are, and a bit in
- * write_set. The buffer stays the caller's and is not changed. Nothing is sent yet: that is
- * write_msg's part. All or nothing: when memory runs out, nobody has got the message.
+ * write_set. The buffer stays the caller's and is not changed. Sending is write_msg's part. All
+ * or nothing: when memory runs out, nobody has got the message.
+ *
+ * A reader for whom more than 8 MiB would wait, and the kernel takes none of it, is cut off: its
+ * queue is dropped, its bit cleared, its socket shut down, and nothing is queued for it any more.
+ * The program's next read from it finds the end. chatServerExt.h has the setting.
  *
  * Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
  * alone (something may be queued for the sender too), and never touches ready_write_set.
@@ -219,8 +220,7 @@ int remove_conn(int sd, conn_pool_t *pool);
  * @return 0; or -1 with nothing queued and errno EINVAL (pool is NULL, sd or len negative, or
  *         buffer NULL with a length) or ENOMEM
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_conn. When len is above 0, there are so many readable bytes at buffer.
  */
 int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
@@ -249,8 +249,7 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  *         NULL), ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET
  *         mostly
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_conn.
  */
 int write_msg(int sd, conn_pool_t *pool);
@@ -258,8 +257,7 @@ int write_msg(int sd, conn_pool_t *pool);
 /**
  * The same as write_msg, under the name that the original header has for it.
  *
- * # Safety
- *
+ * Preconditions:
  * As for write_msg.
  */
 int write_to_client(int sd, conn_pool_t *pool);
@@ -267,8 +265,7 @@ int write_to_client(int sd, conn_pool_t *pool);
 /**
  * The same as init_pool.
  *
- * # Safety
- *
+ * Preconditions:
  * As for init_pool.
  */
 int initPool(conn_pool_t *pool);
@@ -276,8 +273,7 @@ int initPool(conn_pool_t *pool);
 /**
  * The same as add_conn.
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_conn.
  */
 int addConn(int sd, conn_pool_t *pool);
@@ -285,8 +281,7 @@ int addConn(int sd, conn_pool_t *pool);
 /**
  * The same as remove_conn.
  *
- * # Safety
- *
+ * Preconditions:
  * As for remove_conn.
  */
 int removeConn(int sd, conn_pool_t *pool);
@@ -294,8 +289,7 @@ int removeConn(int sd, conn_pool_t *pool);
 /**
  * As add_msg, but every copy has its ASCII letters in capitals. The buffer is not changed.
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_msg.
  */
 int addMsg(int sd, char *buffer, int len, conn_pool_t *pool);
@@ -303,8 +297,7 @@ int addMsg(int sd, char *buffer, int len, conn_pool_t *pool);
 /**
  * The same as write_msg.
  *
- * # Safety
- *
+ * Preconditions:
  * As for write_msg.
  */
 int writeToClient(int sd, conn_pool_t *pool);

@@ -62,14 +62,14 @@ typedef struct chat_conn_info chat_conn_info_t;
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL, len negative, or buffer
  *         NULL with a length), ENOENT (sd is not in the pool) or ENOMEM
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_msg.
  */
 int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
 
 /**
- * Queues a message for one connection alone, as add_msg does for all.
+ * Queues a message for one connection alone, as add_msg does for all. For a listening socket or
+ * a connection that has been cut off nothing is queued, which is no failure.
  *
  * @param sd      the connection that is to get it
  * @param buffer  the message; stays the caller's and is not changed
@@ -78,8 +78,7 @@ int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
  * @return 0; or -1 with nothing queued and errno EINVAL (pool is NULL, len negative, or buffer
  *         NULL with a length), ENOENT (sd is not in the pool) or ENOMEM
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_msg.
  */
 int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
@@ -101,8 +100,7 @@ int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
  *         pool works as well, so a program may ignore that.
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_msg.
  */
 int chat_cork(conn_pool_t *pool);
@@ -121,8 +119,7 @@ int chat_cork(conn_pool_t *pool);
  * @param pool  the pool
  * @return 0; or -1 with the pool still corked and errno EINVAL (pool is NULL) or ENOMEM
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_msg.
  */
 int chat_uncork(conn_pool_t *pool);
@@ -139,14 +136,15 @@ int chat_uncork(conn_pool_t *pool);
  * waiting is queued whatever its length. A message counts for 32 bytes at least, since keeping
  * it costs memory, too.
  *
- * Without this call the limit is 8 MiB.
+ * Without this call the limit is 8 MiB. Any thread may call it at any time.
  *
  * @param bytes  the limit in bytes of messages; 0 for none
  */
 void chat_set_max_queue(size_t bytes);
 
 /**
- * Has remove_conn print its line or not, in every pool of the process.
+ * Has remove_conn print its line or not, in every pool of the process. Any thread may call it at
+ * any time.
  *
  * @param quiet  0 to print, as it does without this call; anything else not to
  */
@@ -164,8 +162,7 @@ void chat_set_quiet(int quiet);
  * @return 0; or -1 with nothing written and errno EINVAL (pool or info is NULL) or ENOENT (sd
  *         is not in the pool)
  *
- * # Safety
- *
+ * Preconditions:
  * As for add_msg. info is NULL, or memory for the answer that may be written.
  */
 int chat_get_info(int sd, conn_pool_t *pool, chat_conn_info_t *info);

@@ -139,7 +139,7 @@ static void refuse(int sd, const struct client *client)
 {
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
-	log_about(client, "refused", strerror(errno));
+	log_about(client, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
 }

@@ -112,7 +112,7 @@ pub unsafe extern "C" fn init_pool(pool: *mut conn_pool_t) -> c_int {
 /// It goes into read_set, maxfd is raised where need be, and nr_conns grows by one. The other
 /// sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is welcome
 /// and stays blocking. A listening socket may be added like any other; messages are never queued
-/// for it. The descriptor belongs to the pool until remove_conn closes it; on failure it stays
+/// for it. Whether sd is open is not looked at. The descriptor belongs to the pool until remove_conn closes it; on failure it stays
 /// the caller's, open.
 ///
 /// Unlike the original, it refuses what select() has no room for, and a descriptor that is in
@@ -161,8 +161,12 @@ pub unsafe extern "C" fn remove_conn(sd: c_int, pool: *mut conn_pool_t) -> c_int
 /// Queues a message for everyone in the pool but its sender and but listening sockets.
 ///
 /// Everyone gets a copy of their own of exactly len bytes, whatever bytes they are, and a bit in
-/// write_set. The buffer stays the caller's and is not changed. Nothing is sent yet: that is
-/// write_msg's part. All or nothing: when memory runs out, nobody has got the message.
+/// write_set. The buffer stays the caller's and is not changed. Sending is write_msg's part. All
+/// or nothing: when memory runs out, nobody has got the message.
+///
+/// A reader for whom more than 8 MiB would wait, and the kernel takes none of it, is cut off: its
+/// queue is dropped, its bit cleared, its socket shut down, and nothing is queued for it any more.
+/// The program's next read from it finds the end. chatServerExt.h has the setting.
 ///
 /// Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
 /// alone (something may be queued for the sender too), and never touches ready_write_set.

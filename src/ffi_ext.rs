@@ -48,7 +48,8 @@ pub unsafe extern "C" fn chat_feed(
     status(pool.and_then(|mut pool| pool.feed(sd, bytes?)))
 }
 
-/// Queues a message for one connection alone, as add_msg does for all.
+/// Queues a message for one connection alone, as add_msg does for all. For a listening socket or
+/// a connection that has been cut off nothing is queued, which is no failure.
 ///
 /// @param sd      the connection that is to get it
 /// @param buffer  the message; stays the caller's and is not changed
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn chat_uncork(pool: *mut conn_pool_t) -> c_int {
 /// waiting is queued whatever its length. A message counts for 32 bytes at least, since keeping
 /// it costs memory, too.
 ///
-/// Without this call the limit is 8 MiB.
+/// Without this call the limit is 8 MiB. Any thread may call it at any time.
 ///
 /// @param bytes  the limit in bytes of messages; 0 for none
 #[unsafe(no_mangle)]
@@ -140,7 +141,8 @@ pub extern "C" fn chat_set_max_queue(bytes: usize) {
     settings::set_max_queue(bytes);
 }
 
-/// Has remove_conn print its line or not, in every pool of the process.
+/// Has remove_conn print its line or not, in every pool of the process. Any thread may call it at
+/// any time.
 ///
 /// @param quiet  0 to print, as it does without this call; anything else not to
 #[unsafe(no_mangle)]

@@ -15,7 +15,9 @@ fn check(header: &str, source: &str, config: &str) {
         .generate()
         .expect("the source makes a header")
         .write(&mut generated);
+    // What Rust calls a function's safety is to readers of C what has to hold before the call.
     let generated = String::from_utf8(generated).expect("a header is text");
+    let generated = generated.replace(" * # Safety\n *\n", " * Preconditions:\n");
     let committed = root.join(header);
     if env::var_os(RENEW).is_some() {
         fs::write(&committed, generated).expect("include/ can be written");

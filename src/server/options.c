@@ -37,7 +37,7 @@ static void help(void)
 	usage();
 	puts("Relays every line from a client to all other clients.\n"
 	     "\n"
-	     "  --bind ADDRESS     listen on this address only, IPv4 or IPv6\n"
+	     "  --bind ADDRESS     listen on this address only, of IPv4 or IPv6\n"
 	     "  --max-queue BYTES  cut off a client for whom more than this waits\n"
 	     "                     (8388608 unless given; 0 for no limit)\n"
 	     "  --quiet            no transcript on standard output\n"

@@ -53,7 +53,8 @@ typedef struct chat_conn_info chat_conn_info_t;
  * and nothing kept, and the same bytes may be given again.
  *
  * A connection that has been given to this function is to be removed by remove_conn, since it
- * may own memory that a program cannot see.
+ * may own memory that a program cannot see. The bytes must not be a message out of the pool's own
+ * queues.
  *
  * @param sd      the connection that was read from
  * @param buffer  what was read; stays the caller's and is not changed
@@ -94,7 +95,8 @@ int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
  * Corking what is corked, or an empty pool, changes nothing. The batch's memory is kept for the
  * next time and given back when the last connection is removed; so a pool that has been corked
  * is to be emptied by remove_conn, or that memory is lost. What has been said and not delivered
- * is dropped then.
+ * is dropped then. While a pool is corked, what add_msg is given must not be a message out of the
+ * pool's own queues.
  *
  * @param pool  the pool
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
@@ -113,7 +115,8 @@ int chat_cork(conn_pool_t *pool);
  * in write_set is set: write_msg goes on with it. A peer that turns out to be gone gets nothing,
  * and the program's next read finds that out.
  *
- * When memory runs out, the pool stays corked and nothing is lost or sent twice: call again.
+ * When memory runs out for somebody's queue, the others get everything, the pool stays corked,
+ * and nothing is lost or sent twice: call again.
  * Uncorking what is not corked does nothing.
  *
  * @param pool  the pool
@@ -129,7 +132,8 @@ int chat_uncork(conn_pool_t *pool);
  *
  * When more than so many bytes would wait for a connection, it is cut off: what waits is
  * dropped, its bit in write_set cleared, its socket shut down, and nothing is queued for it any
- * more. The peer gets what the kernel had taken, without a gap, and then the end. The program's
+ * more. The peer gets what the kernel had taken, without a gap, and then the end (some of it may
+ * be missing at the end if the peer goes on talking, as TCP has it). The program's
  * next read from the connection finds the end, too, and the program removes it in the ordinary
  * way. Before it comes to that, the queue is counted (a program may have taken messages out by
  * itself) and the kernel is asked to take some. A message for a connection that has nothing

@@ -5,15 +5,22 @@ use crate::errno::Errno;
 use crate::message::Text;
 use core::ops::{Deref, DerefMut, Range};
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A batch is delivered when it has so many bytes: enough to hold what a thousand clients say in
 /// one pass, and no more memory than half of what one slow reader may cost.
 const BOUND: usize = 4 * 1024 * 1024;
 
+/// A number that no batch of the process has had.
+fn next_round() -> u64 {
+    static ROUNDS: AtomicU64 = AtomicU64::new(1);
+    ROUNDS.fetch_add(1, Ordering::Relaxed)
+}
+
 pub(crate) struct Batch {
     pub(crate) text: Buffer,
     pub(crate) corked: bool,
-    /// Counts the batches of a pool, so that what a connection knows of an earlier one is void.
+    /// The batch's own number, so that what a connection knows of another one is void.
     round: u64,
 }
 
@@ -97,7 +104,7 @@ impl Batch {
 
     /// Starts the next batch. The memory is kept, unless one message made it unusually large.
     pub(crate) fn start_over(&mut self) {
-        self.round = self.round.saturating_add(1);
+        self.round = next_round();
         if self.text.capacity() > BOUND.saturating_mul(2) {
             self.text.free();
         }
@@ -115,7 +122,7 @@ impl BatchRef {
         let block = unsafe { libc::malloc(size_of::<Batch>()) }.cast::<Batch>();
         let block = NonNull::new(block).ok_or(Errno(libc::ENOMEM))?;
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
-        unsafe { block.write(Batch { text: Buffer::new(), corked: false, round: 1 }) };
+        unsafe { block.write(Batch { text: Buffer::new(), corked: false, round: next_round() }) };
         Ok(Self(block))
     }
 

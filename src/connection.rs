@@ -46,6 +46,8 @@ pub(crate) struct Roster {
     pub(crate) nr_conns: c_uint,
     /// The descriptor of the last connection.
     pub(crate) last_fd: c_int,
+    /// No connection has a higher descriptor.
+    pub(crate) highest: c_int,
     /// What has been said while the pool is corked; none before it first was.
     pub(crate) batch: Option<BatchRef>,
 }
@@ -71,7 +73,8 @@ impl ConnRef {
             write_msg_tail: ptr::null_mut(),
         };
         let role = if transmit::is_listening(fd) { Role::Listener } else { Role::Undecided };
-        let roster = Roster { pool: ptr::null(), nr_conns: 0, last_fd: -1, batch: None };
+        let roster =
+            Roster { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1, batch: None };
         let (line, share) = (Buffer::new(), Share::NONE);
         let connection = Connection { conn, role, queued: 0, cut_off: false, line, share, roster };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
@@ -108,12 +111,17 @@ impl ConnRef {
         if self.role == Role::Undecided && transmit::is_listening(self.fd) {
             self.role = Role::Listener;
         }
-        self.is_known_listener()
+        self.role == Role::Listener
     }
 
-    /// Whether it is a listening socket by what is known already.
-    pub(crate) fn is_known_listener(self) -> bool {
-        self.role == Role::Listener
+    /// Whether messages are queued for it: not for a listening socket, nor after a cut-off.
+    pub(crate) fn takes_messages(self) -> bool {
+        !self.cut_off && !self.is_listener()
+    }
+
+    /// The same by what is known already.
+    pub(crate) fn took_messages(self) -> bool {
+        !self.cut_off && self.role != Role::Listener
     }
 
     /// Notes that the descriptor has taken bytes.

@@ -76,21 +76,24 @@ impl PoolRef {
         Ok(())
     }
 
-    /// Hands the batch to everyone and starts the next. After a failure everyone's share says how
-    /// far it got.
+    /// Hands the batch to everyone and starts the next. Where that fails for somebody, the others
+    /// get it all the same, and everyone's share says how far it got.
     fn deliver_all(&mut self, mut batch: BatchRef) -> Result<(), Errno> {
+        let mut outcome = Ok(());
         for conn in self.connections() {
-            self.deliver(conn, batch)?;
+            outcome = outcome.and(self.deliver(conn, batch));
         }
-        batch.start_over();
-        Ok(())
+        if outcome.is_ok() {
+            batch.start_over();
+        }
+        outcome
     }
 
     /// Hands `conn` what the batch still has for it: to the kernel where nothing waits, and what
     /// that does not take to the queue.
     pub(crate) fn deliver(&mut self, mut conn: ConnRef, batch: BatchRef) -> Result<(), Errno> {
         conn.share = batch.current(&conn.share);
-        if !conn.cut_off && !batch.is_had(&conn.share) && !conn.is_listener() {
+        if !batch.is_had(&conn.share) && conn.takes_messages() {
             send_share(conn, &batch);
             self.queue_share(conn, &batch)?;
         }

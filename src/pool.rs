@@ -74,7 +74,7 @@ impl PoolRef {
         fdset::remove(&mut self.write_set, fd);
         fdset::remove(&mut self.ready_write_set, fd);
         if fd >= self.maxfd {
-            self.maxfd = self.highest_without(fd);
+            self.maxfd = self.highest_left();
         }
         queue::clear(&mut conn);
         conn.line.free();
@@ -99,10 +99,11 @@ impl PoolRef {
             return self.gather(sender, text, batch);
         }
         let mut copies = Copies::of(text);
-        for conn in self.connections().filter(|conn| conn.fd != sender) {
-            copy_for(conn, &mut copies)?;
+        let others = |conn: &ConnRef| conn.fd != sender;
+        for _ in self.connections().filter(others).filter(|conn| conn.takes_messages()) {
+            copies.make()?;
         }
-        for conn in self.connections().filter(|conn| conn.fd != sender) {
+        for conn in self.connections().filter(others).filter(|conn| conn.took_messages()) {
             self.queue_copy(conn, &mut copies);
         }
         Ok(())
@@ -111,26 +112,23 @@ impl PoolRef {
     /// Queues `text` for `fd` alone.
     pub(crate) fn tell(&mut self, fd: c_int, text: Text) -> Result<(), Errno> {
         let conn = self.find(fd).ok_or(Errno(libc::ENOENT))?;
-        if text.is_empty() {
+        if text.is_empty() || !conn.takes_messages() {
             return Ok(());
         }
+        let mut copies = Copies::of(text);
+        copies.make()?;
         if let Some(batch) = self.open_batch() {
             // What was said before comes before.
             self.deliver(conn, batch)?;
         }
-        let mut copies = Copies::of(text);
-        copy_for(conn, &mut copies)?;
         self.queue_copy(conn, &mut copies);
         Ok(())
     }
 
-    /// Queues for `conn` the copy that `copy_for` has made; cuts off where it has made none for
-    /// want of room.
+    /// Queues one of the copies for `conn`, or cuts it off where there is no room for more. All
+    /// copies are made by then: what is sent to make room may be what they were made from.
     fn queue_copy(&mut self, mut conn: ConnRef, copies: &mut Copies) {
-        if conn.is_known_listener() || conn.cut_off {
-            return;
-        }
-        if !queue::has_room(&conn, copies.length()) {
+        if !queue::make_room(&mut conn, copies.length()) {
             self.cut_off(conn);
         } else if let Some(copy) = copies.take() {
             queue::append(&mut conn, copy);
@@ -226,19 +224,20 @@ impl PoolRef {
     /// memory has left.
     fn rebuild_index(&mut self) {
         index::forget_all(self.0.as_ptr());
-        let mut last_fd = -1;
+        let (mut last_fd, mut highest) = (-1, -1);
         for conn in self.connections() {
             index::put(self.0.as_ptr(), conn);
             last_fd = conn.fd;
+            highest = highest.max(conn.fd);
         }
-        self.set_roster(last_fd);
+        self.set_roster(last_fd, highest);
     }
 
     /// Writes down in the first connection, if there is one, how the list is now.
-    fn set_roster(&mut self, last_fd: c_int) {
+    fn set_roster(&mut self, last_fd: c_int, highest: c_int) {
         if let Some(mut head) = self.head() {
             let (pool, nr_conns) = (self.0.as_ptr().cast_const(), self.nr_conns);
-            head.roster = Roster { pool, nr_conns, last_fd, ..head.roster };
+            head.roster = Roster { pool, nr_conns, last_fd, highest, ..head.roster };
         }
     }
 
@@ -255,15 +254,19 @@ impl PoolRef {
             None => self.conn_head = conn.as_ptr(),
         }
         self.nr_conns = self.nr_conns.saturating_add(1);
-        self.set_roster(conn.fd);
+        let highest = self.head().map_or(-1, |head| head.roster.highest).max(conn.fd);
+        self.set_roster(conn.fd, highest);
         index::put(self.0.as_ptr(), conn);
     }
 
     /// Takes `conn` out of the list and out of the index.
     fn unlink(&mut self, conn: ConnRef) {
         self.refresh_index();
-        let (last_fd, batch) =
-            self.head().map_or((-1, None), |head| (head.roster.last_fd, head.roster.batch));
+        let Some(Roster { mut last_fd, mut highest, batch, .. }) =
+            self.head().map(|head| head.roster)
+        else {
+            return;
+        };
         // SAFETY: the neighbours in the list are connections, or NULL at its ends.
         let (prev, next) = unsafe { (ConnRef::from_raw(conn.prev), ConnRef::from_raw(conn.next)) };
         match prev {
@@ -274,8 +277,13 @@ impl PoolRef {
             next.prev = conn.prev;
         }
         self.nr_conns = self.nr_conns.saturating_sub(1);
-        let new_last = if last_fd == conn.fd { prev.map_or(-1, |prev| prev.fd) } else { last_fd };
-        self.set_roster(new_last);
+        if last_fd == conn.fd {
+            last_fd = prev.map_or(-1, |prev| prev.fd);
+        }
+        if highest == conn.fd {
+            highest = highest.saturating_sub(1);
+        }
+        self.set_roster(last_fd, highest);
         self.keep_batch(batch);
         index::forget(self.0.as_ptr(), conn.fd);
     }
@@ -297,12 +305,11 @@ impl PoolRef {
         Connections { next: start }.last()
     }
 
-    /// The highest descriptor in `read_set` or in the list, now that `gone`, the highest of all,
-    /// is in neither; 0 when there is none.
-    fn highest_without(&self, gone: c_int) -> c_int {
+    /// The highest descriptor in `read_set` or in the list; 0 when there is none.
+    fn highest_left(&self) -> c_int {
+        let bound = self.head().map_or(-1, |head| head.roster.highest);
         match fdset::highest(&self.read_set) {
-            // Nothing fits in between, so the list need not be walked.
-            Some(fd) if fd >= gone.saturating_sub(1) => fd,
+            Some(fd) if fd >= bound => fd,
             read => read.max(self.connections().map(|conn| conn.fd).max()).unwrap_or(0),
         }
     }
@@ -323,14 +330,6 @@ impl DerefMut for PoolRef {
         // outlives the expression it is made in.
         unsafe { self.0.as_mut() }
     }
-}
-
-/// Makes a copy for `conn`, unless it gets none.
-fn copy_for(mut conn: ConnRef, copies: &mut Copies) -> Result<(), Errno> {
-    if conn.cut_off || conn.is_listener() || !queue::make_room(&mut conn, copies.length()) {
-        return Ok(());
-    }
-    copies.make()
 }
 
 /// A walk along the list. It knows the next one before it hands one out.

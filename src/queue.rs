@@ -31,7 +31,7 @@ pub(crate) fn append(conn: &mut Connection, msg: NonNull<Msg>) {
 
 /// Whether `length` bytes more may wait, as far as is known. Where nothing waits, any message may:
 /// its length says nothing of whether the reader keeps up.
-pub(crate) fn has_room(conn: &Connection, length: usize) -> bool {
+fn has_room(conn: &Connection, length: usize) -> bool {
     match (settings::max_queue(), known_charge(conn)) {
         (None, _) | (_, 0) => true,
         (Some(limit), waiting) => waiting.saturating_add(charge(length)) <= limit,

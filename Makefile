@@ -163,4 +163,5 @@ bench-check: all $(MEASURED) $(BENCH)/micro
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 
 clean:
-	rm -rf $(BUILD) $(TARGET_DIR) server
+	$(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR)
+	rm -rf $(BUILD) server

@@ -260,3 +260,32 @@ TEST(listening_sockets_get_nothing)
 	CHECK_EQ(remove_conn(listener, &pool), 0);
 	leave_all(clients, 2, &pool);
 }
+
+/* The batch goes with it, and the next one must not be taken for the same. */
+TEST(the_first_connection_may_be_taken_out_by_the_program)
+{
+	struct client clients[3];
+	conn_t *first;
+
+	open_room(clients, 3);
+	CHECK_EQ(chat_cork(&pool), 0);
+	say(clients[0], "hello");
+	CHECK_EQ(chat_uncork(&pool), 0);
+	check_hears(clients[2].peer, "hello", 5);
+	/* What nobody frees, valgrind would call lost: the batch, which is a program's price here. */
+	first = pool.conn_head;
+	pool.conn_head = first->next;
+	pool.conn_head->prev = NULL;
+	pool.nr_conns--;
+	FD_CLR(first->fd, &pool.read_set);
+	CHECK_EQ(chat_cork(&pool), 0);
+	say(clients[1], "xyz12345");
+	CHECK_EQ(chat_uncork(&pool), 0);
+	check_hears(clients[2].peer, "xyz12345", 8);
+	/* Back in front, it is removed in the ordinary way, and its batch with it. */
+	leave_all(clients + 1, 2, &pool);
+	pool.conn_head = first;
+	first->next = NULL;
+	pool.nr_conns = 1;
+	leave(clients[0], &pool);
+}

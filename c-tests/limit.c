@@ -189,6 +189,23 @@ TEST(what_the_program_has_taken_out_is_not_counted)
 	leave(client, &pool);
 }
 
+/* To make room, what waits is sent and freed; what is to be said may be a part of it. */
+TEST(what_waits_may_be_said_again_where_there_is_no_room)
+{
+	struct client clients[3];
+	const msg_t *waiting;
+
+	open_room(clients, 3);
+	chat_set_max_queue(100);
+	say(90);
+	waiting = conn_of(clients[0].sd, &pool)->write_msg_head;
+	CHECK_EQ(add_msg(1000, waiting->message, waiting->size, &pool), 0);
+	CHECK_EQ(chat_tell(clients[1].sd, conn_of(clients[1].sd, &pool)->write_msg_head->message,
+	                   90, &pool), 0);
+	check_in_good_standing(clients[0]);
+	leave_all(clients, 3, &pool);
+}
+
 TEST(nobody_is_cut_off_while_the_kernel_takes_more)
 {
 	struct client client;

@@ -343,3 +343,21 @@ TEST(a_descriptor_number_used_again_starts_afresh)
 	leave(new, &pool);
 	leave(other, &pool);
 }
+
+/* The program has put maxfd below one who is in the list alone. */
+TEST(maxfd_falls_to_who_is_in_the_list_even_above_the_one_that_leaves)
+{
+	struct client clients[3];
+	conn_pool_t pool;
+
+	init_pool(&pool);
+	join_all(clients, 3, &pool);
+	FD_CLR(clients[2].sd, &pool.read_set);
+	pool.maxfd = clients[1].sd;
+	leave(clients[1], &pool);
+	CHECK_EQ(pool.maxfd, clients[2].sd);
+	leave(clients[2], &pool);
+	CHECK_EQ(pool.maxfd, clients[0].sd);
+	leave(clients[0], &pool);
+	CHECK_EQ(pool.maxfd, 0);
+}

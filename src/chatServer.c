@@ -33,6 +33,10 @@ enum { ACCEPTS_A_PASS = 16 };
  * newcomers wait in the kernel meanwhile, and select does not report them over and over. */
 enum { REST_MS = 100 };
 
+/* What one pass may have to deliver, in bytes to all recipients together: some tens of
+ * milliseconds' work, after which signals, newcomers and the others have their turn. */
+enum { BYTES_A_PASS = 64 << 20 };
+
 /* How many bytes may wait for a client: what the library has for a limit, too. */
 enum { MAX_QUEUE = 8 << 20 };
 
@@ -51,6 +55,8 @@ struct server {
 	bool short_of_something; /* accept has failed since it last succeeded */
 	struct timespec rested; /* when the listener goes back */
 	sigset_t waiting_mask;  /* the signal mask while select waits */
+	bool hurried;           /* something is to be tried again soon */
+	int next_reader;        /* where the next pass begins to read */
 	struct flow flow;
 	struct client clients[FD_SETSIZE];
 };
@@ -256,17 +262,34 @@ static void read_client(struct server *server, int sd)
 
 /* ---- The room ---- */
 
-static void read_ready(struct server *server)
+/* Serves the ready ones from `from` on and below `end`; false when the pass has enough to do. */
+static bool read_range(struct server *server, int from, int end, uint64_t enough)
 {
 	const fd_set *ready = &server->pool.ready_read_set;
 	int sd;
 
-	for (sd = next_in(ready, 0); sd < FD_SETSIZE; sd = next_in(ready, sd + 1)) {
+	for (sd = next_in(ready, from); sd < end; sd = next_in(ready, sd + 1)) {
 		if (sd == server->listener)
 			accept_clients(server);
 		else
 			read_client(server, sd);
+		if (server->flow.said >= enough) {
+			server->next_reader = sd + 1;
+			return false;
+		}
 	}
+	return true;
+}
+
+/* Reads once from everyone who is ready, or from as many as a pass can deliver for; the next pass
+ * goes on behind them. */
+static void read_ready(struct server *server)
+{
+	uint64_t enough = server->flow.said + BYTES_A_PASS / server->pool.nr_conns;
+	int start = server->next_reader;
+
+	if (read_range(server, start, FD_SETSIZE, enough))
+		read_range(server, 0, start, enough);
 }
 
 /* Writes what is queued, to all but those in `full`, for whom the kernel took no more: they wait
@@ -283,11 +306,13 @@ static void write_queued(conn_pool_t *pool, const fd_set *full)
 	}
 }
 
-/* Hands out what was said in this pass. What there is no memory for stays for the next one. */
-static void uncork(conn_pool_t *pool)
+/* Hands out what was said in this pass. What there is no memory for waits for the next one. */
+static void uncork(struct server *server)
 {
-	if (chat_uncork(pool) == -1)
-		log_line(NULL, 0, "something has to wait", strerror(errno));
+	if (chat_uncork(&server->pool) == 0)
+		return;
+	log_line(NULL, 0, "something has to wait", strerror(errno));
+	server->hurried = true;
 }
 
 /* Waits, reads, writes. -1 when select has failed. */
@@ -296,8 +321,9 @@ static int pass(struct server *server)
 	static const struct timespec soon = { .tv_nsec = REST_MS * 1000000L };
 	conn_pool_t *pool = &server->pool;
 	const fd_set full = pool->write_set;
-	bool hurried = server->resting;
+	bool hurried = server->resting || server->hurried;
 
+	server->hurried = false;
 	if (server->resting)
 		end_rest_in_time(server);
 	pool->ready_read_set = pool->read_set;
@@ -311,7 +337,7 @@ static int pass(struct server *server)
 		return errno == EINTR ? 0 : -1;
 	chat_cork(pool);
 	read_ready(server);
-	uncork(pool);
+	uncork(server);
 	write_queued(pool, &full);
 	flow_look(&server->flow, &pool->write_set, &pool->ready_write_set);
 	return 0;
@@ -329,7 +355,7 @@ static int serve(struct server *server)
 			break;
 		}
 	}
-	uncork(&server->pool);
+	uncork(server);
 	write_queued(&server->pool, &nobody);
 	while (server->pool.conn_head != NULL)
 		remove_conn(server->pool.conn_head->fd, &server->pool);
@@ -341,6 +367,8 @@ int main(int argc, char *argv[])
 	static struct server server;
 	struct options options = { .address = every_address(), .max_queue = MAX_QUEUE };
 
+	if (prepare_output() == -1)
+		return EXIT_FAILURE;
 	parse_options(argc, argv, &options);
 	if (set_up_signals(&server.waiting_mask) == -1) {
 		perror("signals");

@@ -4,12 +4,47 @@
 
 #include "log.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool quiet;
+
+/* Standard output once more, opened anew: that it does not block is no business of the others who
+ * have it open. What cannot be opened so blocks, as ever. */
+static void unblock_output(void)
+{
+	struct stat status;
+	int fd;
+
+	if (fstat(STDOUT_FILENO, &status) == -1 ||
+	    !(S_ISFIFO(status.st_mode) || isatty(STDOUT_FILENO)))
+		return;
+	fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd != -1) {
+		dup2(fd, STDOUT_FILENO);
+		close(fd);
+	}
+}
+
+int prepare_output(void)
+{
+	int fd;
+
+	/* The lowest number that is free comes first. */
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd == -1)
+			return -1;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	unblock_output();
+	return 0;
+}
 
 void be_quiet(void)
 {

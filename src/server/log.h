@@ -6,6 +6,12 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+/* Makes sure that nothing printed goes to a client, whose socket would have the number of a
+ * standard descriptor that was closed at the start, and that nobody who does not read the
+ * transcript can stop the server: what a pipe or terminal does not take is dropped. -1 with errno
+ * set when there is no way. */
+int prepare_output(void);
+
 /* Ends the transcript before it begins. */
 void be_quiet(void);
 

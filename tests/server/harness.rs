@@ -319,7 +319,7 @@ impl Drop for Server {
 
 /// ./server, up to date, with at most `limit` descriptors. Whatever these tests have been started
 /// with, it has the standard descriptors alone, and signals do what they usually do.
-fn command(runner: &[&str], limit: u64) -> Command {
+pub(crate) fn command(runner: &[&str], limit: u64) -> Command {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         make::all();
         may_open(0);

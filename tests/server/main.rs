@@ -16,6 +16,7 @@ mod limits;
 mod lines;
 mod model;
 mod options;
+mod output;
 mod relay;
 mod shutdown;
 mod slow;

@@ -1,7 +1,8 @@
 # make          the library (build/) and the server (./server)
 # make test     everything that shows whether they work
 # make lint     formatting, and the compilers' and clippy's opinion, as errors
-# make memcheck the tests in C once more, under valgrind
+# make memcheck the tests in C, and of the server's most, once more under valgrind
+# make sanitize most of the server's tests once more, with sanitizers in its C code
 # make bench    measures the server against others, some 20 minutes (benches/README.md)
 # make bench-quick, bench-micro, bench-flood, bench-check
 #               a minute of that; instructions counted; chatting while one floods; whether all
@@ -42,7 +43,7 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib test lint memcheck bench bench-quick bench-micro bench-flood bench-check \
+.PHONY: all lib test lint memcheck sanitize bench bench-quick bench-micro bench-flood bench-check \
 	header clean FORCE
 .DELETE_ON_ERROR:
 
@@ -103,8 +104,23 @@ lint:
 MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 	--track-fds=yes --error-exitcode=99
 
+# Of the server's tests those that neither measure time nor count descriptors: valgrind is slow, and
+# has some of its own.
+UNTIMED := relay lines faults telnet above_fd_setsize
+
 memcheck: all
 	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c
+	SERVER_RUNNER='$(MEMCHECK)' $(CARGO) test --test server -- $(UNTIMED)
+
+# The server and its tests once more, with the compiler's sanitizers in the C code.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g
+
+sanitize: $(BUILD)/sanitized/server
+	SERVER=$< $(CARGO) test --test server -- $(UNTIMED)
+
+$(BUILD)/sanitized/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
 # What is measured is what `make` builds, by a package of its own, against programs in C that
 # listen the way the server does.

@@ -226,6 +226,26 @@ TEST(who_is_over_the_limit_is_cut_off_on_uncorking)
 	leave_all(clients, 2, &pool);
 }
 
+/* What was said before has it cut off, so what is for it alone comes too late. */
+TEST(nothing_is_told_to_who_is_cut_off_meanwhile)
+{
+	struct client clients[2];
+	char *text = malloc(BOUND);
+
+	open_room(clients, 2);
+	fill(text, BOUND, 0);
+	chat_set_max_queue(BOUND / 2);
+	CHECK_EQ(add_msg(clients[0].sd, text, BOUND / 4, &pool), 0);
+	CHECK_EQ(chat_cork(&pool), 0);
+	CHECK_EQ(add_msg(clients[0].sd, text, BOUND - 1, &pool), 0);
+	CHECK_EQ(chat_tell(clients[1].sd, "hello", 5, &pool), 0);
+	CHECK_EQ(queued(clients[1].sd, &pool), 0);
+	CHECK(!FD_ISSET(clients[1].sd, &pool.write_set));
+	CHECK_EQ(chat_uncork(&pool), 0);
+	free(text);
+	leave_all(clients, 2, &pool);
+}
+
 TEST(a_peer_that_is_gone_gets_nothing_and_stays_until_the_read)
 {
 	struct client clients[3];

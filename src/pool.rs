@@ -121,7 +121,10 @@ impl PoolRef {
             // What was said before comes before.
             self.deliver(conn, batch)?;
         }
-        self.queue_copy(conn, &mut copies);
+        // It may just have been cut off.
+        if conn.took_messages() {
+            self.queue_copy(conn, &mut copies);
+        }
         Ok(())
     }
 

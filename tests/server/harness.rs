@@ -3,7 +3,6 @@
 use crate::client::Client;
 use crate::make;
 use libc::{SIGCONT, SIGINT, SIGSTOP, SIGTERM, c_int};
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
@@ -15,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 /// How long a test waits for what must come. It is no bound on speed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -319,12 +319,19 @@ impl Drop for Server {
 
 /// ./server, up to date, with at most `limit` descriptors. Whatever these tests have been started
 /// with, it has the standard descriptors alone, and signals do what they usually do.
+///
+/// `SERVER` names another program in its place, such as one built with sanitizers, and
+/// `SERVER_RUNNER` is put in front of it where a test has no runner of its own.
 pub(crate) fn command(runner: &[&str], limit: u64) -> Command {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         make::all();
         may_open(0);
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("server")
+        let name = env::var_os("SERVER").unwrap_or("server".into());
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
     });
+    let usual = env::var("SERVER_RUNNER").unwrap_or_default();
+    let usual: Vec<_> = usual.split_whitespace().collect();
+    let runner = if runner.is_empty() { &usual[..] } else { runner };
     let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
     let mut command = match runner {
         [] => Command::new(&*PROGRAM),

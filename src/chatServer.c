@@ -248,8 +248,10 @@ static void read_client(struct server *server, int sd)
 		flow_heard(&server->flow, sd, (size_t)count);
 		if (hear(server, sd, text, (size_t)count) == 0)
 			return;
-		/* Out of memory. The speaker must not think that the others have heard it. */
+		/* Out of memory. The speaker must not think that the others have heard it, nor they
+		 * hear what came after it. */
 		log_about(&server->clients[sd], "closed", strerror(errno));
+		server->clients[sd].held = 0;
 	} else if (is_cut_off(server, sd)) {
 		log_about(&server->clients[sd], "cut off", "too far behind the others");
 	} else if (count == 0) {

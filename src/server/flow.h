@@ -3,8 +3,8 @@
  *
  * A sender at full speed is faster than most readers, and would have them cut off for nothing but
  * being a little slower. So while a reader with much behind it is seen to take more, those who
- * have said much are not read from: TCP slows them down then. Who chats is never kept waiting.
- * Neither are the others for long: a reader who takes nothing for CATCH_UP_MS, or is not through
+ * have said much are not read from: TCP slows them down then. Who only chats is not kept waiting,
+ * and nobody is for long: a reader who takes nothing for CATCH_UP_MS, or is not through
  * after WAIT_MS, is not waited for any more until it has caught up, and is cut off at the limit.
  *
  * Waiting also keeps short what stands in front of a chatterer's line while somebody floods.

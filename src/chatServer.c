@@ -37,9 +37,6 @@ enum { REST_MS = 100 };
  * milliseconds' work, after which signals, newcomers and the others have their turn. */
 enum { BYTES_A_PASS = 64 << 20 };
 
-/* How many bytes may wait for a client: what the library has for a limit, too. */
-enum { MAX_QUEUE = 8 << 20 };
-
 struct client {
 	union {
 		struct sockaddr any;
@@ -51,12 +48,12 @@ struct client {
 struct server {
 	conn_pool_t pool;
 	int listener;
-	bool resting;           /* the listener is out of the read set */
+	bool resting;            /* the listener is out of the read set */
+	struct timespec rested;  /* when it goes back */
 	bool short_of_something; /* accept has failed since it last succeeded */
-	struct timespec rested; /* when the listener goes back */
-	sigset_t waiting_mask;  /* the signal mask while select waits */
-	bool hurried;           /* something is to be tried again soon */
-	int next_reader;        /* where the next pass begins to read */
+	bool hurried;            /* something is to be tried again soon */
+	int next_reader;         /* where the next pass begins to read */
+	sigset_t waiting_mask;   /* the signal mask while select waits */
 	struct flow flow;
 	struct client clients[FD_SETSIZE];
 };
@@ -369,8 +366,10 @@ int main(int argc, char *argv[])
 	static struct server server;
 	struct options options = { .address = every_address(), .max_queue = MAX_QUEUE };
 
-	if (prepare_output() == -1)
+	if (prepare_output() == -1) {
+		perror("/dev/null");
 		return EXIT_FAILURE;
+	}
 	parse_options(argc, argv, &options);
 	if (set_up_signals(&server.waiting_mask) == -1) {
 		perror("signals");

@@ -307,11 +307,28 @@ unsafe fn broadcast(
     pool: *mut conn_pool_t,
     letters: Letters,
 ) -> c_int {
-    // SAFETY: the caller vouches for the buffer, as this function asks.
-    let text = unsafe { bytes(buffer, len) }.and_then(|bytes| Text::new([bytes, &[]], letters));
-    // SAFETY: likewise for the pool.
+    let call =
+        |mut pool: PoolRef, bytes: &[u8]| pool.broadcast(sd, Text::new([bytes, &[]], letters)?);
+    // SAFETY: the same duties.
+    unsafe { with_bytes(buffer, len, pool, call) }
+}
+
+/// Makes a call inwards with a pool and some bytes, once both are checked.
+///
+/// # Safety
+///
+/// As for add_msg.
+pub(crate) unsafe fn with_bytes(
+    buffer: *const c_char,
+    len: c_int,
+    pool: *mut conn_pool_t,
+    call: impl FnOnce(PoolRef, &[u8]) -> Result<(), Errno>,
+) -> c_int {
+    // SAFETY: the caller vouches for the pool, as this function asks.
     let pool = unsafe { PoolRef::new(pool) };
-    status(pool.and_then(|mut pool| pool.broadcast(sd, text?)))
+    // SAFETY: likewise for the bytes.
+    let bytes = unsafe { bytes(buffer, len) };
+    status(pool.and_then(|pool| call(pool, bytes?)))
 }
 
 /// The `len` bytes at `buffer`, which is not looked at when `len` is 0.
@@ -320,7 +337,7 @@ unsafe fn broadcast(
 ///
 /// Where `buffer` is not NULL and `len` is above 0, there are so many readable bytes, and they
 /// stay as they are while the result is in use.
-pub(crate) unsafe fn bytes<'a>(buffer: *const c_char, len: c_int) -> Result<&'a [u8], Errno> {
+unsafe fn bytes<'a>(buffer: *const c_char, len: c_int) -> Result<&'a [u8], Errno> {
     match usize::try_from(len) {
         Ok(0) => Ok(&[]),
         // SAFETY: the caller vouches for the bytes, as this function asks.

@@ -3,7 +3,7 @@
 //! `include/chatServerExt.h` is generated from this file (`make header`), comments included.
 
 use crate::errno::Errno;
-use crate::ffi::{bytes, conn_pool_t, status};
+use crate::ffi::{conn_pool_t, status, with_bytes};
 use crate::message::{Letters, Text};
 use crate::pool::PoolRef;
 use crate::settings;
@@ -42,11 +42,8 @@ pub unsafe extern "C" fn chat_feed(
     len: c_int,
     pool: *mut conn_pool_t,
 ) -> c_int {
-    // SAFETY: the caller vouches for the buffer, as this function asks.
-    let bytes = unsafe { bytes(buffer, len) };
-    // SAFETY: likewise for the pool.
-    let pool = unsafe { PoolRef::new(pool) };
-    status(pool.and_then(|mut pool| pool.feed(sd, bytes?)))
+    // SAFETY: the same duties.
+    unsafe { with_bytes(buffer, len, pool, |mut pool, bytes| pool.feed(sd, bytes)) }
 }
 
 /// Queues a message for one connection alone, as add_msg does for all. For a listening socket or
@@ -69,11 +66,11 @@ pub unsafe extern "C" fn chat_tell(
     len: c_int,
     pool: *mut conn_pool_t,
 ) -> c_int {
-    // SAFETY: the caller vouches for the buffer, as this function asks.
-    let bytes = unsafe { bytes(buffer, len) };
-    // SAFETY: likewise for the pool.
-    let pool = unsafe { PoolRef::new(pool) };
-    status(pool.and_then(|mut pool| pool.tell(sd, Text::new([bytes?, &[]], Letters::AsTheyAre)?)))
+    let call = |mut pool: PoolRef, bytes: &[u8]| {
+        pool.tell(sd, Text::new([bytes, &[]], Letters::AsTheyAre)?)
+    };
+    // SAFETY: the same duties.
+    unsafe { with_bytes(buffer, len, pool, call) }
 }
 
 /// Corks a pool: what add_msg, addMsg and chat_feed are given from now on is held once, in a

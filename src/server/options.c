@@ -35,16 +35,17 @@ static void usage(void)
 static void help(void)
 {
 	usage();
-	puts("Relays every line from a client to all other clients.\n"
-	     "\n"
-	     "  --bind ADDRESS     listen on this address only, of IPv4 or IPv6\n"
-	     "  --max-queue BYTES  cut off a client for whom more than this waits\n"
-	     "                     (8388608 unless given; 0 for no limit)\n"
-	     "  --quiet            no transcript on standard output\n"
-	     "  --help             print this and end\n"
-	     "  --version          print the version and end\n"
-	     "\n"
-	     "Options come before the port. SIGINT or SIGTERM ends the server.");
+	printf("Relays every line from a client to all other clients.\n"
+	       "\n"
+	       "  --bind ADDRESS     listen on this address only, of IPv4 or IPv6\n"
+	       "  --max-queue BYTES  cut off a client for whom more than this waits\n"
+	       "                     (%d unless given; 0 for no limit)\n"
+	       "  --quiet            no transcript on standard output\n"
+	       "  --help             print this and end\n"
+	       "  --version          print the version and end\n"
+	       "\n"
+	       "Options come before the port. SIGINT or SIGTERM ends the server.\n",
+	       MAX_QUEUE);
 }
 
 void parse_options(int argc, char *argv[], struct options *options)

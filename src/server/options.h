@@ -5,6 +5,10 @@
 
 #include <stddef.h>
 
+/* How many bytes may wait for a client unless the command line says otherwise: the library's own
+ * limit. */
+enum { MAX_QUEUE = 8 << 20 };
+
 struct options {
 	const char *address; /* to listen on; this and max_queue: left alone unless given */
 	size_t max_queue;    /* how many bytes may wait for a client; 0 for any number */

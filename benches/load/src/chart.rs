@@ -14,6 +14,8 @@ const TICKS: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 3
 /// Told apart also by those who do not see all colours.
 const COLOURS: [&str; 7] =
     ["#000000", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"];
+const FULL: f64 = 0.85;
+const PALE: f64 = 0.3;
 
 /// From the ratio to the place on the paper.
 struct Scale {
@@ -69,30 +71,35 @@ pub fn svg(results: &Results) -> String {
 fn legend(svg: &mut String, results: &Results) {
     let mut x = LEFT;
     for (who, contender) in results.contenders.iter().enumerate() {
-        dot(svg, x, 62.0, who, &contender.name);
+        dot(svg, [x, 62.0], who, FULL, &contender.name);
         label(svg, x + 9.0, 66.0, "", &contender.name);
         x += 30.0 + 7.0 * contender.name.len() as f64;
     }
-    label(svg, LEFT - 12.0, TOP - 8.0, "text-anchor=\"end\" fill=\"#555555\"", "cell (~ noisy)");
+    label(
+        svg,
+        LEFT - 12.0,
+        TOP - 8.0,
+        "text-anchor=\"end\" fill=\"#555555\"",
+        "cell (pale: noisy)",
+    );
 }
 
 fn draw_row(svg: &mut String, results: &Results, scale: &Scale, cell: usize) {
     let y = TOP + ROW * (cell as f64 + 0.5);
-    let mark = if results.is_noisy(cell) { "~ " } else { "" };
-    let name = format!("{mark}{}", results.cells[cell]);
-    label(svg, LEFT - 12.0, y + 4.0, "text-anchor=\"end\"", &name);
+    label(svg, LEFT - 12.0, y + 4.0, "text-anchor=\"end\"", &results.cells[cell].to_string());
     for (who, contender) in results.contenders.iter().enumerate() {
         if let Some(ratio) = results.ratio(cell, who) {
-            dot(svg, scale.x(ratio), y, who, &format!("{}: {ratio:.2}", contender.name));
+            let opacity = if results.is_noisy(cell, who) { PALE } else { FULL };
+            dot(svg, [scale.x(ratio), y], who, opacity, &format!("{}: {ratio:.2}", contender.name));
         }
     }
 }
 
-fn dot(svg: &mut String, x: f64, y: f64, contender: usize, title: &str) {
+fn dot(svg: &mut String, [x, y]: [f64; 2], contender: usize, opacity: f64, title: &str) {
     let colour = COLOURS[contender % COLOURS.len()];
     let _ = writeln!(
         svg,
-        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\" fill=\"{colour}\" fill-opacity=\"0.8\">\
+        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\" fill=\"{colour}\" fill-opacity=\"{opacity}\">\
          <title>{}</title></circle>",
         escaped(title)
     );

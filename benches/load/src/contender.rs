@@ -1,6 +1,7 @@
 //! The programs that are compared, and what the kernel tells about a running one.
 
 use rustix::process::{Pid, Signal, kill_process};
+use std::ops::{AddAssign, Sub};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
@@ -66,13 +67,33 @@ pub struct Server {
 }
 
 /// What a process has used up to a moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Time on the processor, as the scheduler counts it: to the nanosecond.
     pub cpu_ns: u64,
     /// The same in clock ticks (of 10 ms mostly), which is all that is told apart.
     pub user_ticks: u64,
     pub system_ticks: u64,
+}
+
+impl Sub for Usage {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns - before.cpu_ns,
+            user_ticks: self.user_ticks - before.user_ticks,
+            system_ticks: self.system_ticks - before.system_ticks,
+        }
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, more: Self) {
+        self.cpu_ns += more.cpu_ns;
+        self.user_ticks += more.user_ticks;
+        self.system_ticks += more.system_ticks;
+    }
 }
 
 impl Server {

@@ -20,8 +20,8 @@ const TIMER: u64 = u64::MAX;
 /// How many lines a speaker may have outstanding who does not wait for them.
 const MOST_OUTSTANDING: usize = 1024;
 
-pub struct Generator<'a> {
-    clients: &'a [TcpStream],
+pub struct Generator {
+    clients: Vec<TcpStream>,
     pub ledger: Ledger,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -44,9 +44,9 @@ struct Speaker {
     waits_for_room: bool,
 }
 
-impl<'a> Generator<'a> {
+impl Generator {
     pub fn new(
-        clients: &'a [TcpStream],
+        clients: Vec<TcpStream>,
         speakers: usize,
         bytes: usize,
         pace: Pace,
@@ -63,7 +63,6 @@ impl<'a> Generator<'a> {
             epoll::add(&epoll, timer, EventData::new_u64(TIMER), EventFlags::IN)?;
         }
         Ok(Self {
-            clients,
             ledger: Ledger::new(clients.len(), speakers, bytes, window),
             epoll,
             events: Vec::with_capacity(clients.len() + 1),
@@ -72,6 +71,7 @@ impl<'a> Generator<'a> {
             timer,
             turn: 0,
             unfinished: vec![Vec::new(); clients.len()],
+            clients,
             buffer: vec![0; READ_SIZE],
             clock: Instant::now(),
             last_heard: 0,

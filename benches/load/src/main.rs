@@ -1,8 +1,8 @@
 //! Puts chat servers under load, checks every line, and compares what they cost.
 //!
-//! Rounds are interleaved: each goes through all cells, and in each cell through all contenders
-//! one right after the other. So a ratio is of two measurements a second apart, and what disturbs
-//! the machine for a while disturbs a round, which the median leaves out.
+//! Rounds are interleaved: each goes through all cells, and in each cell all contenders take turns
+//! of a tenth of a second. So what disturbs the machine for a while disturbs all of them, or a
+//! round, which the median leaves out.
 
 mod cell;
 mod chart;
@@ -19,11 +19,13 @@ mod stats;
 
 use contender::Contender;
 use machine::Cores;
+use measure::measure_in_turns;
 use options::Options;
 use results::{Outcome, Results};
 use std::error::Error;
+use std::fs;
 use std::process::ExitCode;
-use std::{fs, io};
+use std::time::Duration;
 
 fn main() -> ExitCode {
     match options::parse().and_then(|options| options.map_or_else(print_help, bench)) {
@@ -55,8 +57,9 @@ fn bench(options: Options) -> Result<bool, Box<dyn Error>> {
     let mut results = Results::new(contenders, missing, options.cells, &options.scenarios);
     results.machine = machine::description();
     results.cores_are_one = cores.are_one();
+    let time = Duration::from_secs_f64(options.seconds);
     for round in 0..options.rounds {
-        run_round(&mut results, round, options.rounds, cores, options.seconds);
+        run_round(&mut results, round, options.rounds, cores, time);
     }
     let table = report::table(&results);
     print!("{table}");
@@ -70,8 +73,7 @@ fn bench(options: Options) -> Result<bool, Box<dyn Error>> {
     Ok(!options.strict || results.is_flawless())
 }
 
-fn run_round(results: &mut Results, round: usize, rounds: usize, cores: Cores, seconds: f64) {
-    let nr_contenders = results.contenders.len();
+fn run_round(results: &mut Results, round: usize, rounds: usize, cores: Cores, time: Duration) {
     for cell in 0..results.cells.len() {
         eprint!(
             "\r\x1b[Kround {} of {rounds}, cell {} of {}: {} ",
@@ -80,16 +82,12 @@ fn run_round(results: &mut Results, round: usize, rounds: usize, cores: Cores, s
             results.cells.len(),
             results.cells[cell],
         );
-        for turn in 0..nr_contenders {
-            // Another one goes first in each round: being first may be an advantage.
-            let contender = (round + turn) % nr_contenders;
-            let measured = measure::measure(
-                &results.contenders[contender],
-                &results.cells[cell],
-                cores,
-                seconds,
-            );
-            let outcome: Outcome = measured.map_err(|error: io::Error| error.to_string());
+        // Another one goes first in each round: being first may be an advantage.
+        let first = round % results.contenders.len();
+        let measured =
+            measure_in_turns(&results.contenders, &results.cells[cell], cores, time, first);
+        for (contender, measured) in measured.into_iter().enumerate() {
+            let outcome: Outcome = measured.map_err(|error| error.to_string());
             results.outcomes[cell][contender].push(outcome);
         }
     }

@@ -1,4 +1,4 @@
-//! One contender under one load, once.
+//! All contenders under one load, in turns.
 
 use crate::cell::Cell;
 use crate::contender::{Contender, Server, Usage};
@@ -7,12 +7,16 @@ use crate::ledger::Faults;
 use crate::machine::{self, Cores};
 use crate::room::{self, Room};
 use std::io;
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What goes before a measurement, as a share of it: the memory is there then, and the buffers
-/// have found their size.
+/// What goes before a measurement, as a share of it.
 const WARM_UP: f64 = 0.2;
+
+/// In how many turns a contender is measured: enough for the contenders to be measured close to each
+/// other in time, and few enough for a turn to be long beside its beginning and its end.
+const TURNS: usize = 5;
 
 #[derive(Clone, Debug)]
 pub struct Measurement {
@@ -43,56 +47,110 @@ impl Measurement {
     }
 }
 
-pub fn measure(
-    contender: &Contender,
-    cell: &Cell,
-    cores: Cores,
-    seconds: f64,
-) -> io::Result<Measurement> {
-    let port = room::free_port()?;
-    let server = contender.start(port)?;
-    machine::pin(Some(server.pid()), cores.server)?;
-    let mut room = Room::open(port, cell)?;
-    let joined_kib = server.memory_kib("VmRSS")?;
-    let measurement = run(&server, &room, cell, seconds * cell.stretch)?;
-    let peak_kib = server.memory_kib("VmHWM")?;
-    let cut_off = cell.stalled > 0 && room.is_cut_off();
-    // Before the clients go: their leaving is nothing to see to any more.
-    drop(server);
-    Ok(Measurement { joined_kib, peak_kib, cut_off, ..measurement })
+/// One contender with its room, from the first line to the last.
+pub struct Session {
+    server: Server,
+    generator: Generator,
+    stalled: Vec<TcpStream>,
+    joined_kib: u64,
+    used: Usage,
+    spent: Duration,
 }
 
-fn run(server: &Server, room: &Room, cell: &Cell, seconds: f64) -> io::Result<Measurement> {
-    let mut generator = Generator::new(&room.clients, cell.speakers, cell.bytes, cell.pace)?;
-    let standstill = |generator: &Generator| {
-        io::Error::other(format!("standstill, {}", generator.ledger.faults()))
-    };
-    if !generator.run(Duration::from_secs_f64(seconds * WARM_UP))? {
-        return Err(standstill(&generator));
+impl Session {
+    /// Starts the contender and fills its room.
+    pub fn open(contender: &Contender, cell: &Cell, cores: Cores) -> io::Result<Self> {
+        let port = room::free_port()?;
+        let server = contender.start(port)?;
+        machine::pin(Some(server.pid()), cores.server)?;
+        let Room { clients, stalled } = Room::open(port, cell)?;
+        let joined_kib = server.memory_kib("VmRSS")?;
+        let generator = Generator::new(clients, cell.speakers, cell.bytes, cell.pace)?;
+        let (used, spent) = (Usage::default(), Duration::ZERO);
+        Ok(Self { server, generator, stalled, joined_kib, used, spent })
     }
-    generator.ledger.start_measuring();
-    let before = settled_usage(server)?;
-    let start = Instant::now();
-    if !generator.run(Duration::from_secs_f64(seconds))? {
-        return Err(standstill(&generator));
+
+    /// Runs without measuring: the memory is there then, and the buffers have found their size.
+    pub fn warm_up(&mut self, duration: Duration) -> io::Result<()> {
+        self.run(duration)?;
+        self.generator.ledger.start_measuring();
+        Ok(())
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let after = settled_usage(server)?;
-    let latencies = generator.ledger.latencies();
-    Ok(Measurement {
-        deliveries: latencies.len(),
-        seconds,
-        cpu_ns: after.cpu_ns - before.cpu_ns,
-        user_ticks: after.user_ticks - before.user_ticks,
-        system_ticks: after.system_ticks - before.system_ticks,
-        p50_ns: latencies.value_at_quantile(0.5),
-        p99_ns: latencies.value_at_quantile(0.99),
-        p999_ns: latencies.value_at_quantile(0.999),
-        joined_kib: 0,
-        peak_kib: 0,
-        faults: generator.ledger.faults(),
-        cut_off: false,
-    })
+
+    /// One turn of the measurement, which adds to those before.
+    pub fn take_turn(&mut self, duration: Duration) -> io::Result<()> {
+        let before = settled_usage(&self.server)?;
+        let start = Instant::now();
+        self.run(duration)?;
+        self.spent += start.elapsed();
+        self.used += settled_usage(&self.server)? - before;
+        Ok(())
+    }
+
+    fn run(&mut self, duration: Duration) -> io::Result<()> {
+        if self.generator.run(duration)? {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("standstill, {}", self.generator.ledger.faults())))
+    }
+
+    /// What all turns have come to.
+    pub fn close(mut self) -> io::Result<Measurement> {
+        let peak_kib = self.server.memory_kib("VmHWM")?;
+        let cut_off = !self.stalled.is_empty() && room::are_cut_off(&mut self.stalled);
+        // Before the clients go: their leaving is nothing to see to any more.
+        drop(self.server);
+        let latencies = self.generator.ledger.latencies();
+        Ok(Measurement {
+            deliveries: latencies.len(),
+            seconds: self.spent.as_secs_f64(),
+            cpu_ns: self.used.cpu_ns,
+            user_ticks: self.used.user_ticks,
+            system_ticks: self.used.system_ticks,
+            p50_ns: latencies.value_at_quantile(0.5),
+            p99_ns: latencies.value_at_quantile(0.99),
+            p999_ns: latencies.value_at_quantile(0.999),
+            joined_kib: self.joined_kib,
+            peak_kib,
+            faults: self.generator.ledger.faults(),
+            cut_off,
+        })
+    }
+}
+
+/// Measures all contenders under one load, in turns of a fraction of the time: what disturbs the
+/// machine for a while disturbs all of them. The contender `first` begins.
+pub fn measure_in_turns(
+    contenders: &[Contender],
+    cell: &Cell,
+    cores: Cores,
+    time: Duration,
+    first: usize,
+) -> Vec<io::Result<Measurement>> {
+    let time = time.mul_f64(cell.stretch);
+    let mut sessions: Vec<_> =
+        contenders.iter().map(|contender| Session::open(contender, cell, cores)).collect();
+    each_in_turn(&mut sessions, first, |session| session.warm_up(time.mul_f64(WARM_UP)));
+    for turn in 0..TURNS {
+        each_in_turn(&mut sessions, first + turn, |session| session.take_turn(time / TURNS as u32));
+    }
+    sessions.into_iter().map(|session| session.and_then(Session::close)).collect()
+}
+
+/// Does the next thing with each session that is still sound, beginning with that of `first`.
+fn each_in_turn(
+    sessions: &mut [io::Result<Session>],
+    first: usize,
+    mut next: impl FnMut(&mut Session) -> io::Result<()>,
+) {
+    for step in 0..sessions.len() {
+        let outcome = &mut sessions[(first + step) % sessions.len()];
+        if let Ok(session) = outcome
+            && let Err(error) = next(session)
+        {
+            *outcome = Err(error);
+        }
+    }
 }
 
 /// When everything has been heard, the server goes to sleep, and only then is its account exact:

@@ -43,17 +43,18 @@ fn noise(results: &Results) -> String {
             "**Fewer than {FEW_ROUNDS} rounds do not tell how noisy the machine is.**\n"
         );
     }
-    let noisy = (0..results.nr_plain).filter(|cell| results.is_noisy(*cell)).count();
+    let others = 1..results.contenders.len();
+    let ratios = (0..results.nr_plain).flat_map(|cell| others.clone().map(move |who| (cell, who)));
+    let noisy = ratios.clone().filter(|(cell, who)| results.is_noisy(*cell, *who)).count();
     let limit = percent(TOLERABLE_SPREAD);
-    let reference = &results.contenders[0].name;
-    if noisy == 0 {
-        return format!("The rounds of {reference} lie within {limit} of each other everywhere.\n");
+    match noisy {
+        0 => format!("The middle half of each ratio's rounds lies within {limit}.\n"),
+        _ => format!(
+            "**Too noisy to tell: {noisy} of {} ratios**, marked ~. The middle half of their rounds \
+             lies more than {limit} apart.\n",
+            ratios.count()
+        ),
     }
-    format!(
-        "**Too noisy to tell in {noisy} of {} cells**, marked ~: the middle half of the rounds of \
-         {reference} lies more than {limit} apart there.\n",
-        results.nr_plain
-    )
 }
 
 /// A line a contender.
@@ -97,7 +98,10 @@ fn cells(results: &Results) -> String {
         results,
         &format!("Server CPU per delivery, as a ratio to that of {reference}"),
         Some(&format!("{reference}, ns")),
-        |cell, who| ratio(results.ratio(cell, who)),
+        |cell, who| {
+            let mark = if results.is_noisy(cell, who) { "~" } else { "" };
+            format!("{mark}{}", ratio(results.ratio(cell, who)))
+        },
     );
     text += &matrix(results, "Thousand deliveries per second", None, |cell, who| {
         number(results.median(cell, who, |m| m.deliveries_per_second() / 1e3))
@@ -120,9 +124,8 @@ fn matrix(
     let columns: Vec<_> = ["N", "S", "B", "W"].into_iter().chain(reference).chain(names).collect();
     let mut text = heading(title, &columns);
     for (cell, load) in results.cells[..results.nr_plain].iter().enumerate() {
-        let mark = if results.is_noisy(cell) { "~" } else { "" };
         let mut fields = vec![
-            format!("{mark}{}", load.clients),
+            load.clients.to_string(),
             load.speakers.to_string(),
             load.bytes.to_string(),
             pace(load.pace),

@@ -8,9 +8,9 @@ use crate::stats::{median, spread};
 /// A measurement, or why there is none.
 pub type Outcome = Result<Measurement, String>;
 
-/// The reference's own rounds may lie so far apart. Beyond that, a difference of one in twenty,
-/// which is what matters here, cannot be told from chance by five rounds.
-pub const TOLERABLE_SPREAD: f64 = 0.05;
+/// The middle half of the rounds' ratios may lie so far apart. Beyond that, a difference of one in
+/// twenty, which is what matters here, cannot be told from chance by five rounds.
+pub const TOLERABLE_SPREAD: f64 = 0.1;
 
 pub struct Results {
     pub machine: String,
@@ -78,26 +78,22 @@ impl Results {
 
     /// CPU per delivery, as a ratio to the reference's in the same round: the median of these.
     pub fn ratio(&self, cell: usize, contender: usize) -> Option<f64> {
+        self.ratios(cell, contender).map(|ratios| median(&ratios)).filter(|ratio| ratio.is_finite())
+    }
+
+    /// Whether the ratio's rounds lie too far apart to say much.
+    pub fn is_noisy(&self, cell: usize, contender: usize) -> bool {
+        self.ratios(cell, contender).is_some_and(|ratios| spread(&ratios) > TOLERABLE_SPREAD)
+    }
+
+    /// Round by round; none unless every round could be measured.
+    fn ratios(&self, cell: usize, contender: usize) -> Option<Vec<f64>> {
         let [one, reference] = [contender, 0].map(|who| &self.outcomes[cell][who]);
-        let ratios: Option<Vec<_>> = one
-            .iter()
-            .zip(reference)
-            .map(|pair| match pair {
-                (Ok(a), Ok(b)) => Some(a.cpu_per_delivery_ns() / b.cpu_per_delivery_ns()),
-                _ => None,
-            })
-            .collect();
-        ratios.map(|ratios| median(&ratios)).filter(|median| median.is_finite())
-    }
-
-    /// How far the reference's own rounds lie apart.
-    pub fn reference_spread(&self, cell: usize) -> f64 {
-        let values: Vec<_> = self.measured(cell, 0).map(Measurement::cpu_per_delivery_ns).collect();
-        spread(&values)
-    }
-
-    pub fn is_noisy(&self, cell: usize) -> bool {
-        self.reference_spread(cell) > TOLERABLE_SPREAD
+        let ratio = |pair: (&Outcome, &Outcome)| match pair {
+            (Ok(a), Ok(b)) => Some(a.cpu_per_delivery_ns() / b.cpu_per_delivery_ns()),
+            _ => None,
+        };
+        one.iter().zip(reference).map(ratio).collect()
     }
 
     /// What share of a contender's time was its own, and not the kernel's, over all plain cells.

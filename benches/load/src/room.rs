@@ -47,22 +47,21 @@ impl Room {
         }
         Ok(Self { clients, stalled })
     }
+}
 
-    /// Whether the server has given up those who do not read: past what it had sent, there is
-    /// an end.
-    pub fn is_cut_off(&mut self) -> bool {
-        let mut buffer = vec![0; 1 << 16];
-        self.stalled.iter_mut().all(|client| {
-            let _ = client.set_read_timeout(Some(Duration::from_millis(200)));
-            loop {
-                match client.read(&mut buffer) {
-                    Ok(0) => return true,
-                    Ok(_) => {}
-                    Err(error) => return error.kind() == ErrorKind::ConnectionReset,
-                }
+/// Whether the server has given up these, who do not read: past what it had sent, there is an end.
+pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
+    let mut buffer = vec![0; 1 << 16];
+    stalled.iter_mut().all(|client| {
+        let _ = client.set_read_timeout(Some(Duration::from_millis(200)));
+        loop {
+            match client.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::ConnectionReset,
             }
-        })
-    }
+        }
+    })
 }
 
 /// A port that nobody listens on.

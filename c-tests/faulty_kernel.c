@@ -2,7 +2,7 @@
  * at every point where that may happen.
  *
  * The linker leads the library's calls to the functions below.
- * link: -Wl,--wrap=sendmsg,--wrap=writev
+ * link: -Wl,--wrap=send,--wrap=sendmsg,--wrap=writev
  */
 
 #include <sys/stat.h>
@@ -64,8 +64,17 @@ ssize_t __wrap_sendmsg(int sd, const struct msghdr *header, int flags)
 		errno = act->error;
 		return -1;
 	}
-	return send(sd, bytes, cut(header->msg_iov, header->msg_iovlen, (size_t)act->takes, bytes),
-	            flags);
+	return sendto(sd, bytes, cut(header->msg_iov, header->msg_iovlen, (size_t)act->takes, bytes),
+	              flags, NULL, 0);
+}
+
+ssize_t __wrap_send(int sd, const void *bytes, size_t size, int flags);
+ssize_t __wrap_send(int sd, const void *bytes, size_t size, int flags)
+{
+	struct iovec piece = { .iov_base = (void *)bytes, .iov_len = size };
+	struct msghdr header = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	return __wrap_sendmsg(sd, &header, flags);
 }
 
 ssize_t __real_writev(int fd, const struct iovec *pieces, int count);

@@ -123,7 +123,7 @@ fn send_share(mut conn: ConnRef, batch: &Batch) {
         return;
     }
     let mut pieces = Gather::default();
-    for part in batch.parts(&conn.share) {
+    for part in batch.parts(&conn.share).into_iter().filter(|part| !part.is_empty()) {
         pieces.push(part.as_ptr().cast_mut().cast(), part.len());
     }
     match transmit::send(conn.fd, &pieces) {

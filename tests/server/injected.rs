@@ -121,7 +121,7 @@ fn read_from_a_lost_connection_ends_that_one_alone() {
 #[test]
 fn send_that_fails_for_a_moment_loses_nothing() {
     for error in ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"] {
-        let Some(server) = server_with(&format!("sendmsg:error={error}:when=1+2")) else { return };
+        let Some(server) = server_with(&format!("sendto:error={error}:when=1+2")) else { return };
         chats(&server, 50);
         server.stop();
     }

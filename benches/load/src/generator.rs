@@ -57,7 +57,10 @@ impl Generator {
         }
         let (window, timer) = match pace {
             Pace::Closed(window) => (window, None),
-            Pace::Open(rate) => (MOST_OUTSTANDING, Some(ticking(rate)?)),
+            Pace::Open(_) => {
+                let clock = TimerfdClockId::Monotonic;
+                (MOST_OUTSTANDING, Some(timerfd_create(clock, TimerfdFlags::CLOEXEC)?))
+            }
         };
         if let Some(timer) = &timer {
             epoll::add(&epoll, timer, EventData::new_u64(TIMER), EventFlags::IN)?;
@@ -84,6 +87,7 @@ impl Generator {
         let start = self.now();
         let end = start + duration.as_nanos() as u64;
         self.last_heard = start;
+        self.start_timer()?;
         loop {
             let now = self.now();
             if now < end {
@@ -96,6 +100,17 @@ impl Generator {
             }
             self.wait(now < end)?;
         }
+    }
+
+    /// Has the timer of an open loop tick from now on, and forget what it ticked while nobody listened.
+    fn start_timer(&self) -> io::Result<()> {
+        if let (Pace::Open(rate), Some(timer)) = (self.pace, &self.timer) {
+            let pause = Duration::from_secs(1) / rate;
+            let pause = Timespec::try_from(pause).map_err(io::Error::other)?;
+            let setting = Itimerspec { it_interval: pause, it_value: pause };
+            timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting)?;
+        }
+        Ok(())
     }
 
     fn now(&self) -> u64 {
@@ -207,13 +222,4 @@ impl Generator {
         rustix::io::read(timer, &mut ticks)?;
         Ok(u64::from_ne_bytes(ticks))
     }
-}
-
-/// A timer that ticks so many times a second.
-fn ticking(rate: u32) -> io::Result<OwnedFd> {
-    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
-    let pause = Timespec::try_from(Duration::from_secs(1) / rate).map_err(io::Error::other)?;
-    let setting = Itimerspec { it_interval: pause, it_value: pause };
-    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &setting)?;
-    Ok(timer)
 }

@@ -317,21 +317,25 @@ static void uncork(struct server *server)
 /* Waits, reads, writes. -1 when select has failed. */
 static int pass(struct server *server)
 {
-	static const struct timespec soon = { .tv_nsec = REST_MS * 1000000L };
+	static const struct timespec soon = { .tv_nsec = REST_MS * 1000000L },
+				     very_soon = { .tv_nsec = PACE_MS * 1000000L };
+	const struct timespec *patience = NULL;
 	conn_pool_t *pool = &server->pool;
 	const fd_set full = pool->write_set;
-	bool hurried = server->resting || server->hurried;
 
+	if (server->resting || server->hurried)
+		patience = &soon;
 	server->hurried = false;
 	if (server->resting)
 		end_rest_in_time(server);
 	pool->ready_read_set = pool->read_set;
 	pool->ready_write_set = pool->write_set;
-	hurried |= flow_hold_back(&server->flow, &pool->ready_read_set);
+	if (flow_hold_back(&server->flow, &pool->ready_read_set))
+		patience = &very_soon;
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
 	fflush(stdout);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set,
-	                       NULL, hurried ? &soon : NULL, &server->waiting_mask);
+	                       NULL, patience, &server->waiting_mask);
 	if (pool->nready == -1)
 		return errno == EINTR ? 0 : -1;
 	chat_cork(pool);

@@ -14,6 +14,9 @@ enum { MUCH = 64 * 1024 };
 /* What is said to a reader who is behind before anybody waits: few milliseconds' worth. */
 enum { ENOUGH = 256 * 1024 };
 
+/* What is said while a reader takes nothing, where any number of bytes may be queued. */
+enum { PLENTY = 4 * 1024 * 1024 };
+
 static int64_t now_in_ms(void)
 {
 	struct timespec now;
@@ -24,7 +27,8 @@ static int64_t now_in_ms(void)
 
 void flow_set_limit(struct flow *flow, size_t max_queue)
 {
-	flow->most = max_queue == 0 || max_queue / 2 > ENOUGH ? ENOUGH : max_queue / 2;
+	flow->most = max_queue == 0 || max_queue / 4 > ENOUGH ? ENOUGH : max_queue / 4;
+	flow->meanwhile = max_queue == 0 ? PLENTY : max_queue / 2;
 }
 
 void flow_join(struct flow *flow, int sd)
@@ -48,14 +52,19 @@ void flow_heard(struct flow *flow, int sd, size_t length)
 		FD_SET(sd, &flow->talkers);
 }
 
-/* Whether a reader who is behind is worth waiting for. */
+/* Whether a reader who is behind has to be waited for now. */
 static bool is_awaited(const struct flow *flow, struct flow_client *client, int64_t now)
 {
-	if (flow->said - client->behind_from < flow->most)
+	uint64_t said = flow->said - client->behind_from;
+	int64_t idle = now - client->took_at;
+
+	if (said < flow->most)
 		return false;
 	if (client->awaited_from == 0)
 		client->awaited_from = now;
-	return now - client->took_at < CATCH_UP_MS && now - client->awaited_from < WAIT_MS;
+	if (idle >= CATCH_UP_MS || now - client->awaited_from >= WAIT_MS)
+		return false;
+	return said - flow->most >= flow->meanwhile * (uint64_t)idle / CATCH_UP_MS;
 }
 
 void flow_look(struct flow *flow, const fd_set *behind, const fd_set *writable)

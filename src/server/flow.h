@@ -6,6 +6,8 @@
  * have said much are not read from: TCP slows them down then. Who only chats is not kept waiting,
  * and nobody is for long: a reader who takes nothing for CATCH_UP_MS, or is not through
  * after WAIT_MS, is not waited for any more until it has caught up, and is cut off at the limit.
+ * While it takes nothing, half of what may be queued for it is said bit by bit, spread over
+ * CATCH_UP_MS: so a reader who has stopped for good hardly slows the others down.
  *
  * Waiting also keeps short what stands in front of a chatterer's line while somebody floods.
  */
@@ -19,8 +21,9 @@
 #include <sys/select.h>
 
 /* CATCH_UP_MS: a reader that is busy elsewhere comes back sooner. WAIT_MS: at the limits usual
- * here, a reader that needs longer is slower than 2 MiB a second. */
-enum { CATCH_UP_MS = 250, WAIT_MS = 2000 };
+ * here, a reader that needs longer is slower than 2 MiB a second. PACE_MS: how often to look again
+ * while somebody has to wait. */
+enum { CATCH_UP_MS = 250, WAIT_MS = 2000, PACE_MS = 10 };
 
 struct flow_client {
 	unsigned long period; /* the period that `said` is of */
@@ -32,6 +35,7 @@ struct flow_client {
 
 struct flow {
 	size_t most;         /* what may be said to a reader who is behind before anybody waits */
+	size_t meanwhile;    /* what may be said on top while it takes nothing for CATCH_UP_MS */
 	uint64_t said;       /* by all, in bytes */
 	unsigned long period; /* counts the times when everybody had caught up */
 	bool waiting;

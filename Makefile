@@ -163,18 +163,13 @@ bench-micro: $(BENCH)/micro
 	@mkdir -p benches/results
 	@benches/micro.sh $< | tee benches/results/micro.md
 
-$(BENCH)/flood: benches/flood.c
-	@mkdir -p $(BENCH)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(LDFLAGS)
-
-bench-flood: all $(BENCH)/flood
-	@./server --quiet 5432 2>/dev/null & server=$$!; trap "kill $$server" EXIT; \
-		sleep 1; for round in 1 2 3; do $(BENCH)/flood 5432 || exit; done
+bench-flood: all
+	$(RUN) --only server --clients none --scenarios flood --rounds 3 --seconds 1 --strict $(OPTIONS)
 
 bench-check: all $(MEASURED) $(BENCH)/micro
 	$(CARGO) test --quiet $(LOAD)
 	$(RUN) --out $(BENCH)/check --strict --rounds 1 --seconds 0.05 \
-		--clients 10 --speakers 2 --bytes 40 --window 8 --scenarios latency,idle $(OPTIONS)
+		--clients 10 --speakers 2 --bytes 40 --window 8 --scenarios latency,flood,idle $(OPTIONS)
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 

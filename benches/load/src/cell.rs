@@ -17,6 +17,8 @@ pub struct Cell {
     pub speakers: usize,
     pub bytes: usize,
     pub pace: Pace,
+    /// Clients that say as much as the server takes; not among `speakers`.
+    pub flooders: usize,
     /// Clients that never read; not among `clients`.
     pub stalled: usize,
     /// How many times as long as usual it is measured.
@@ -25,7 +27,7 @@ pub struct Cell {
 
 impl Cell {
     pub fn new(clients: usize, speakers: usize, bytes: usize, pace: Pace) -> Self {
-        Self { clients, speakers, bytes, pace, stalled: 0, stretch: 1.0 }
+        Self { clients, speakers, bytes, pace, flooders: 0, stalled: 0, stretch: 1.0 }
     }
 }
 
@@ -35,6 +37,9 @@ impl fmt::Display for Cell {
         match self.pace {
             Pace::Closed(window) => write!(f, " W={window}")?,
             Pace::Open(rate) => write!(f, " {rate} lines/s")?,
+        }
+        if self.flooders > 0 {
+            write!(f, " and {} flooding", self.flooders)?;
         }
         if self.stalled > 0 {
             write!(f, " and {} stalled", self.stalled)?;
@@ -49,19 +54,25 @@ pub enum Scenario {
     /// Ten speakers who say a hundred lines a second in all: how long a line is on its way when
     /// there is no load to speak of.
     Latency,
-    /// The same room without and with a reader who has stopped for good. The lines are long, and so
-    /// is the time, for more to pile up than a server may want to keep.
+    /// Twenty who chat, two hundred lines a second in all, while one more floods the room: how long
+    /// they wait for each other's lines. These are long enough for checking them to be faster than
+    /// the server is, or the time would be that of the generator's own backlog.
+    Flood,
+    /// The same room without and with a reader who has stopped for good. The lines are long, for
+    /// more to pile up than a server may want to keep; and so is the time, for what follows to
+    /// outweigh that.
     Stalled,
     /// A pair in conversation, alone and with a thousand others who say nothing.
     Idle,
 }
 
 impl Scenario {
-    pub const ALL: [Self; 3] = [Self::Latency, Self::Stalled, Self::Idle];
+    pub const ALL: [Self; 4] = [Self::Latency, Self::Flood, Self::Stalled, Self::Idle];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Latency => "latency",
+            Self::Flood => "flood",
             Self::Stalled => "stalled",
             Self::Idle => "idle",
         }
@@ -72,10 +83,13 @@ impl Scenario {
             Self::Latency => {
                 vec![Cell { stretch: 4.0, ..Cell::new(100, 10, 32, Pace::Open(100)) }]
             }
+            Self::Flood => {
+                vec![Cell { flooders: 1, stretch: 4.0, ..Cell::new(21, 20, 512, Pace::Open(200)) }]
+            }
             Self::Stalled => [0, 1]
                 .map(|stalled| Cell {
                     stalled,
-                    stretch: 4.0,
+                    stretch: 16.0,
                     ..Cell::new(50, 1, 2048, Pace::Closed(16))
                 })
                 .into(),

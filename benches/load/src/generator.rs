@@ -1,6 +1,6 @@
 //! Lets the speakers speak and everybody listen: one thread, one epoll.
 
-use crate::cell::Pace;
+use crate::cell::{Cell, Pace};
 use crate::ledger::Ledger;
 use crate::room::PATIENCE;
 use rustix::buffer::spare_capacity;
@@ -19,6 +19,10 @@ const READ_SIZE: usize = 64 * 1024;
 const TIMER: u64 = u64::MAX;
 /// How many lines a speaker may have outstanding who does not wait for them.
 const MOST_OUTSTANDING: usize = 1024;
+/// How many bytes one who floods may have outstanding: more than kernel and server keep.
+const FLOOD: usize = 16 << 20;
+/// What is said at once at most, in bytes, so that it holds up nobody's listening.
+const MOST_AT_ONCE: usize = 64 * 1024;
 
 pub struct Generator {
     clients: Vec<TcpStream>,
@@ -26,10 +30,11 @@ pub struct Generator {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     speakers: Vec<Speaker>,
-    pace: Pace,
-    timer: Option<OwnedFd>,
-    /// Whose turn it is in an open loop.
+    /// How many of them, the first, speak in turn when the timer says so. The others do whenever
+    /// they may.
+    taking_turns: usize,
     turn: usize,
+    timer: Option<Timer>,
     /// The start of a line whose end has not come yet, of each client.
     unfinished: Vec<Vec<u8>>,
     buffer: Vec<u8>,
@@ -45,34 +50,28 @@ struct Speaker {
 }
 
 impl Generator {
-    pub fn new(
-        clients: Vec<TcpStream>,
-        speakers: usize,
-        bytes: usize,
-        pace: Pace,
-    ) -> io::Result<Self> {
+    pub fn new(clients: Vec<TcpStream>, cell: &Cell) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (number, client) in clients.iter().enumerate() {
             epoll::add(&epoll, client, EventData::new_u64(number as u64), EventFlags::IN)?;
         }
-        let (window, timer) = match pace {
-            Pace::Closed(window) => (window, None),
-            Pace::Open(_) => {
-                let clock = TimerfdClockId::Monotonic;
-                (MOST_OUTSTANDING, Some(timerfd_create(clock, TimerfdFlags::CLOEXEC)?))
-            }
+        let (window, taking_turns, timer) = match cell.pace {
+            Pace::Closed(window) => (window, 0, None),
+            Pace::Open(rate) => (MOST_OUTSTANDING, cell.speakers, Some(Timer::new(rate)?)),
         };
+        let windows =
+            [vec![window; cell.speakers], vec![FLOOD / cell.bytes; cell.flooders]].concat();
         if let Some(timer) = &timer {
-            epoll::add(&epoll, timer, EventData::new_u64(TIMER), EventFlags::IN)?;
+            epoll::add(&epoll, &timer.fd, EventData::new_u64(TIMER), EventFlags::IN)?;
         }
         Ok(Self {
-            ledger: Ledger::new(clients.len(), speakers, bytes, window),
+            ledger: Ledger::new(clients.len(), &windows, cell.speakers, cell.bytes),
             epoll,
             events: Vec::with_capacity(clients.len() + 1),
-            speakers: (0..speakers).map(|_| Speaker::default()).collect(),
-            pace,
-            timer,
+            speakers: windows.iter().map(|_| Speaker::default()).collect(),
+            taking_turns,
             turn: 0,
+            timer,
             unfinished: vec![Vec::new(); clients.len()],
             clients,
             buffer: vec![0; READ_SIZE],
@@ -87,7 +86,9 @@ impl Generator {
         let start = self.now();
         let end = start + duration.as_nanos() as u64;
         self.last_heard = start;
-        self.start_timer()?;
+        if let Some(timer) = &self.timer {
+            timer.start()?;
+        }
         loop {
             let now = self.now();
             if now < end {
@@ -102,35 +103,21 @@ impl Generator {
         }
     }
 
-    /// Has the timer of an open loop tick from now on, and forget what it ticked while nobody listened.
-    fn start_timer(&self) -> io::Result<()> {
-        if let (Pace::Open(rate), Some(timer)) = (self.pace, &self.timer) {
-            let pause = Duration::from_secs(1) / rate;
-            let pause = Timespec::try_from(pause).map_err(io::Error::other)?;
-            let setting = Itimerspec { it_interval: pause, it_value: pause };
-            timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting)?;
-        }
-        Ok(())
-    }
-
     fn now(&self) -> u64 {
         self.clock.elapsed().as_nanos() as u64
     }
 
-    /// In a closed loop; in an open one, the timer says when.
+    /// Those who do not wait for the timer.
     fn speak(&mut self, now: u64) -> io::Result<()> {
-        if !matches!(self.pace, Pace::Closed(_)) {
-            return Ok(());
-        }
-        for number in 0..self.speakers.len() {
-            let speaker = &mut self.speakers[number];
-            let room = if speaker.unsent.is_empty() { self.ledger.room(number) } else { 0 };
-            for _ in 0..room {
-                self.ledger.say(number, now, &mut speaker.unsent);
+        for number in self.taking_turns..self.speakers.len() {
+            let unsent = &mut self.speakers[number].unsent;
+            if !unsent.is_empty() || self.ledger.room(number) == 0 {
+                continue;
             }
-            if room > 0 {
-                self.send(number)?;
+            while self.ledger.room(number) > 0 && unsent.len() < MOST_AT_ONCE {
+                self.ledger.say(number, now, unsent);
             }
+            self.send(number)?;
         }
         Ok(())
     }
@@ -139,7 +126,7 @@ impl Generator {
     fn speak_in_turn(&mut self, lines: u64, now: u64) -> io::Result<()> {
         for _ in 0..lines {
             let number = self.turn;
-            self.turn = (self.turn + 1) % self.speakers.len();
+            self.turn = (self.turn + 1) % self.taking_turns;
             if self.ledger.room(number) > 0 {
                 self.ledger.say(number, now, &mut self.speakers[number].unsent);
                 self.send(number)?;
@@ -148,7 +135,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Writes what is unsent, and has epoll tell when there is room for what is left.
+    /// Writes what is unsent, and has epoll tell when there is room for more of it.
     fn send(&mut self, number: usize) -> io::Result<()> {
         let speaker = &mut self.speakers[number];
         let mut client = &self.clients[number];
@@ -157,7 +144,8 @@ impl Generator {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        let must_wait = !speaker.unsent.is_empty();
+        let has_more = number >= self.taking_turns && self.ledger.room(number) > 0;
+        let must_wait = !speaker.unsent.is_empty() || has_more;
         if must_wait != speaker.waits_for_room {
             let out = if must_wait { EventFlags::OUT } else { EventFlags::empty() };
             let data = EventData::new_u64(number as u64);
@@ -178,7 +166,7 @@ impl Generator {
         for event in events.drain(..) {
             let (number, flags) = (event.data.u64(), event.flags);
             if number == TIMER {
-                let due = self.ticks()?;
+                let due = self.timer.as_ref().map_or(Ok(0), Timer::ticks)?;
                 self.speak_in_turn(if speaking { due } else { 0 }, self.now())?;
                 continue;
             }
@@ -214,12 +202,34 @@ impl Generator {
         self.last_heard = now;
         Ok(())
     }
+}
 
-    /// How often the timer has ticked since it was last asked.
+/// Says when it is time for the next line of an open loop.
+struct Timer {
+    fd: OwnedFd,
+    interval: Timespec,
+}
+
+impl Timer {
+    /// Ticks so many times a second, once it is started.
+    fn new(rate: u32) -> io::Result<Self> {
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
+        let interval =
+            Timespec::try_from(Duration::from_secs(1) / rate).map_err(io::Error::other)?;
+        Ok(Self { fd, interval })
+    }
+
+    /// Begins anew: what it has ticked while nobody listened is forgotten.
+    fn start(&self) -> io::Result<()> {
+        let setting = Itimerspec { it_interval: self.interval, it_value: self.interval };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &setting)?;
+        Ok(())
+    }
+
+    /// How often it has ticked since it was last asked.
     fn ticks(&self) -> io::Result<u64> {
         let mut ticks = [0; 8];
-        let timer = self.timer.as_ref().expect("only a timer ticks");
-        rustix::io::read(timer, &mut ticks)?;
+        rustix::io::read(&self.fd, &mut ticks)?;
         Ok(u64::from_ne_bytes(ticks))
     }
 }

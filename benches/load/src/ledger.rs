@@ -53,6 +53,7 @@ impl fmt::Display for Faults {
 
 /// One speaker's lines. Those that not everybody has heard yet are kept, a slot each.
 struct Said {
+    is_timed: bool,
     next: u32,
     /// The first line that somebody has yet to hear.
     unheard: u32,
@@ -87,27 +88,31 @@ pub struct Ledger {
     missing: HashSet<(usize, usize, u32)>,
     /// All faults but what is lost, which the end only shows.
     faults: Faults,
+    deliveries: u64,
     latencies: Histogram<u64>,
     letters: Vec<u8>,
 }
 
 impl Ledger {
-    /// For lines of so many bytes, of which a speaker has at most `window` outstanding.
-    pub fn new(listeners: usize, speakers: usize, bytes: usize, window: usize) -> Self {
-        assert!(bytes >= SHORTEST_LINE && speakers <= listeners && window > 0);
-        let said = || Said {
+    /// For lines of so many bytes, and as many speakers as there are windows: how many lines each
+    /// may have outstanding. Only for the first `timed` of them is it noted how long a line took.
+    pub fn new(listeners: usize, windows: &[usize], timed: usize, bytes: usize) -> Self {
+        assert!(bytes >= SHORTEST_LINE && windows.len() <= listeners && !windows.contains(&0));
+        let said = |(speaker, window): (usize, &usize)| Said {
+            is_timed: speaker < timed,
             next: 0,
             unheard: 0,
-            slots: vec![Slot::default(); window],
+            slots: vec![Slot::default(); *window],
             text: vec![0; window * bytes],
         };
         Self {
             bytes,
             listeners,
-            said: (0..speakers).map(|_| said()).collect(),
-            next: vec![0; listeners * speakers],
+            said: windows.iter().enumerate().map(said).collect(),
+            next: vec![0; listeners * windows.len()],
             missing: HashSet::new(),
             faults: Faults::default(),
+            deliveries: 0,
             latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("valid bounds"),
             letters: (b'a'..=b'z').cycle().take(bytes + 26).collect(),
         }
@@ -151,12 +156,18 @@ impl Ledger {
         }
     }
 
-    /// How many lines have been heard since measuring began, and how long each took.
+    /// How many lines have been heard since measuring began.
+    pub fn deliveries(&self) -> u64 {
+        self.deliveries
+    }
+
+    /// How long each of them took, of those whose speaker is timed.
     pub fn latencies(&self) -> &Histogram<u64> {
         &self.latencies
     }
 
     pub fn start_measuring(&mut self) {
+        self.deliveries = 0;
         self.latencies.reset();
     }
 
@@ -185,7 +196,10 @@ impl Ledger {
 
     fn accept(&mut self, listener: usize, speaker: usize, number: u32, now: u64) {
         let said = &self.said[speaker];
-        self.latencies.saturating_record(now - said.slots[said.slot(number)].at);
+        self.deliveries += 1;
+        if said.is_timed {
+            self.latencies.saturating_record(now - said.slots[said.slot(number)].at);
+        }
         self.next[listener * self.said.len() + speaker] = number + 1;
         self.settle(speaker, number);
     }
@@ -268,7 +282,7 @@ mod tests {
 
     /// Three listeners, of whom 0 and 1 say two lines each, which are returned.
     fn room() -> (Ledger, [Vec<u8>; 4]) {
-        let mut ledger = Ledger::new(3, 2, BYTES, 4);
+        let mut ledger = Ledger::new(3, &[4, 4], 2, BYTES);
         let lines = [0, 0, 1, 1].map(|speaker| {
             let mut line = Vec::new();
             ledger.say(speaker, 0, &mut line);
@@ -306,6 +320,16 @@ mod tests {
         assert_eq!(ledger.latencies().len(), 8);
         assert_eq!(ledger.latencies().value_at_quantile(0.5), 5);
         assert!(ledger.latencies().max().abs_diff(1_000_000) < 1_000);
+    }
+
+    #[test]
+    fn only_the_timed_count_for_the_latency() {
+        let mut ledger = Ledger::new(3, &[1, 1], 1, BYTES);
+        let mut lines = Vec::new();
+        ledger.say(0, 0, &mut lines);
+        ledger.say(1, 0, &mut lines);
+        ledger.hear(2, &lines, 7);
+        assert_eq!((ledger.deliveries(), ledger.latencies().len()), (2, 1));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What goes before a measurement, as a share of it.
+/// What goes before a measurement, as a share of the usual length of one.
 const WARM_UP: f64 = 0.2;
 
 /// In how many turns a contender is measured: enough for the contenders to be measured close to each
@@ -28,6 +28,7 @@ pub struct Measurement {
     pub p50_ns: u64,
     pub p99_ns: u64,
     pub p999_ns: u64,
+    pub longest_ns: u64,
     /// Resident with everybody in the room, before the first line.
     pub joined_kib: u64,
     pub peak_kib: u64,
@@ -65,7 +66,7 @@ impl Session {
         machine::pin(Some(server.pid()), cores.server)?;
         let Room { clients, stalled } = Room::open(port, cell)?;
         let joined_kib = server.memory_kib("VmRSS")?;
-        let generator = Generator::new(clients, cell.speakers, cell.bytes, cell.pace)?;
+        let generator = Generator::new(clients, cell)?;
         let (used, spent) = (Usage::default(), Duration::ZERO);
         Ok(Self { server, generator, stalled, joined_kib, used, spent })
     }
@@ -102,7 +103,7 @@ impl Session {
         drop(self.server);
         let latencies = self.generator.ledger.latencies();
         Ok(Measurement {
-            deliveries: latencies.len(),
+            deliveries: self.generator.ledger.deliveries(),
             seconds: self.spent.as_secs_f64(),
             cpu_ns: self.used.cpu_ns,
             user_ticks: self.used.user_ticks,
@@ -110,6 +111,7 @@ impl Session {
             p50_ns: latencies.value_at_quantile(0.5),
             p99_ns: latencies.value_at_quantile(0.99),
             p999_ns: latencies.value_at_quantile(0.999),
+            longest_ns: latencies.max(),
             joined_kib: self.joined_kib,
             peak_kib,
             faults: self.generator.ledger.faults(),
@@ -127,12 +129,12 @@ pub fn measure_in_turns(
     time: Duration,
     first: usize,
 ) -> Vec<io::Result<Measurement>> {
-    let time = time.mul_f64(cell.stretch);
+    let turn_time = time.mul_f64(cell.stretch) / TURNS as u32;
     let mut sessions: Vec<_> =
         contenders.iter().map(|contender| Session::open(contender, cell, cores)).collect();
     each_in_turn(&mut sessions, first, |session| session.warm_up(time.mul_f64(WARM_UP)));
     for turn in 0..TURNS {
-        each_in_turn(&mut sessions, first + turn, |session| session.take_turn(time / TURNS as u32));
+        each_in_turn(&mut sessions, first + turn, |session| session.take_turn(turn_time));
     }
     sessions.into_iter().map(|session| session.and_then(Session::close)).collect()
 }

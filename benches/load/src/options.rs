@@ -19,8 +19,8 @@ Puts chat servers under load, checks every line, and compares what they cost.
   --only NAMES              measure only these of the contenders
   --clients, --speakers, --bytes, --window LIST
                             the cells: every combination of these, as in --clients 10,100
-                            (10,100,500,1000; 1,10; 32,512; 1,64 unless given)
-  --scenarios LIST          of latency, stalled, idle; or none (all unless given)
+                            (10,100,500,1000; 1,10; 32,512; 1,64 unless given); or none
+  --scenarios LIST          of latency, flood, stalled, idle; or none (all unless given)
   --rounds NUMBER           how often everything is measured (5 unless given)
   --seconds NUMBER          how long each time (0.5 unless given)
   --out FOLDER              where table.md, raw.csv and chart.svg go
@@ -76,7 +76,8 @@ pub fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     for cell in &cells {
         check(cell)?;
     }
-    if contenders.is_empty() || rounds == 0 || !(0.001..=600.0).contains(&seconds) {
+    let is_idle = cells.is_empty() && scenarios.is_empty();
+    if contenders.is_empty() || is_idle || rounds == 0 || !(0.001..=600.0).contains(&seconds) {
         return Err("nothing to measure; see --help".into());
     }
     Ok(Some(Options { contenders, cells, scenarios, rounds, seconds, out, strict }))
@@ -85,7 +86,7 @@ pub fn parse() -> Result<Option<Options>, Box<dyn Error>> {
 fn list<T: FromStr<Err: Display>>(parser: &mut Parser) -> Result<Vec<T>, Box<dyn Error>> {
     let text = parser.value()?.string()?;
     let parse = |word: &str| word.parse().map_err(|error| format!("'{word}': {error}").into());
-    text.split(',').map(parse).collect()
+    if text == "none" { Ok(Vec::new()) } else { text.split(',').map(parse).collect() }
 }
 
 fn named_scenarios(text: &str) -> Result<Vec<Scenario>, Box<dyn Error>> {

@@ -28,7 +28,7 @@ pub fn table(results: &Results) -> String {
     }
     for (scenario, cells) in &results.scenarios {
         text.push_str(&match scenario {
-            Scenario::Latency => latency(results, cells[0]),
+            Scenario::Latency | Scenario::Flood => latency(results, cells[0]),
             Scenario::Stalled => stalled(results, cells[0], cells[1]),
             Scenario::Idle => idle(results, cells[0], cells[1]),
         });
@@ -139,14 +139,25 @@ fn matrix(
 
 fn latency(results: &Results, cell: usize) -> String {
     let load = &results.cells[cell];
-    let title = format!(
+    let mut title = format!(
         "Latency in ms: {} speakers of {} clients, {} lines a second in all",
         load.speakers,
         load.clients,
         pace(load.pace)
     );
-    let mut text =
-        heading(&title, &["contender", "50 %", "99 %", "99.9 %", "CPU per delivery, ns"]);
+    if load.flooders > 0 {
+        let _ = write!(title, ", while {} more says as much as it can", load.flooders);
+    }
+    let columns = [
+        "contender",
+        "50 %",
+        "99 %",
+        "99.9 %",
+        "longest",
+        "CPU per delivery, ns",
+        "heard by all, MB/s",
+    ];
+    let mut text = heading(&title, &columns);
     for (who, contender) in results.contenders.iter().enumerate() {
         let percentile =
             |of: fn(&Measurement) -> u64| milliseconds(results.median(cell, who, |m| of(m) as f64));
@@ -157,7 +168,12 @@ fn latency(results: &Results, cell: usize) -> String {
                 percentile(|m| m.p50_ns),
                 percentile(|m| m.p99_ns),
                 percentile(|m| m.p999_ns),
+                percentile(|m| m.longest_ns),
                 number(results.cpu_ns(cell, who)),
+                number(
+                    results
+                        .median(cell, who, |m| m.deliveries_per_second() * load.bytes as f64 / 1e6),
+                ),
             ],
         );
     }
@@ -175,12 +191,15 @@ fn stalled(results: &Results, without: usize, with: usize) -> String {
         "with",
         "99 %, ms, without",
         "with",
+        "longest, ms, without",
+        "with",
         "cut off",
     ];
     let mut text = heading(&title, &columns);
     for (who, contender) in results.contenders.iter().enumerate() {
         let rate = |cell| number(results.median(cell, who, |m| m.deliveries_per_second() / 1e3));
         let p99 = |cell| milliseconds(results.median(cell, who, |m| m.p99_ns as f64));
+        let longest = |cell| milliseconds(results.median(cell, who, |m| m.longest_ns as f64));
         let cut_off = results.median(with, who, |m| f64::from(m.cut_off));
         row(
             &mut text,
@@ -192,6 +211,8 @@ fn stalled(results: &Results, without: usize, with: usize) -> String {
                 number(results.cpu_ns(with, who)),
                 p99(without),
                 p99(with),
+                longest(without),
+                longest(with),
                 cut_off.map_or(NOTHING, |share| if share > 0.5 { "yes" } else { "no" }).into(),
             ],
         );
@@ -253,9 +274,9 @@ fn problems(results: &Results) -> String {
 
 pub fn csv(results: &Results) -> String {
     let mut text = format!(
-        "# {}\nclients,speakers,bytes,window,rate,stalled,contender,round,deliveries,seconds,cpu_ns,\
-         user_ticks,system_ticks,p50_ns,p99_ns,p999_ns,joined_kib,peak_kib,lost,doubled,torn,\
-         out_of_order,echoed,cut_off,error\n",
+        "# {}\nclients,speakers,bytes,window,rate,flooders,stalled,contender,round,deliveries,seconds,\
+         cpu_ns,user_ticks,system_ticks,p50_ns,p99_ns,p999_ns,longest_ns,joined_kib,peak_kib,lost,\
+         doubled,torn,out_of_order,echoed,cut_off,error\n",
         results.machine
     );
     for (load, by_contender) in results.cells.iter().zip(&results.outcomes) {
@@ -264,14 +285,14 @@ pub fn csv(results: &Results) -> String {
             Pace::Open(rate) => (String::new(), rate.to_string()),
         };
         let load = format!(
-            "{},{},{},{window},{rate},{}",
-            load.clients, load.speakers, load.bytes, load.stalled
+            "{},{},{},{window},{rate},{},{}",
+            load.clients, load.speakers, load.bytes, load.flooders, load.stalled
         );
         for (contender, outcomes) in results.contenders.iter().zip(by_contender) {
             for (round, outcome) in outcomes.iter().enumerate() {
                 let fields = match outcome {
                     Ok(measurement) => csv_fields(measurement),
-                    Err(error) => format!("{},{}", ",".repeat(15), error.replace(',', ";")),
+                    Err(error) => format!("{},{}", ",".repeat(16), error.replace(',', ";")),
                 };
                 let _ = writeln!(text, "{load},{},{},{fields}", contender.name, round + 1);
             }
@@ -283,7 +304,7 @@ pub fn csv(results: &Results) -> String {
 fn csv_fields(m: &Measurement) -> String {
     let faults = m.faults;
     format!(
-        "{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},",
+        "{},{:.6},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},",
         m.deliveries,
         m.seconds,
         m.cpu_ns,
@@ -292,6 +313,7 @@ fn csv_fields(m: &Measurement) -> String {
         m.p50_ns,
         m.p99_ns,
         m.p999_ns,
+        m.longest_ns,
         m.joined_kib,
         m.peak_kib,
         faults.lost,

@@ -2,25 +2,19 @@
 
 use crate::client::Client;
 use crate::make;
-use libc::{SIGCONT, SIGINT, SIGSTOP, SIGTERM, c_int};
-use std::io::{self, BufRead, BufReader, Read};
-use std::iter;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
+use crate::program::{Program, set_apart};
+use libc::{SIGCONT, SIGINT, SIGSTOP};
+use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 use std::{env, fs};
 
-/// How long a test waits for what must come. It is no bound on speed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Within what time the server ends when it is told to, however busy it is.
-const END: Duration = Duration::from_secs(5);
+pub(crate) use crate::child::{PATIENCE, free_port, lines_of};
+pub(crate) use crate::program::Ended;
 
 /// The limit on descriptors that a server usually has.
 pub(crate) const USUAL_LIMIT: u64 = 1024;
@@ -28,21 +22,10 @@ pub(crate) const USUAL_LIMIT: u64 = 1024;
 /// The descriptor of the server's listener; clients come after it.
 pub(crate) const LISTENER: usize = 3;
 
-/// A server that is waiting in select; killed when dropped.
+/// A server that is waiting in select.
 pub(crate) struct Server {
     pub(crate) port: u16,
-    child: Child,
-    transcript: Receiver<String>,
-    complaints: Receiver<String>,
-}
-
-/// What a server has left behind.
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    /// What it printed and the test had not read yet.
-    pub(crate) transcript: String,
-    /// All that it wrote on standard error.
-    pub(crate) complaints: String,
+    program: Program,
 }
 
 impl Server {
@@ -85,28 +68,16 @@ impl Server {
     ) -> Result<Self, String> {
         let number = port.to_string();
         let arguments: Vec<_> = options.iter().copied().chain([number.as_str()]).collect();
-        let server = Self::spawn_with_limit(runner, &arguments, limit);
+        let mut server = Self::spawn_with_limit(runner, &arguments, limit);
         if options.contains(&"--quiet") {
-            return server.await_listening();
+            let listens = server.program.listens_on(port);
+            return if listens { Ok(server) } else { Err(server.ended().complaints) };
         }
         let Some(first) = server.next_line() else {
-            return Err(server.complaints.iter().collect());
+            return Err(server.ended().complaints);
         };
         assert_eq!(first + &server.pass(), "Waiting on select()...\nMaxFd 3\n");
         Ok(server)
-    }
-
-    /// The server, once it listens: one that says nothing can only be tried.
-    fn await_listening(mut self) -> Result<Self, String> {
-        loop {
-            if self.child.try_wait().expect("a child can be asked for").is_some() {
-                return Err(self.complaints.iter().collect());
-            }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                return Ok(self);
-            }
-            thread::yield_now();
-        }
     }
 
     /// A server with these arguments, which may come to nothing.
@@ -115,37 +86,10 @@ impl Server {
     }
 
     fn spawn_with_limit(runner: &[&str], arguments: &[&str], limit: u64) -> Self {
-        let mut child = command(runner, limit)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server can be run");
-        let transcript = lines_of(child.stdout.take().expect("it is piped"));
-        let complaints = lines_of(child.stderr.take().expect("it is piped"));
+        let program = Program::start(command(runner, limit).args(arguments));
         // The port comes last.
         let port = arguments.last().and_then(|port| port.parse().ok()).unwrap_or(0);
-        Self { port, child, transcript, complaints }
-    }
-
-    /// The next line of the transcript; `None` at its end.
-    pub(crate) fn next_line(&self) -> Option<String> {
-        line_before(Instant::now() + PATIENCE, &self.transcript)
-    }
-
-    /// The transcript up to the next one of the lines that `is_wanted` knows. It must come in
-    /// time, whatever else does.
-    pub(crate) fn until(&self, is_wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut text = String::new();
-        loop {
-            let line = line_before(deadline, &self.transcript).expect("the server has not ended");
-            text += &line;
-            if is_wanted(&line) {
-                return text;
-            }
-        }
+        Self { port, program }
     }
 
     /// The transcript up to where the server waits again.
@@ -235,12 +179,6 @@ impl Server {
         }
     }
 
-    pub(crate) fn signal(&self, signal: c_int) {
-        // SAFETY: the child has not been waited for, so the number is still its own.
-        let outcome = unsafe { libc::kill(self.pid(), signal) };
-        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
-    }
-
     /// Stops the server where it stands, until `resume`.
     pub(crate) fn pause(&self) {
         self.signal(SIGSTOP);
@@ -264,21 +202,13 @@ impl Server {
     }
 
     /// Waits for the server, which has been told to end.
-    pub(crate) fn ended(mut self) -> Ended {
-        let deadline = Instant::now() + END;
-        let rest = |lines| iter::from_fn(|| line_before(deadline, lines)).collect();
-        let (transcript, complaints) = (rest(&self.transcript), rest(&self.complaints));
-        let status = self.child.wait().expect("the server can be waited for");
-        Ended { status, transcript, complaints }
+    pub(crate) fn ended(self) -> Ended {
+        self.program.ended()
     }
 
     /// Nobody reads the transcript any more; the pipe breaks when the next line is printed.
     pub(crate) fn close_transcript(&mut self) {
-        self.transcript = mpsc::channel().1;
-    }
-
-    fn pid(&self) -> libc::pid_t {
-        libc::pid_t::try_from(self.child.id()).expect("a process number")
+        self.program.transcript = mpsc::channel().1;
     }
 
     /// A file of the kernel's about the server.
@@ -309,16 +239,15 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail when it has ended, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Server {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
     }
 }
 
-/// ./server, up to date, with at most `limit` descriptors. Whatever these tests have been started
-/// with, it has the standard descriptors alone, and signals do what they usually do.
+/// ./server, up to date, with at most `limit` descriptors and nothing of the tests' own.
 ///
 /// `SERVER` names another program in its place, such as one built with sanitizers, and
 /// `SERVER_RUNNER` is put in front of it where a test has no runner of its own.
@@ -332,7 +261,6 @@ pub(crate) fn command(runner: &[&str], limit: u64) -> Command {
     let usual = env::var("SERVER_RUNNER").unwrap_or_default();
     let usual: Vec<_> = usual.split_whitespace().collect();
     let runner = if runner.is_empty() { &usual[..] } else { runner };
-    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
     let mut command = match runner {
         [] => Command::new(&*PROGRAM),
         [first, others @ ..] => {
@@ -341,64 +269,8 @@ pub(crate) fn command(runner: &[&str], limit: u64) -> Command {
             command
         }
     };
-    // SAFETY: only system calls are made between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == -1 {
-                return Err(io::Error::last_os_error());
-            }
-            let (first, last, flags) = (3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            libc::syscall(libc::SYS_close_range, first, last, flags);
-            // A shell has what it starts in the background ignore SIGINT.
-            libc::signal(SIGINT, libc::SIG_DFL);
-            libc::signal(SIGTERM, libc::SIG_DFL);
-            // Not even when the tests are killed does a server stay behind.
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
+    set_apart(&mut command, limit);
     command
-}
-
-/// A port on which nobody listens. It is below those that Linux gives to clients of its own
-/// accord, so that none of them takes it before a server does, or between two servers.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed) + process::id() * 101;
-        let port = u16::try_from(10_000 + number % 20_000).expect("below 30,000");
-        let is_free = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok()
-            || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
-        if is_free {
-            return port;
-        }
-    }
-}
-
-/// What is written into a pipe, line by line, line ends included. The pipe is emptied at once,
-/// so that whoever writes is never kept waiting.
-pub(crate) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = String::new();
-        while pipe.read_line(&mut line).expect("the transcript is text") > 0 {
-            if sender.send(std::mem::take(&mut line)).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// The next line; `None` when the pipe is closed, as it is when the server ends.
-fn line_before(deadline: Instant, lines: &Receiver<String>) -> Option<String> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    match lines.recv_timeout(left) {
-        Ok(line) if !left.is_zero() => Some(line),
-        Err(RecvTimeoutError::Disconnected) => None,
-        Ok(_) | Err(RecvTimeoutError::Timeout) => panic!("the server does not come to it"),
-    }
 }
 
 /// Whether this process may have so many descriptors; raises its limit as far as it can go.

@@ -1,7 +1,7 @@
 //! System calls that fail: strace makes them, in the running server.
 
 use crate::harness::Server;
-use crate::skip;
+use crate::installed::skip;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;

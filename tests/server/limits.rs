@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::{LISTENER, Server, may_open};
-use crate::skip;
+use crate::installed::skip;
 use std::thread;
 use std::time::Duration;
 

@@ -3,10 +3,17 @@
 //! Nothing here sleeps for something to happen: the server tells what it does line by line, and
 //! a test waits for the line. Every test has a server and a port of its own.
 
+#[path = "../common/child.rs"]
+mod child;
+#[path = "../common/client.rs"]
+mod client;
+#[path = "../common/installed.rs"]
+mod installed;
 #[path = "../common/make.rs"]
 mod make;
+#[path = "../common/program.rs"]
+mod program;
 
-mod client;
 mod harness;
 
 mod descriptors;
@@ -24,12 +31,3 @@ mod telnet;
 mod tools;
 mod transcript;
 mod usage;
-
-use std::env;
-
-/// Notes that a test cannot be run for want of something. Where `CI` is set, everything that is
-/// wanted has to be there.
-fn skip(why: &str) {
-    assert!(env::var_os("CI").is_none(), "cannot be skipped here: {why}");
-    println!("skipped: {why}");
-}

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::{Server, may_open};
-use crate::skip;
+use crate::installed::skip;
 
 /// Ends the server, and makes sure that nobody has been told anything more.
 fn expect_silence(server: Server, clients: &[Client]) {

@@ -1,8 +1,7 @@
 //! The programs that people chat with: nc, ncat, socat and telnet.
 
 use crate::harness::{PATIENCE, Server, lines_of};
-use crate::skip;
-use std::env;
+use crate::installed::{is_installed, skip};
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
@@ -113,11 +112,6 @@ fn openbsd_nc() -> Option<&'static str> {
         skip("no nc of OpenBSD's");
     }
     found
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 #[test]

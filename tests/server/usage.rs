@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::{Ended, Server, USUAL_LIMIT};
-use crate::skip;
+use crate::installed::skip;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 const USAGE: &str = "Usage: server <port>\n";

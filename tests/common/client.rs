@@ -1,6 +1,6 @@
 //! A client that gives up rather than hang.
 
-use crate::harness::PATIENCE;
+use crate::child::PATIENCE;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::os::fd::AsRawFd;

@@ -1,0 +1,43 @@
+//! A program that runs beside a test: a port for it, and what it says, line by line.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+/// How long a test waits for what must come. It is no bound on speed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A port on which nobody listens. It is below those that Linux gives to clients of its own
+/// accord, so that none of them takes it before a server does, or between two servers.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + process::id() * 101;
+        let port = u16::try_from(10_000 + number % 20_000).expect("below 30,000");
+        let is_free = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok()
+            || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
+        if is_free {
+            return port;
+        }
+    }
+}
+
+/// What is written into a pipe, line by line, line ends included. The pipe is emptied at once,
+/// so that whoever writes is never kept waiting.
+pub(crate) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = String::new();
+        while pipe.read_line(&mut line).expect("the transcript is text") > 0 {
+            if sender.send(std::mem::take(&mut line)).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,136 @@
+//! A program as a child process: what it prints, and how it ends.
+
+use crate::child::{PATIENCE, lines_of};
+use libc::{SIGINT, SIGTERM, c_int};
+use std::io;
+use std::iter;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Within what time a program ends when it is told to, however busy it is.
+const END: Duration = Duration::from_secs(5);
+
+/// A running program; killed when dropped.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    /// What it prints on standard output.
+    pub(crate) transcript: Receiver<String>,
+    complaints: Receiver<String>,
+}
+
+/// What a program has left behind.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// What it printed and the test had not read yet.
+    pub(crate) transcript: String,
+    /// All that it wrote on standard error.
+    pub(crate) complaints: String,
+}
+
+impl Program {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be run");
+        let transcript = lines_of(child.stdout.take().expect("it is piped"));
+        let complaints = lines_of(child.stderr.take().expect("it is piped"));
+        Self { child, transcript, complaints }
+    }
+
+    /// Waits until somebody can connect to the port, for a program that does not say so; false
+    /// when it has ended before.
+    pub(crate) fn listens_on(&mut self, port: u16) -> bool {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if self.child.try_wait().expect("a child can be asked for").is_some() {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
+    }
+
+    /// The next line of the transcript; `None` at its end.
+    pub(crate) fn next_line(&self) -> Option<String> {
+        line_before(Instant::now() + PATIENCE, &self.transcript)
+    }
+
+    /// The transcript up to the next one of the lines that `is_wanted` knows. It must come in
+    /// time, whatever else does.
+    pub(crate) fn until(&self, is_wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut text = String::new();
+        loop {
+            let line = line_before(deadline, &self.transcript).expect("the program has not ended");
+            text += &line;
+            if is_wanted(&line) {
+                return text;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: c_int) {
+        // SAFETY: the child has not been waited for, so the number is still its own.
+        let outcome = unsafe { libc::kill(self.pid(), signal) };
+        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// Waits for the program, which has been told to end.
+    pub(crate) fn ended(mut self) -> Ended {
+        let deadline = Instant::now() + END;
+        let rest = |lines| iter::from_fn(|| line_before(deadline, lines)).collect();
+        let (transcript, complaints) = (rest(&self.transcript), rest(&self.complaints));
+        let status = self.child.wait().expect("the program can be waited for");
+        Ended { status, transcript, complaints }
+    }
+
+    pub(crate) fn pid(&self) -> libc::pid_t {
+        libc::pid_t::try_from(self.child.id()).expect("a process number")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Both fail when it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sets the program apart from whatever the tests have been started with: it has the standard
+/// descriptors alone and may have `limit` of them, and signals do what they usually do.
+pub(crate) fn set_apart(command: &mut Command, limit: u64) {
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    // SAFETY: only system calls are made between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            let (first, last, flags) = (3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            libc::syscall(libc::SYS_close_range, first, last, flags);
+            // A shell has what it starts in the background ignore SIGINT.
+            libc::signal(SIGINT, libc::SIG_DFL);
+            libc::signal(SIGTERM, libc::SIG_DFL);
+            // Not even when the tests are killed does a program stay behind.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+}
+
+/// The next line; `None` when the pipe is closed, as it is when the program ends.
+fn line_before(deadline: Instant, lines: &Receiver<String>) -> Option<String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match lines.recv_timeout(left) {
+        Ok(line) if !left.is_zero() => Some(line),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Ok(_) | Err(RecvTimeoutError::Timeout) => panic!("the program does not come to it"),
+    }
+}

@@ -1,9 +1,9 @@
-/* Prints where the C compiler puts the fields of the header's types; see layout.rs. */
+/* Prints where the C compiler puts the fields of the headers' types; see layout.rs. */
 
 #include <stddef.h>
 #include <stdio.h>
 
-#include "chatServer.h"
+#include "chatServerExt.h"
 
 #define TYPE(type) \
 	printf("%s %zu %zu\n", #type, sizeof(struct type), _Alignof(struct type))
@@ -32,5 +32,9 @@ int main(void)
 	FIELD(conn, fd);
 	FIELD(conn, write_msg_head);
 	FIELD(conn, write_msg_tail);
+	TYPE(chat_conn_info);
+	FIELD(chat_conn_info, queued_bytes);
+	FIELD(chat_conn_info, queued_msgs);
+	FIELD(chat_conn_info, cut_off);
 	return 0;
 }

@@ -1,7 +1,8 @@
-//! The types of the header lie in memory as the C compiler has them. The types of the fields
+//! The types of the headers lie in memory as the C compiler has them. The types of the fields
 //! themselves, which may hide in padding, are pinned in c-tests/types.c.
 
 use chatserver::ffi::{Conn, Msg, Pool};
+use chatserver::ffi_ext::ConnInfo;
 use std::error::Error;
 use std::mem::{align_of, offset_of, size_of};
 use std::path::Path;
@@ -45,6 +46,7 @@ fn c_and_rust_agree_on_every_field() -> Result<(), Box<dyn Error>> {
         ),
         lines!("msg", Msg, prev, next, message, size),
         lines!("conn", Conn, prev, next, fd, write_msg_head, write_msg_tail),
+        lines!("chat_conn_info", ConnInfo, queued_bytes, queued_msgs, cut_off),
     ]
     .concat();
     assert_eq!(layout_in_c()?, in_rust);

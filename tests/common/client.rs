@@ -2,7 +2,7 @@
 
 use crate::child::PATIENCE;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 
 pub(crate) struct Client {
@@ -121,6 +121,19 @@ impl Client {
         };
         assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
     }
+}
+
+/// So many clients, all in a room that does not say so. Newcomers are let in one after another, so
+/// when the last one is heard, all are there.
+pub(crate) fn quiet_crowd(port: u16, count: usize) -> Vec<Client> {
+    let clients: Vec<_> =
+        (0..count).map(|_| Client::connect(Ipv4Addr::LOCALHOST.into(), port)).collect();
+    let (last, others) = clients.split_last().expect("a crowd");
+    last.say("all here\n");
+    for other in others {
+        other.expect("all here\n");
+    }
+    clients
 }
 
 fn excerpt(bytes: &[u8]) -> String {

@@ -1,10 +1,16 @@
-//! Has `make` bring the library and the server up to date, so that no test looks at stale ones.
+//! Has `make` bring things up to date, so that no test looks at stale ones.
 
 use std::process::Command;
 
+/// The library and the server.
 pub(crate) fn all() {
+    make(&["all"]);
+}
+
+pub(crate) fn make(arguments: &[&str]) {
     let status = Command::new("make")
-        .args(["--silent", "all"])
+        .arg("--silent")
+        .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         // An outer make's flags and job server are not for this one.
         .env_remove("MAKEFLAGS")

@@ -1,6 +1,6 @@
 //! ./server as a child process, and the transcript that it writes.
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::make;
 use crate::program::{Program, set_apart};
 use libc::{SIGCONT, SIGINT, SIGSTOP};
@@ -145,16 +145,9 @@ impl Server {
         clients
     }
 
-    /// So many clients, all in the room of a server that does not say so. Newcomers are let in one
-    /// after another, so when the last one is heard, all are there.
+    /// So many clients, all in the room of a server that does not say so.
     pub(crate) fn quiet_crowd(&self, count: usize) -> Vec<Client> {
-        let clients = self.visitors(count);
-        let (last, others) = clients.split_last().expect("a crowd");
-        last.say("all here\n");
-        for other in others {
-            other.expect("all here\n");
-        }
-        clients
+        client::quiet_crowd(self.port, count)
     }
 
     pub(crate) fn quiet_joins<const COUNT: usize>(&self) -> [Client; COUNT] {

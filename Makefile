@@ -7,6 +7,7 @@
 # make bench-quick, bench-micro, bench-flood, bench-check
 #               a minute of that; instructions counted; chatting while one floods; whether all
 #               of it works
+# make examples builds the programs of examples/ (build/examples/)
 # make header   renews include/chatServer.h from src/ffi.rs
 # make clean    removes what was built
 
@@ -43,8 +44,8 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib test lint memcheck sanitize bench bench-quick bench-micro bench-flood bench-check \
-	header clean FORCE
+.PHONY: all lib examples test lint memcheck sanitize bench bench-quick bench-micro bench-flood \
+	bench-check header clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -86,6 +87,30 @@ $(SHARED): $(BUILD)/chatserver.o $(BUILD)/libchatserver.map
 server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(SERVER_SOURCES) $(ARCHIVE) $(LDFLAGS)
 
+# The examples. They alone need a compiler for C++.
+CXXFLAGS     ?= -O2
+EXAMPLES     := $(BUILD)/examples
+CXX_WARNINGS := $(subst c99,c++11,$(WARNINGS))
+MOVING       := examples/moving
+
+examples: $(addprefix $(EXAMPLES)/,chat own_loop room before after)
+
+$(EXAMPLES)/%: examples/%.c $(HEADERS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
+$(EXAMPLES)/room: examples/room.cpp $(HEADERS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_WARNINGS) $(CXXFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.cpp %.a,$^) $(LDFLAGS)
+
+$(EXAMPLES)/before: $(wildcard $(MOVING)/before/*)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(EXAMPLES)/after: $(MOVING)/after/chatServer.c $(HEADERS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
 header:
 	RENEW_HEADER=1 $(CARGO) test --quiet --test header
 
@@ -99,7 +124,8 @@ lint:
 	$(CARGO) fmt --check --manifest-path $(LOAD_MANIFEST)
 	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
-		$(wildcard benches/*.c)
+		$(wildcard benches/*.c examples/*.c $(MOVING)/*/*.c)
+	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only $(wildcard examples/*.cpp)
 
 MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
 	--track-fds=yes --error-exitcode=99
@@ -111,6 +137,8 @@ UNTIMED := relay lines faults telnet above_fd_setsize
 memcheck: all
 	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c
 	SERVER_RUNNER='$(MEMCHECK)' $(CARGO) test --test server -- $(UNTIMED)
+	EXAMPLE_RUNNER='$(MEMCHECK)' $(CARGO) test --test examples -- _chats loop_goes_on same_chat \
+		--skip smallest --skip script
 
 # The server and its tests once more, with the compiler's sanitizers in the C code.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g

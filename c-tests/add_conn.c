@@ -179,8 +179,7 @@ TEST(add_conn_appends_after_the_last_has_left)
 	struct client clients[4];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	leave(clients[2], &pool);
 	clients[2] = join(&pool);
 	leave(clients[0], &pool);
@@ -197,8 +196,7 @@ TEST(add_conn_makes_a_connection_with_an_empty_queue)
 	struct client client;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(pool.conn_head->fd, client.sd);
 	CHECK(pool.conn_head->prev == NULL);
 	CHECK(pool.conn_head->next == NULL);

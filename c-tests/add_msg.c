@@ -60,8 +60,7 @@ TEST(add_msg_refuses_a_negative_sender_a_negative_length_and_no_buffer)
 	char text[] = "hello";
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, text, 5, &pool), 0);
 	check_refused(-1, text, 5, &pool);
 	check_refused(INT_MIN, text, 5, &pool);
@@ -80,8 +79,7 @@ TEST(add_msg_queues_nothing_for_length_0)
 	conn_pool_t pool;
 	int at;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	before = picture_of(&pool);
 	for (at = 0; at < 2; at++) {
 		CHECK_EQ(say_names[at](clients[0].sd, text, 0, &pool), 0);
@@ -99,8 +97,7 @@ TEST(add_msg_does_not_look_at_the_buffer_for_a_length_of_0_or_less)
 	char *forbidden = pages + size;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, forbidden, 0, &pool), 0);
 	CHECK_EQ(addMsg(clients[0].sd, forbidden, 0, &pool), 0);
 	check_refused(clients[0].sd, forbidden, -1, &pool);
@@ -117,8 +114,7 @@ TEST(add_msg_looks_at_len_bytes_and_no_more)
 	conn_pool_t pool;
 	int len;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	memset(pages, 'x', (size_t)size);
 	for (len = 1; len <= 64; len++) {
 		CHECK_EQ(add_msg(clients[0].sd, pages + size - len, len, &pool), 0);
@@ -138,8 +134,7 @@ TEST(add_msg_neither_changes_nor_keeps_the_buffer)
 	conn_pool_t pool;
 	msg_t *msg;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	memcpy(pages, "hello", 5);
 	CHECK_EQ(mprotect(pages, size, PROT_READ), 0);
 	CHECK_EQ(add_msg(clients[0].sd, pages, 5, &pool), 0);
@@ -160,8 +155,7 @@ TEST(add_msg_takes_any_bytes)
 
 	for (at = 0; at < 512; at++)
 		text[at] = (char)at;
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, text, 512, &pool), 0);
 	check_message(conn_of(clients[1].sd, &pool)->write_msg_head, text, 512);
 	CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
@@ -176,8 +170,7 @@ TEST(add_msg_takes_a_message_that_begins_with_or_is_a_nul)
 	struct client clients[2];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, "\0", 1, &pool), 0);
 	CHECK_EQ(add_msg(clients[0].sd, "\0b\0", 3, &pool), 0);
 	check_message(conn_of(clients[1].sd, &pool)->write_msg_head, "\0", 1);
@@ -196,8 +189,7 @@ TEST(addMsg_capitalises_ascii_letters_of_its_copy_and_nothing_else)
 		text[at] = (char)at;
 		capitals[at] = (char)(at >= 'a' && at <= 'z' ? at - 'a' + 'A' : at);
 	}
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(addMsg(clients[0].sd, text, 256, &pool), 0);
 	check_message(conn_of(clients[1].sd, &pool)->write_msg_head, capitals, 256);
 	for (at = 0; at < 256; at++)
@@ -213,8 +205,7 @@ TEST(add_msg_queues_a_copy_of_its_own_for_everyone_but_the_sender)
 	msg_t *msgs[COUNT];
 	int at, other;
 
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	CHECK_EQ(add_msg(clients[1].sd, "hello", 5, &pool), 0);
 	check_sound(&pool);
 	for (at = 0; at < COUNT; at++) {
@@ -296,8 +287,7 @@ TEST(add_msg_sets_the_write_bit_every_time)
 	conn_pool_t pool;
 	int round;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	for (round = 0; round < 3; round++) {
 		CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
 		CHECK(FD_ISSET(clients[1].sd, &pool.write_set));
@@ -311,8 +301,7 @@ TEST(add_msg_leaves_the_senders_own_bit_alone)
 	struct client clients[3];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
 	CHECK(!FD_ISSET(clients[0].sd, &pool.write_set));
 	/* The second has a backlog, and now speaks itself. */
@@ -327,8 +316,7 @@ static void check_changes_no_other_field(unsigned char bits)
 	struct client clients[3];
 	conn_pool_t pool, expected;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	scribble(&pool, bits);
 	pool.maxfd = 700;
 	FD_SET(900, &pool.write_set);
@@ -353,8 +341,7 @@ TEST(messages_are_queued_first_in_first_out)
 	const msg_t *msg;
 	char digit;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	for (digit = '0'; digit <= '9'; digit++) {
 		CHECK_EQ(add_msg(clients[0].sd, &digit, 1, &pool), 0);
 		check_sound(&pool);
@@ -373,8 +360,7 @@ TEST(add_msg_does_not_believe_the_tail_of_an_empty_queue)
 	conn_pool_t pool;
 	conn_t *conn;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	conn = conn_of(clients[1].sd, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, "stale", 5, &pool), 0);
 	free(conn->write_msg_head->message);
@@ -394,8 +380,7 @@ TEST(add_msg_sends_and_prints_nothing)
 	conn_pool_t pool;
 	int failures;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	out = capture(stdout);
 	err = capture(stderr);
 	failures = add_msg(clients[0].sd, "hello", 5, &pool);

@@ -7,13 +7,6 @@ enum { BOUND = 4 << 20 };
 
 static conn_pool_t pool;
 
-static void open_room(struct client clients[], int count)
-{
-	chat_set_quiet(1);
-	CHECK_EQ(init_pool(&pool), 0);
-	join_all(clients, count, &pool);
-}
-
 static void say(struct client speaker, const char *text)
 {
 	char copy[64];
@@ -26,7 +19,7 @@ TEST(nothing_is_queued_until_the_pool_is_uncorked)
 {
 	struct client clients[3];
 
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "one ");
 	say(clients[1], "two ");
@@ -45,7 +38,7 @@ TEST(after_uncorking_messages_are_queued_as_ever)
 {
 	struct client clients[2];
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	CHECK_EQ(chat_uncork(&pool), 0);
 	say(clients[0], "hello");
@@ -58,7 +51,7 @@ TEST(corking_twice_is_corking_once)
 {
 	struct client clients[2];
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "a");
 	CHECK_EQ(chat_cork(&pool), 0);
@@ -74,7 +67,6 @@ TEST(an_empty_pool_can_be_corked_and_uncorked)
 {
 	struct client clients[2];
 
-	chat_set_quiet(1);
 	CHECK_EQ(init_pool(&pool), 0);
 	CHECK_EQ(chat_cork(&pool), 0);
 	join_all(clients, 2, &pool);
@@ -91,7 +83,7 @@ TEST(who_joins_hears_only_what_is_said_after)
 {
 	struct client clients[2], late;
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "before ");
 	late = join(&pool);
@@ -107,7 +99,7 @@ TEST(who_leaves_gets_nothing_and_what_it_said_is_delivered)
 {
 	struct client clients[3];
 
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "my last words ");
 	say(clients[1], "goodbye");
@@ -125,7 +117,7 @@ TEST(a_number_used_again_while_corked_is_somebody_else)
 {
 	struct client clients[2], late;
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[1], "old ");
 	leave(clients[1], &pool);
@@ -144,7 +136,7 @@ TEST(what_was_queued_before_comes_before)
 {
 	struct client clients[2];
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	say(clients[0], "first ");
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "second ");
@@ -162,7 +154,7 @@ TEST(a_pool_emptied_while_corked_owns_nothing)
 {
 	struct client clients[2];
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "hello");
 	leave_all(clients, 2, &pool);
@@ -177,7 +169,7 @@ TEST(the_batch_outlives_the_first_connection)
 {
 	struct client clients[3];
 
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[2], "still here");
 	leave(clients[0], &pool);
@@ -191,7 +183,7 @@ TEST(a_full_batch_is_delivered_at_once)
 	struct client clients[2];
 	char *text = malloc(BOUND);
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	fill(text, BOUND, 0);
 	CHECK_EQ(chat_cork(&pool), 0);
 	CHECK_EQ(add_msg(clients[0].sd, text, BOUND - 1, &pool), 0);
@@ -212,7 +204,7 @@ TEST(who_is_over_the_limit_is_cut_off_on_uncorking)
 	char *text = malloc(BOUND);
 	int count;
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	fill(text, BOUND, 0);
 	chat_set_max_queue(BOUND);
 	for (count = 0; count < 3; count++) {
@@ -232,7 +224,7 @@ TEST(nothing_is_told_to_who_is_cut_off_meanwhile)
 	struct client clients[2];
 	char *text = malloc(BOUND);
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	fill(text, BOUND, 0);
 	chat_set_max_queue(BOUND / 2);
 	CHECK_EQ(add_msg(clients[0].sd, text, BOUND / 4, &pool), 0);
@@ -251,7 +243,7 @@ TEST(a_peer_that_is_gone_gets_nothing_and_stays_until_the_read)
 	struct client clients[3];
 
 	set_sigpipe_to_default();
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	close(clients[1].peer);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "hello");
@@ -270,7 +262,7 @@ TEST(listening_sockets_get_nothing)
 	struct client clients[2];
 	int listener = listen_on_loopback();
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(add_conn(listener, &pool), 0);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "hello");
@@ -287,7 +279,7 @@ TEST(the_first_connection_may_be_taken_out_by_the_program)
 	struct client clients[3];
 	conn_t *first;
 
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "hello");
 	CHECK_EQ(chat_uncork(&pool), 0);

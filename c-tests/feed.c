@@ -157,8 +157,7 @@ TEST(two_clients_never_mix)
 	struct client clients[3];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(chat_feed(clients[0].sd, "from the ", 9, &pool), 0);
 	CHECK_EQ(chat_feed(clients[1].sd, "SECOND", 6, &pool), 0);
 	CHECK_EQ(chat_feed(clients[0].sd, "first\n", 6, &pool), 0);

@@ -94,8 +94,7 @@ static void chat_at_random(int chunks, size_t most)
 	conn_pool_t pool;
 	int at;
 
-	init_pool(&pool);
-	join_all(clients, CLIENTS, &pool);
+	open_room(clients, CLIENTS, &pool);
 	for (at = 0; at < chunks; at++) {
 		int speaker = (int)chance(CLIENTS), listener = (speaker + 1) % CLIENTS;
 		int messages = queued(clients[listener].sd, &pool);

@@ -25,13 +25,6 @@ static chat_conn_info_t info_of(struct client client)
 	return info;
 }
 
-static void open_room(struct client clients[], int count)
-{
-	chat_set_quiet(1);
-	CHECK_EQ(init_pool(&pool), 0);
-	join_all(clients, count, &pool);
-}
-
 static void check_is_cut_off(struct client client)
 {
 	char byte;
@@ -52,7 +45,7 @@ TEST(who_is_over_the_default_limit_is_cut_off)
 	struct client clients[2];
 	int sent = 0;
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
 	while (sent <= DEFAULT_LIMIT + MUCH) {
 		say(1 << 20);
 		sent += 1 << 20;
@@ -72,7 +65,7 @@ TEST(exactly_the_limit_may_wait_and_not_a_byte_more)
 {
 	struct client client;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	chat_set_max_queue(100000);
 	say(MUCH); /* nothing waits yet, so any length may */
@@ -91,7 +84,7 @@ TEST(a_short_message_counts_for_32_bytes)
 	struct client client;
 	size_t waiting;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	say(MUCH);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
@@ -112,7 +105,7 @@ TEST(without_a_limit_everything_waits)
 	struct client client;
 	int count;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	chat_set_max_queue(0);
 	for (count = 0; count < 20; count++)
 		say(1 << 20);
@@ -128,7 +121,7 @@ TEST(who_is_cut_off_has_heard_a_prefix_without_a_gap)
 	char *heard = malloc(MUCH);
 	size_t length;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	chat_set_max_queue(1 << 20);
 	say(MUCH);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
@@ -147,7 +140,7 @@ TEST(who_is_cut_off_gets_nothing_more)
 {
 	struct client client;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	chat_set_max_queue(1000);
 	say(MUCH);
@@ -168,7 +161,7 @@ TEST(what_the_program_has_taken_out_is_not_counted)
 	struct client client;
 	int count;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	chat_set_max_queue(100000);
 	for (count = 0; count < 50; count++) {
 		conn_t *conn = conn_of(client.sd, &pool);
@@ -195,7 +188,7 @@ TEST(what_waits_may_be_said_again_where_there_is_no_room)
 	struct client clients[3];
 	const msg_t *waiting;
 
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	chat_set_max_queue(100);
 	say(90);
 	waiting = conn_of(clients[0].sd, &pool)->write_msg_head;
@@ -212,7 +205,7 @@ TEST(nobody_is_cut_off_while_the_kernel_takes_more)
 	char text[1000];
 	size_t said = 0;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	chat_set_max_queue(10000);
 	memset(text, 'x', sizeof text);
 	/* The program does not write, and the kernel has room for all of this. */
@@ -228,7 +221,7 @@ TEST(a_message_for_one_is_for_that_one_alone)
 {
 	struct client clients[3];
 
-	open_room(clients, 3);
+	open_room(clients, 3, &pool);
 	CHECK_EQ(chat_tell(clients[1].sd, "psst", 4, &pool), 0);
 	CHECK_EQ(queued(clients[0].sd, &pool), 0);
 	CHECK_EQ(queued(clients[2].sd, &pool), 0);
@@ -245,7 +238,7 @@ TEST(arguments_that_make_no_sense_are_refused)
 	struct client client;
 	chat_conn_info_t info;
 
-	open_room(&client, 1);
+	open_room(&client, 1, &pool);
 	CHECK_FAILS(chat_tell(client.sd, "x", 1, NULL), EINVAL);
 	CHECK_FAILS(chat_tell(client.sd, NULL, 1, &pool), EINVAL);
 	CHECK_FAILS(chat_tell(client.sd, "x", -1, &pool), EINVAL);
@@ -263,7 +256,8 @@ TEST(quiet_is_a_removal_without_a_line)
 	struct capture printed;
 	char line[64];
 
-	open_room(clients, 2);
+	open_room(clients, 2, &pool);
+	chat_set_quiet(1);
 	printed = capture(stdout);
 	leave(clients[0], &pool);
 	chat_set_quiet(0);

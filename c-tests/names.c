@@ -19,8 +19,7 @@ TEST(the_library_works_beside_globals_of_common_names)
 	struct client clients[3];
 
 	pool = malloc(sizeof *pool);
-	CHECK_EQ(init_pool(pool), 0);
-	join_all(clients, 3, pool);
+	open_room(clients, 3, pool);
 	CHECK_EQ(add_msg(clients[0].sd, end, 3, pool), 0);
 	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
 	check_hears(clients[1].peer, "end", 3);

@@ -99,8 +99,7 @@ static bool play(const struct scene *scene, int number, bool all)
 	bool failed;
 	int at;
 
-	init_pool(&pool);
-	join_all(clients, RECIPIENTS + 1, &pool);
+	open_room(clients, RECIPIENTS + 1, &pool);
 	CHECK_EQ(add_msg(clients[1].sd, "old", 3, &pool), 0);
 	CHECK_EQ(chat_feed(clients[0].sd, "a tail ", 7, &pool), 0);
 	before = picture_of(&pool);
@@ -354,8 +353,7 @@ static bool uncork_twice(int number, bool all)
 	conn_pool_t pool;
 	bool failed;
 
-	init_pool(&pool);
-	join_all(clients, RECIPIENTS + 1, &pool);
+	open_room(clients, RECIPIENTS + 1, &pool);
 	CHECK_EQ(add_msg(clients[1].sd, "old", 3, &pool), 0);
 	CHECK_EQ(cork_and_say(clients, &pool), 0);
 	allocations = 0;

@@ -31,8 +31,7 @@ TEST(a_program_may_take_messages_out_and_free_them)
 	conn_pool_t pool;
 	msg_t *msg;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(add_msg(NOBODY, "one", 3, &pool), 0);
 	CHECK_EQ(add_msg(NOBODY, "two", 3, &pool), 0);
 	CHECK_EQ(add_msg(NOBODY, "three", 5, &pool), 0);
@@ -59,8 +58,7 @@ TEST(a_program_may_empty_a_queue_and_leave_a_stale_tail)
 	conn_t *conn;
 	int round;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	conn = pool.conn_head;
 	for (round = 0; round < 3; round++) {
 		CHECK_EQ(add_msg(NOBODY, "one", 3, &pool), 0);
@@ -84,8 +82,7 @@ TEST(a_program_may_send_the_start_of_a_message_by_itself)
 	conn_pool_t pool;
 	msg_t *msg;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
 	msg = pool.conn_head->write_msg_head;
 	CHECK_EQ(send(client.sd, msg->message, 2, 0), 2);
@@ -103,8 +100,7 @@ TEST(a_program_may_free_a_message_that_was_sent_in_part)
 	struct client client;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	CHECK_EQ(add_msg(NOBODY, bytes, 100000, &pool), 0);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
@@ -121,8 +117,7 @@ TEST(a_program_may_free_every_node_and_then_the_pool)
 	conn_pool_t *pool = malloc(sizeof *pool);
 	struct client clients[COUNT];
 
-	init_pool(pool);
-	join_all(clients, COUNT, pool);
+	open_room(clients, COUNT, pool);
 	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, pool), 0);
 	CHECK_EQ(add_msg(clients[1].sd, "hello", 5, pool), 0);
 	CHECK_EQ(write_msg(clients[2].sd, pool), 0);
@@ -150,8 +145,7 @@ TEST(a_pool_starts_anew_with_the_same_descriptors)
 	conn_pool_t pool;
 	int round, at;
 
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	for (round = 0; round < 4; round++) {
 		check_in_touch(clients, COUNT, &pool);
 		CHECK_EQ(add_msg(NOBODY, "old", 3, &pool), 0);
@@ -170,8 +164,7 @@ TEST(a_pool_that_starts_anew_does_not_know_the_old_descriptors)
 	conn_pool_t pool;
 	int at;
 
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	check_in_touch(clients, COUNT, &pool);
 	free_all_conns(&pool);
 	init_pool(&pool);
@@ -225,8 +218,7 @@ TEST(a_program_may_wipe_and_rebuild_the_sets)
 	sets[1] = &pool.ready_read_set;
 	sets[2] = &pool.write_set;
 	sets[3] = &pool.ready_write_set;
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	for (at = 0; at < 4; at++)
 		FD_ZERO(sets[at]);
 	check_in_touch(clients, COUNT, &pool);

@@ -47,8 +47,7 @@ TEST(init_pool_leaves_what_a_used_pool_held_to_the_program)
 	conn_t *conn;
 	msg_t *msg;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(add_msg(clients[1].sd, text, 5, &pool), 0);
 	conn = pool.conn_head;
 	msg = conn->write_msg_head;
@@ -71,8 +70,7 @@ static void chat_in(conn_pool_t *pool)
 {
 	struct client clients[2];
 
-	CHECK_EQ(init_pool(pool), 0);
-	join_all(clients, 2, pool);
+	open_room(clients, 2, pool);
 	check_in_touch(clients, 2, pool);
 	leave_all(clients, 2, pool);
 }

@@ -65,8 +65,7 @@ TEST(remove_conn_prints_in_its_place_among_the_programs_own_output)
 	struct capture out;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	out = capture(stdout);
 	printf("before\n");
 	remove_conn(clients[1].sd, &pool);
@@ -111,8 +110,7 @@ TEST(remove_conn_closes_the_descriptor)
 	struct client client;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(remove_conn(client.sd, &pool), 0);
 	CHECK(!is_open(client.sd));
 	CHECK(is_hung_up(client));
@@ -126,8 +124,7 @@ TEST(remove_conn_ignores_that_the_program_has_closed_the_descriptor)
 	struct capture out;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	snprintf(expected, sizeof expected, "removing connection with sd %d \n", client.sd);
 	out = capture(stdout);
 	close(client.sd);
@@ -143,8 +140,7 @@ TEST(remove_conn_leaves_an_empty_pool)
 	struct client clients[COUNT];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	CHECK_EQ(add_msg(0, "hello", 5, &pool), 0);
 	leave_all(clients, COUNT, &pool);
 	CHECK_EQ(memcmp(&pool, &zeros, sizeof zeros), 0);
@@ -178,8 +174,7 @@ TEST(remove_conn_leaves_nready_alone)
 	struct client clients[2];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	pool.nready = 7;
 	leave_all(clients, 2, &pool);
 	CHECK_EQ(pool.nready, 7);
@@ -191,8 +186,7 @@ TEST(maxfd_falls_to_the_highest_in_the_list)
 	conn_pool_t pool;
 	int at;
 
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	/* A program that sets read_set anew in every pass may have emptied it. */
 	FD_ZERO(&pool.read_set);
 	for (at = COUNT - 1; at > 0; at--) {
@@ -244,8 +238,7 @@ TEST(maxfd_stays_when_a_lower_descriptor_leaves)
 	struct client clients[3];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	leave(clients[0], &pool);
 	CHECK_EQ(pool.maxfd, clients[2].sd);
 	pool.maxfd = 500;
@@ -284,8 +277,7 @@ TEST(while_conn_head_comes_to_an_end)
 	conn_pool_t pool;
 	int at, rounds = 0;
 
-	init_pool(&pool);
-	join_all(clients, COUNT, &pool);
+	open_room(clients, COUNT, &pool);
 	CHECK_EQ(add_msg(0, "hello", 5, &pool), 0);
 	CHECK_EQ(add_msg(0, "again", 5, &pool), 0);
 	/* One that the program has closed must not stop it. */
@@ -350,8 +342,7 @@ TEST(maxfd_falls_to_who_is_in_the_list_even_above_the_one_that_leaves)
 	struct client clients[3];
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	FD_CLR(clients[2].sd, &pool.read_set);
 	pool.maxfd = clients[1].sd;
 	leave(clients[1], &pool);

@@ -49,6 +49,13 @@ static inline void join_all(struct client clients[], int count, conn_pool_t *poo
 		clients[at] = join(pool);
 }
 
+/* Makes a pool, and has so many clients join it. */
+static inline void open_room(struct client clients[], int count, conn_pool_t *pool)
+{
+	CHECK_EQ(init_pool(pool), 0);
+	join_all(clients, count, pool);
+}
+
 static inline void leave(struct client client, conn_pool_t *pool)
 {
 	CHECK_EQ(remove_conn(client.sd, pool), 0);

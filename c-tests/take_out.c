@@ -51,8 +51,7 @@ static int open_room_without(int victim, struct manners manners, struct client c
 {
 	struct client gone;
 
-	init_pool(pool);
-	join_all(clients, COUNT, pool);
+	open_room(clients, COUNT, pool);
 	check_in_touch(clients, COUNT, pool);
 	gone = clients[victim];
 	CHECK_EQ(add_msg(NOBODY, "old", 3, pool), 0);
@@ -199,8 +198,7 @@ TEST(a_program_may_take_out_all_connections_one_by_one)
 		conn_pool_t pool;
 		int number;
 
-		init_pool(&pool);
-		join_all(clients, COUNT, &pool);
+		open_room(clients, COUNT, &pool);
 		for (number = 0; number < COUNT; number++) {
 			check_in_touch(clients + number, COUNT - number, &pool);
 			take_out(conn_of(clients[number].sd, &pool), all_manners[at], &pool);

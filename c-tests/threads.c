@@ -37,8 +37,7 @@ static void *chat(void *unused)
 	for (round = 0; round < 500; round++) {
 		struct client clients[CLIENTS];
 
-		CHECK_EQ(init_pool(&pool), 0);
-		join_all(clients, CLIENTS, &pool);
+		open_room(clients, CLIENTS, &pool);
 		CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
 		for (at = 1; at < CLIENTS; at++) {
 			CHECK_EQ(write_msg(clients[at].sd, &pool), 0);

@@ -6,10 +6,9 @@
 enum { COUNT = 5 };
 
 /* A room with something queued for everybody. */
-static void open_room(struct client clients[COUNT], conn_pool_t *pool)
+static void open_busy_room(struct client clients[COUNT], conn_pool_t *pool)
 {
-	init_pool(pool);
-	join_all(clients, COUNT, pool);
+	open_room(clients, COUNT, pool);
 	CHECK_EQ(add_msg(0, "hello", 5, pool), 0);
 	CHECK_EQ(add_msg(0, "again", 5, pool), 0);
 }
@@ -81,7 +80,7 @@ static void check_walk(step *step, int at, int victim)
 	conn_pool_t pool;
 	int number;
 
-	open_room(clients, &pool);
+	open_busy_room(clients, &pool);
 	conn = backwards ? end_of_list(pool.conn_head) : pool.conn_head;
 	number = backwards ? COUNT - 1 : 0;
 	while (conn != NULL) {
@@ -122,7 +121,7 @@ TEST(a_walk_may_remove_everybody_it_meets)
 	conn_t *conn, *following;
 	conn_pool_t pool;
 
-	open_room(clients, &pool);
+	open_busy_room(clients, &pool);
 	for (conn = pool.conn_head; conn != NULL; conn = following) {
 		following = conn->next;
 		remove_checked(conn, &pool);
@@ -130,7 +129,7 @@ TEST(a_walk_may_remove_everybody_it_meets)
 	CHECK(pool.conn_head == NULL);
 	close_room(clients, &pool);
 
-	open_room(clients, &pool);
+	open_busy_room(clients, &pool);
 	for (conn = end_of_list(pool.conn_head); conn != NULL; conn = following) {
 		following = conn->prev;
 		remove_checked(conn, &pool);
@@ -150,7 +149,7 @@ TEST(every_pair_may_leave_in_either_order)
 
 			if (second == first)
 				continue;
-			open_room(clients, &pool);
+			open_busy_room(clients, &pool);
 			remove_checked(conn_of(clients[first].sd, &pool), &pool);
 			remove_checked(conn_of(clients[second].sd, &pool), &pool);
 			close_room(clients, &pool);
@@ -167,7 +166,7 @@ TEST(any_one_connection_may_remove_all_others_while_walking)
 		conn_t *conn, *following;
 		conn_pool_t pool;
 
-		open_room(clients, &pool);
+		open_busy_room(clients, &pool);
 		for (conn = pool.conn_head; conn != NULL; conn = following) {
 			following = conn->next;
 			if (conn->fd != clients[stays].sd)

@@ -106,8 +106,7 @@ TEST(write_msg_with_nothing_queued_clears_the_bit_and_the_stale_tail)
 	conn_pool_t pool;
 	int at;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	for (at = 0; at < NAMES; at++) {
 		msg_t gone;
 
@@ -128,8 +127,7 @@ TEST(write_msg_sends_everything_to_the_one_and_nothing_to_others)
 	conn_pool_t pool;
 	int at;
 
-	init_pool(&pool);
-	join_all(clients, 3, &pool);
+	open_room(clients, 3, &pool);
 	for (at = 0; at < NAMES; at++) {
 		CHECK_EQ(add_msg(clients[0].sd, "hello, ", 7, &pool), 0);
 		CHECK_EQ(add_msg(clients[0].sd, "world\0\n", 7, &pool), 0);
@@ -151,8 +149,7 @@ static void check_changes_no_other_field(unsigned char bits)
 	struct client clients[2];
 	conn_pool_t pool, expected;
 
-	init_pool(&pool);
-	join_all(clients, 2, &pool);
+	open_room(clients, 2, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
 	scribble(&pool, bits);
 	pool.maxfd = 700;
@@ -176,8 +173,7 @@ TEST(write_msg_sends_when_the_program_has_cleared_the_sets)
 	struct client client;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
 	FD_ZERO(&pool.read_set);
 	FD_ZERO(&pool.write_set);
@@ -195,8 +191,7 @@ TEST(write_msg_sends_a_queue_of_any_length)
 	size_t at;
 	int number;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	for (at = 0; at < sizeof lengths / sizeof lengths[0]; at++) {
 		size_t size = (size_t)lengths[at] * 3;
 		char *bytes = malloc(size);
@@ -223,8 +218,7 @@ TEST(a_message_taken_in_part_stays_at_the_start_of_its_block)
 	char *start;
 	int partly = 0;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	say_pattern(0, SIZE, &pool);
 	msg = pool.conn_head->write_msg_head;
@@ -270,8 +264,7 @@ TEST(the_stream_is_whole_when_the_kernel_takes_little_at_a_time)
 	conn_pool_t pool;
 	size_t size;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	size = say_many(&pool);
 	check_stream(client, size, &pool);
@@ -300,8 +293,7 @@ TEST(write_msg_to_a_full_blocking_socket_keeps_everything)
 	conn_pool_t pool;
 	int flags, at;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	flags = fcntl(client.sd, F_GETFL);
 	CHECK_EQ(flags & O_NONBLOCK, 0);
@@ -325,8 +317,7 @@ TEST(what_is_queued_behind_a_full_kernel_comes_after_the_rest)
 	size_t size = 50000;
 	int round;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	say_pattern(0, size, &pool);
 	for (round = 0; round < 20; round++) {
@@ -345,8 +336,7 @@ TEST(a_nonblocking_socket_stays_nonblocking)
 	conn_pool_t pool;
 	int flags;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	fcntl(client.sd, F_SETFL, O_NONBLOCK);
 	flags = fcntl(client.sd, F_GETFL);
@@ -388,8 +378,7 @@ TEST(the_stream_is_whole_under_a_thousand_signals_a_second)
 	conn_pool_t pool;
 	timer_t timer;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	timer = start_ticking();
 	while (ticks < 100) {
@@ -420,8 +409,7 @@ TEST(write_msg_prints_nothing)
 	conn_pool_t pool;
 	int failures;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	close(client.peer);
 	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
 	out = capture(stdout);

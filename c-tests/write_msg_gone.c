@@ -32,8 +32,7 @@ TEST(a_peer_that_has_closed_is_an_error_and_no_signal)
 	conn_pool_t pool;
 
 	set_sigpipe_to_default();
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	other = join(&pool);
 	CHECK_EQ(add_msg(other.sd, "hello", 5, &pool), 0);
 	CHECK_EQ(add_msg(other.sd, "again", 5, &pool), 0);
@@ -50,8 +49,7 @@ TEST(a_peer_that_goes_in_the_middle_of_a_message_is_an_error)
 	conn_pool_t pool;
 
 	set_sigpipe_to_default();
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	narrow(client.sd);
 	CHECK_EQ(add_msg(NOBODY, bytes, sizeof bytes, &pool), 0);
 	CHECK_EQ(add_msg(NOBODY, bytes, 100, &pool), 0);
@@ -83,8 +81,7 @@ TEST(a_socket_shut_for_writing_is_an_error)
 	conn_pool_t pool;
 
 	set_sigpipe_to_default();
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
 	CHECK_EQ(shutdown(client.sd, SHUT_WR), 0);
 	check_gone(client, EPIPE, &pool);
@@ -96,8 +93,7 @@ TEST(a_descriptor_that_the_program_has_closed_is_an_error)
 	struct client client;
 	conn_pool_t pool;
 
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
 	close(client.sd);
 	CHECK_FAILS(write_msg(client.sd, &pool), EBADF);
@@ -115,8 +111,7 @@ TEST(a_sigpipe_that_was_pending_stays_pending)
 	set_sigpipe_to_default();
 	block_sigpipe();
 	blocked = blocked_signals();
-	init_pool(&pool);
-	client = join(&pool);
+	open_room(&client, 1, &pool);
 	close(client.peer);
 	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
 	CHECK_FAILS(write_msg(client.sd, &pool), EPIPE);

@@ -170,8 +170,7 @@ fn chat(room: &Room) {
     one.say("a line\n");
     two.expect("half of a line\n");
     three.expect("half of a line\n");
-    // More than the kernel holds for those who do not read yet, and no more than the library.
-    let burst = "a line for a queue\n".repeat(370_000);
+    let burst = burst();
     one.say(&burst);
     two.expect(&burst);
     three.expect(&burst);
@@ -185,6 +184,12 @@ fn chat(room: &Room) {
     one.expect("a newcomer\n");
     one.say("good bye\n");
     four.expect("good bye\n");
+}
+
+/// Lines that are more than the kernel holds for one who does not read, and no more than the
+/// library does.
+fn burst() -> String {
+    "a line for a queue\n".repeat(370_000)
 }
 
 /// A program that chats, and ends in order when it is told to.
@@ -347,9 +352,15 @@ fn moving_script(text: &str) -> (String, usize) {
     (script, blocks.len())
 }
 
+/// The program that there was at first, and those that came out of each step.
+fn moved() -> Option<&'static [PathBuf]> {
+    static MOVED: LazyLock<Option<Vec<PathBuf>>> = LazyLock::new(go_the_way);
+    MOVED.as_deref()
+}
+
 /// Goes the way of examples/moving/README.md in a folder of its own, and answers the program that
 /// there was at first and those that came out of each step.
-fn moved() -> Option<Vec<PathBuf>> {
+fn go_the_way() -> Option<Vec<PathBuf>> {
     for tool in ["cc", "patch"] {
         if !is_installed(tool) {
             skip(&format!("no {tool}"));
@@ -504,5 +515,23 @@ fn the_same_chat_goes_through_before_and_after_and_every_step_between() {
             _ => b"a whole line\nhalf of a line\n",
         };
         assert_eq!(heard_of_two(program), wanted, "after step {step}");
+    }
+}
+
+#[test]
+fn after_the_first_step_nobody_keeps_the_others_from_chatting() {
+    let Some(programs) = moved() else { return };
+    for program in &programs[1..] {
+        let mut server = Transcribed::open(program);
+        let [talker, listener, stalled, leaves] =
+            [server.join(), server.join(), server.join(), server.join()];
+        let burst = burst();
+        talker.say(&burst);
+        leaves.reset();
+        listener.expect(&burst);
+        talker.say("still here\n");
+        listener.expect("still here\n");
+        drop(stalled);
+        server.end();
     }
 }

@@ -1,0 +1,67 @@
+//! The programs of examples/, built without a word from the compiler.
+
+use crate::installed::{is_installed, skip};
+use crate::{make, root};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// Brings the library up to date: once, however many tests want it at a time.
+pub(crate) fn make_library() {
+    static MADE: LazyLock<()> = LazyLock::new(make::all);
+    LazyLock::force(&MADE);
+}
+
+/// The program called `name` as each of the compilers builds it.
+pub(crate) fn built(name: &str) -> Vec<Command> {
+    static FOLDERS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
+        make_library();
+        [("gcc", "g++"), ("clang", "clang++")].into_iter().filter_map(build_with).collect()
+    });
+    FOLDERS.iter().map(|folder| under_runner(&folder.join(name))).collect()
+}
+
+/// Builds all programs, with warnings as errors, and answers where they are.
+fn build_with((cc, cxx): (&str, &str)) -> Option<PathBuf> {
+    for compiler in [cc, cxx] {
+        if !is_installed(compiler) {
+            skip(&format!("no {compiler}"));
+            return None;
+        }
+    }
+    let folder = format!("build/examples/{cc}");
+    make::make(&[
+        "examples",
+        &format!("EXAMPLES={folder}"),
+        &format!("CC={cc}"),
+        &format!("CXX={cxx}"),
+        "CFLAGS=-O2 -Werror",
+        "CXXFLAGS=-O2 -Werror",
+    ]);
+    Some(root().join(folder))
+}
+
+/// The program, behind `EXAMPLE_RUNNER` where that is wanted.
+pub(crate) fn under_runner(program: &Path) -> Command {
+    let runner = env::var("EXAMPLE_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut command = Command::new(words.next().map_or(program, Path::new));
+    command.args(words);
+    if !runner.is_empty() {
+        command.arg(program);
+    }
+    command
+}
+
+/// The script, where there is somebody to read it.
+pub(crate) fn script() -> Option<Command> {
+    if !is_installed("python3") {
+        skip("no python3");
+        return None;
+    }
+    make_library();
+    let mut command = Command::new("python3");
+    command.arg(root().join("examples/chat.py"));
+    Some(command)
+}

@@ -36,6 +36,7 @@ int main(int argc, char *argv[])
 		exit(EXIT_FAILURE);
 	}
 	ioctl(welcome_sd, FIONBIO, &on);
+	setsockopt(welcome_sd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	memset(&addr, 0, sizeof(addr));
 	addr.sin_family = AF_INET;
 	addr.sin_port = htons((unsigned short)atoi(argv[1]));

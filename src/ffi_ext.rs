@@ -30,7 +30,8 @@ use core::ptr::NonNull;
 /// @param len     how many bytes that is; 0 at the end of the file
 /// @param pool    the pool
 /// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL, len negative, or buffer
-///         NULL with a length), ENOENT (sd is not in the pool) or ENOMEM
+///         NULL with a length), ENOENT (sd is not in the pool), EMSGSIZE (with what was kept of
+///         its line, the message would be longer than INT_MAX) or ENOMEM
 ///
 /// # Safety
 ///

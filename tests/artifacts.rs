@@ -1,15 +1,15 @@
 //! The library as `make` builds it: what it exports, what it needs, how large it is.
 
+use headers::HEADERS;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "common/headers.rs"]
+mod headers;
 #[path = "common/make.rs"]
 mod make;
-
-const HEADERS: [&str; 2] =
-    [include_str!("../include/chatServer.h"), include_str!("../include/chatServerExt.h")];
 
 /// A file that `make` has built.
 fn built(name: &str) -> PathBuf {
@@ -24,11 +24,8 @@ fn readelf(option: &str, file: &Path) -> String {
 
 /// The names of the functions that the headers declare.
 fn declared() -> BTreeSet<String> {
-    let lines = HEADERS.iter().flat_map(|header| header.lines());
-    let functions = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
-    let heads = functions.filter_map(|line| line.split_once('(').map(|(head, _)| head));
-    let names = heads.map(|head| head.rsplit([' ', '*']).next().expect("a name"));
-    names.map(str::to_owned).collect()
+    let prototypes = HEADERS.iter().flat_map(|(_, header)| headers::prototypes(header));
+    prototypes.map(|prototype| headers::name(prototype).to_owned()).collect()
 }
 
 /// The names that a file defines for others. Of readelf's columns, the fifth is the binding and

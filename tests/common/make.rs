@@ -1,10 +1,13 @@
 //! Has `make` bring things up to date, so that no test looks at stale ones.
 
 use std::process::Command;
+use std::sync::Once;
 
-/// The library and the server.
+/// The library and the server. Once for all tests of a program: two runs of make at a time would get
+/// into each other's way.
 pub(crate) fn all() {
-    make(&["all"]);
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| make(&["all"]));
 }
 
 pub(crate) fn make(arguments: &[&str]) {

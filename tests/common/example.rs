@@ -1,0 +1,165 @@
+//! The examples in a document: what is shown as typed is typed, and what is shown as the answer is
+//! compared with the answer.
+
+use crate::child::{PATIENCE, free_port, lines_of};
+use libc::{SIGINT, SIGKILL, c_int};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The port that documents show. A free one takes its place.
+pub(crate) const PORT: &str = "5555";
+
+/// C as strict as the documents' readers may have it.
+const STRICT_CC: &str = "cc() { command ${CC:-cc} -Wall -Wextra -Werror \"$@\"; }\n";
+
+/// An empty folder for an example.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/documents").join(name);
+    // It need not be there.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("build/ can be written");
+    folder
+}
+
+/// The commands of a session, each with what it prints. What is typed stands behind a `$`.
+pub(crate) fn commands(session: &str) -> Vec<(&str, String)> {
+    let mut commands: Vec<(&str, String)> = Vec::new();
+    for line in session.lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push((command, String::new())),
+            (None, Some((_, shown))) => *shown += &format!("{}\n", line.trim_end()),
+            (None, None) => panic!("a session begins with a command: {line}"),
+        }
+    }
+    commands
+}
+
+/// A command line, to be run by a shell in `folder`.
+pub(crate) fn shell(line: &str, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{STRICT_CC}{line}")]).current_dir(folder);
+    // Cargo points it at folders of its own. What an outer make passes on is for itself.
+    command.env_remove("LD_LIBRARY_PATH").env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end, and compares what it prints with what is shown.
+pub(crate) fn answers(mut command: Command, shown: &str) {
+    let what = format!("{command:?}");
+    let (mut output, both) = io::pipe().expect("a pipe");
+    command.stdout(both.try_clone().expect("a descriptor")).stderr(both);
+    let mut child = command.spawn().expect("sh can be run");
+    // It has the writing ends, too.
+    drop(command);
+    let printed = io::read_to_string(&mut output).expect("text");
+    let status = child.wait().expect("it can be waited for");
+    assert!(status.success(), "{what}: {status}\n{printed}");
+    let printed: String = printed.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    assert_eq!(printed, shown, "{what}");
+}
+
+/// A chat server that a command line has started; ended when dropped.
+pub(crate) struct Room {
+    pub(crate) port: u16,
+    child: Child,
+    transcript: Receiver<String>,
+}
+
+impl Room {
+    /// Runs a command line that names the documents' port.
+    pub(crate) fn open(line: &str, prepare: impl FnOnce(&str) -> Command) -> Self {
+        let port = free_port();
+        assert!(line.contains(PORT), "no chat server: {line}");
+        let mut command = prepare(&line.replace(PORT, &port.to_string()));
+        // The shell and what it has started end together.
+        command.stdout(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().expect("sh can be run");
+        let transcript = lines_of(child.stdout.take().expect("it is piped"));
+        Self { port, child, transcript }
+    }
+
+    /// The next lines of the transcript are these; `...` stands for any number of any lines.
+    pub(crate) fn shows(&self, lines: &str) {
+        let mut skipping = false;
+        for wanted in lines.lines().map(str::trim_end) {
+            if wanted == "..." {
+                skipping = true;
+                continue;
+            }
+            loop {
+                let line = self.transcript.recv_timeout(PATIENCE);
+                let line = line.unwrap_or_else(|error| panic!("not shown ({error}): {wanted}"));
+                if line.trim_end() == wanted {
+                    break;
+                }
+                assert!(skipping, "shown: {line}in place of: {wanted}");
+            }
+            skipping = false;
+        }
+    }
+
+    /// Somebody who enters as soon as the room is open.
+    pub(crate) fn enter(&self) -> TcpStream {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
+                Ok(stream) => {
+                    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+                    return stream;
+                }
+                Err(_) if Instant::now() < deadline => thread::yield_now(),
+                Err(error) => panic!("nobody listens: {error}"),
+            }
+        }
+    }
+
+    /// What one says, another hears.
+    pub(crate) fn relays(&self) {
+        let (mut speaker, listener) = (self.enter(), self.enter());
+        let impatient = Some(Duration::from_millis(200));
+        listener.set_read_timeout(impatient).expect("a time-out can be set");
+        let mut listener = BufReader::new(listener);
+        let mut heard = String::new();
+        // The listener may be let in only after the first words.
+        for _ in 0..50 {
+            speaker.write_all(b"hello\n").expect("the room takes a line");
+            if listener.read_line(&mut heard).is_ok() {
+                break;
+            }
+        }
+        assert_eq!(heard, "hello\n");
+    }
+
+    /// Types Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        self.signal(SIGINT);
+    }
+
+    fn signal(&self, signal: c_int) {
+        let group = libc::pid_t::try_from(self.child.id()).expect("a process number");
+        // SAFETY: the group is the child's own, which has not been waited for.
+        unsafe { libc::kill(-group, signal) };
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.signal(SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// Hears the next line.
+pub(crate) fn hears(listener: &TcpStream, wanted: &str) {
+    let mut line = String::new();
+    BufReader::new(listener).read_line(&mut line).expect("a line comes");
+    assert_eq!(line.trim_end(), wanted);
+}

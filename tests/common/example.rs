@@ -156,10 +156,3 @@ impl Drop for Room {
         let _ = self.child.wait();
     }
 }
-
-/// Hears the next line.
-pub(crate) fn hears(listener: &TcpStream, wanted: &str) {
-    let mut line = String::new();
-    BufReader::new(listener).read_line(&mut line).expect("a line comes");
-    assert_eq!(line.trim_end(), wanted);
-}

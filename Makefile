@@ -1,6 +1,6 @@
 # make          the library (build/) and the server (./server)
 # make test     everything that shows whether they work
-# make lint     formatting, and the compilers' and clippy's opinion, as errors
+# make lint     formatting, and the compilers', clippy's and rustdoc's opinion, as errors
 # make memcheck the tests in C, and of the server's most, once more under valgrind
 # make sanitize most of the server's tests once more, with sanitizers in its C code
 # make bench    measures the server against others, some 20 minutes (benches/README.md)
@@ -8,6 +8,7 @@
 #               a minute of that; instructions counted; chatting while one floods; whether all
 #               of it works
 # make examples builds the programs of examples/ (build/examples/)
+# make crate    the crate as Cargo packs it, tried where it is unpacked
 # make header   renews include/chatServer.h from src/ffi.rs
 # make clean    removes what was built
 
@@ -26,7 +27,7 @@ BUILD      := build
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+VERSION := $(shell sed -n '/^version = /{ s/.*"\(.*\)"/\1/p; q }' Cargo.toml)
 SONAME  := libchatserver.so.$(firstword $(subst ., ,$(VERSION)))
 
 HEADERS   := $(wildcard include/*.h)
@@ -121,6 +122,9 @@ test: all
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --quiet
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --quiet \
+		--target-dir $(TARGET_DIR)/private
 	$(CARGO) fmt --check --manifest-path $(LOAD_MANIFEST)
 	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
@@ -149,6 +153,16 @@ sanitize: $(BUILD)/sanitized/server
 $(BUILD)/sanitized/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
+# Of the tests those that show whether all files are there which the library, the server and their
+# documents need.
+CRATE := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
+
+.PHONY: crate
+crate:
+	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
+	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
+		--test header --test layout --test manual --test readme --test versions
 
 # What is measured is what `make` builds, by a package of its own, against programs in C that
 # listen the way the server does.

@@ -155,14 +155,15 @@ $(BUILD)/sanitized/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADER
 	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
 # Of the tests those that show whether all files are there which the library, the server and their
-# documents need.
-CRATE := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
+# documents need. Cargo would take them for the working tree's, were there no setting of their own.
+CRATE       := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
+CRATE_TESTS := header layout manual readme versions
 
 .PHONY: crate
 crate:
 	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
 	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
-		--test header --test layout --test manual --test readme --test versions
+		--config profile.dev.package.chatserver.codegen-units=255 $(CRATE_TESTS:%=--test %)
 
 # What is measured is what `make` builds, by a package of its own, against programs in C that
 # listen the way the server does.

@@ -22,6 +22,7 @@ mod installed;
 mod make;
 
 const README: &str = include_str!("../README.md");
+const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
 const BENCHES: &str = include_str!("../benches/README.md");
 
 fn main() -> ExitCode {
@@ -178,7 +179,8 @@ fn session(start: &str, clients: &str, transcript: &str) {
 /// Builds `chat.c` by a command line that works beside the library's `include` and `build`.
 fn relays_when_built(line: &str, program: &str) {
     let folder = folder("readme");
-    for name in ["build", "include"] {
+    fs::create_dir(folder.join("build")).expect("a fresh folder");
+    for name in ["include", "build/libchatserver.a", "build/libchatserver.so", SONAME] {
         symlink(root().join(name), folder.join(name)).expect("a link to what is used");
     }
     fs::write(folder.join("chat.c"), program).expect("a file can be written");

@@ -1,10 +1,12 @@
-//! What the documents show is so. Every section of README.md that has a block of code or commands
-//! has somebody here who runs it; a block that nobody runs is a failure.
+//! What README.md shows is so, and what the other documents say about the house. Every section that
+//! has a block of code or commands has somebody here who runs it; a block that nobody runs is a
+//! failure.
 
 use child::{PATIENCE, lines_of};
 use example::{Room, answers, commands, folder, shell};
 use installed::{is_installed, skip};
 use libtest_mimic::{Arguments, Trial};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -24,30 +26,29 @@ mod make;
 const README: &str = include_str!("../README.md");
 const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
 const BENCHES: &str = include_str!("../benches/README.md");
+const CONTRIBUTING: &str = include_str!("../CONTRIBUTING.md");
 
 fn main() -> ExitCode {
     make::all();
-    let sections = sections(README).into_iter().filter(|section| !section.blocks.is_empty());
-    let mut trials: Vec<_> = sections
-        .map(|section| {
-            let name = format!("README.md: {}", section.title);
-            Trial::test(name, move || {
-                section.run();
-                Ok(())
-            })
-        })
-        .collect();
-    trials.push(Trial::test("README.md: in passing", || {
-        in_passing(README);
-        Ok(())
-    }));
-    trials.push(Trial::test("benches/README.md: make", || {
-        make_lines(BENCHES);
-        Ok(())
-    }));
+    let mut trials = Vec::new();
+    for (name, document) in [("README.md", README), ("CONTRIBUTING.md", CONTRIBUTING)] {
+        for section in sections(document).into_iter().filter(|section| !section.blocks.is_empty()) {
+            trials.push(trial(format!("{name}: {}", section.title), move || section.run()));
+        }
+        trials.push(trial(format!("{name}: in passing"), || in_passing(document)));
+    }
+    trials.push(trial("benches/README.md".into(), || make_lines(BENCHES)));
+    trials.push(trial("targets of make".into(), targets_are_told));
     // They share what make builds.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(name: String, run: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, || {
+        run();
+        Ok(())
+    })
 }
 
 /// A section of a document: its blocks of code, commands or output, and the words between them.
@@ -70,6 +71,11 @@ impl Section {
             ("A session", [start, clients, transcript]) => session(start, clients, transcript),
             ("From existing C code", [links, program]) => {
                 links.lines().for_each(|link| relays_when_built(link, program));
+            }
+            ("The house", [picture]) => shows_the_house(picture),
+            ("The checks", [all, some]) => {
+                assert!(root().join(all.trim().strip_prefix("bash ").expect("a script")).exists());
+                some.lines().for_each(has_test);
             }
             (title, blocks) => {
                 panic!("nothing runs all blocks of \"{title}\":\n{}", blocks.join("\n"))
@@ -214,6 +220,47 @@ fn make_lines(document: &str) {
         for line in block.lines() {
             has_rule(line.strip_prefix("make ").expect("a call of make"));
         }
+    }
+}
+
+/// Every file that the picture has is there, and every module of the library is in the picture.
+fn shows_the_house(picture: &str) {
+    let shown: BTreeSet<_> = picture
+        .split([' ', ',', ';', '\n'])
+        .filter(|word| word.contains('/'))
+        .map(|word| word.trim_end_matches('/'))
+        .collect();
+    for name in &shown {
+        assert!(root().join(name).exists(), "not there: {name}");
+    }
+    for entry in fs::read_dir(root().join("src")).expect("src/ is there") {
+        let name = entry.expect("an entry").file_name().into_string().expect("text");
+        let is_shown = shown.contains(format!("src/{name}").as_str());
+        assert!(is_shown || name == "lib.rs", "not in the picture: src/{name}");
+    }
+}
+
+/// Cargo knows the test that a command line runs.
+fn has_test(line: &str) {
+    let test = line.strip_prefix("cargo test --test ").expect("a test");
+    let name = test.split(' ').next().expect("a name");
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
+    assert!(manifest.contains(&format!("[[test]]\nname = \"{name}\"\n")), "{line}");
+}
+
+/// What make can be asked for stands in one of the documents.
+fn targets_are_told() {
+    let database = shell("make --print-data-base --question clean", root()).output();
+    let database = String::from_utf8_lossy(&database.expect("sh can be run").stdout).into_owned();
+    let phony = database.lines().find_map(|line| line.strip_prefix(".PHONY: "));
+    let documents = [README, BENCHES, CONTRIBUTING].concat();
+    for target in phony.expect("make tells them").split(' ') {
+        let is_told = [" ", "`", "\n"].map(|end| format!("make {target}{end}"));
+        let is_inner = ["all", "lib", "FORCE"].contains(&target);
+        assert!(
+            is_inner || is_told.iter().any(|words| documents.contains(words)),
+            "no document says what `make {target}` does"
+        );
     }
 }
 

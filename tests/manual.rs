@@ -262,6 +262,33 @@ fn options_are_those_of_help() {
     assert_eq!(options("SYNOPSIS", "Fl -"), listed);
 }
 
+/// What the server logs stands in the page, and nothing else does.
+#[test]
+fn diagnostics_are_those_of_the_server() {
+    let server = root().join("src/server");
+    let files = fs::read_dir(server).expect("it is there").map(|entry| entry.expect("one").path());
+    let others = files.filter(|path| !path.ends_with("log.c"));
+    let sources = others.chain([root().join("src/chatServer.c")]);
+    let text: String = sources.map(|path| fs::read_to_string(path).expect("text")).collect();
+    // The first literal of a call is what has happened, the second why.
+    let calls = ["log_about(", "log_line("].map(|name| text.split(name).skip(1));
+    let logged: BTreeSet<_> = calls
+        .into_iter()
+        .flatten()
+        .filter_map(|call| call.split_once(';')?.0.split('"').nth(1))
+        .collect();
+    assert!(logged.contains("cut off"), "{logged:?}");
+
+    let page = page(SERVER);
+    let section = page.section("DIAGNOSTICS");
+    let list = section.iter().skip_while(|line| **line != ".Bl -diag");
+    let items = list.take_while(|line| **line != ".El");
+    let listed: BTreeSet<_> = items
+        .filter_map(|line| line.strip_prefix(".It \"")?.split_once(':').map(|(what, _)| what))
+        .collect();
+    assert_eq!(listed, logged);
+}
+
 /// Runs the command lines of an example as its reader does, with the library and the server
 /// installed: `library` is the one that is found by the linker.
 struct Reader {

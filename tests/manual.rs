@@ -159,6 +159,21 @@ fn mandoc_has_nothing_to_say() {
     assert!(about_us.is_empty(), "{}", about_us.join("\n"));
 }
 
+/// Nothing that is shown as it is typed runs over the edge of a terminal.
+#[test]
+fn literals_fit_into_eighty_columns() {
+    for page in pages() {
+        for section in ["DESCRIPTION", "EXAMPLES", "DIAGNOSTICS"] {
+            for literal in page.literals(section) {
+                let indent = if section == "EXAMPLES" { 5 } else { 11 };
+                for line in literal.lines().map(|line| line.replace('\t', "        ")) {
+                    assert!(indent + line.len() <= 80, "{}: too long: {line}", page.file);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn every_function_has_a_page_and_every_page_a_function() {
     let prototypes = HEADERS.iter().flat_map(|(_, header)| headers::prototypes(header));

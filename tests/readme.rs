@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ExitCode, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::Receiver;
 
 #[path = "common/child.rs"]
@@ -69,8 +69,18 @@ impl Section {
                 assert_eq!(*test, "make test\n");
             }
             ("A session", [start, clients, transcript]) => session(start, clients, transcript),
+            ("Installing", [install, shared, fixed, cmake]) => {
+                installs(install, &[shared, fixed], cmake, &example_program());
+            }
             ("From existing C code", [links, program]) => {
                 links.lines().for_each(|link| relays_when_built(link, program));
+            }
+            ("Examples", [lines]) => {
+                let (build, rooms) = lines.split_once('\n').expect("more than one");
+                succeeds(&mut shell(build, root()));
+                rooms
+                    .lines()
+                    .for_each(|line| Room::open(line, |line| shell(line, root())).relays());
             }
             ("The house", [picture]) => shows_the_house(picture),
             ("The checks", [all, some]) => {
@@ -112,6 +122,12 @@ fn sections(document: &str) -> Vec<Section> {
         after_blank = line.is_empty();
     }
     sections
+}
+
+/// The README's own program.
+fn example_program() -> String {
+    let blocks = sections(README).into_iter().flat_map(|section| section.blocks);
+    blocks.into_iter().find(|block| block.contains("int main(")).expect("there is one")
 }
 
 fn root() -> &'static Path {
@@ -194,6 +210,33 @@ fn relays_when_built(line: &str, program: &str) {
     Room::open("./chat 5555", |line| shell(line, &folder)).relays();
 }
 
+/// Installs as root would, but in a place of the test's own, and builds a program on that.
+fn installs(install: &str, builds: &[&str], cmake: &str, chat: &str) {
+    let folder = folder("installing");
+    let prefix = folder.join("usr");
+    let mine = "sudo() { \"$@\"; }\nldconfig() { :; }\n";
+    let mut command = shell(&format!("{mine}{install}"), root());
+    succeeds(command.env("PREFIX", &prefix));
+
+    fs::write(folder.join("chat.c"), chat).expect("a file can be written");
+    for build in builds {
+        let mut command = shell(build, &folder);
+        command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        succeeds(command.env("LD_RUN_PATH", prefix.join("lib")));
+        Room::open("./chat 5555", |line| shell(line, &folder)).relays();
+    }
+
+    if !is_installed("cmake") {
+        return skip("no cmake");
+    }
+    let project =
+        "cmake_minimum_required(VERSION 3.13)\nproject(chat C)\nadd_executable(chat chat.c)\n";
+    fs::write(folder.join("CMakeLists.txt"), format!("{project}{cmake}")).expect("a project");
+    let mut command = shell("cmake -B cmake . && cmake --build cmake", &folder);
+    succeeds(command.env("CMAKE_PREFIX_PATH", &prefix));
+    Room::open("cmake/chat 5555", |line| shell(line, &folder)).relays();
+}
+
 /// The commands between the words of a document: those of make have a target, and the others that
 /// only look at what is built work.
 fn in_passing(document: &str) {
@@ -266,7 +309,12 @@ fn targets_are_told() {
 
 /// Whether make knows what to do for these arguments.
 fn has_rule(arguments: &str) {
-    let output = shell(&format!("make --dry-run {arguments}"), root()).output();
-    let output = output.expect("sh can be run");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    succeeds(&mut shell(&format!("make --dry-run {arguments}"), root()));
+}
+
+/// Runs a command whose output is nobody's business unless it fails.
+fn succeeds(command: &mut Command) {
+    let output = command.output().expect("sh can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }

@@ -2,7 +2,7 @@
 //! has a block of code or commands has somebody here who runs it; a block that nobody runs is a
 //! failure.
 
-use child::{PATIENCE, lines_of};
+use child::{PATIENCE, free_port, lines_of};
 use example::{Room, answers, commands, folder, shell};
 use installed::{is_installed, skip};
 use libtest_mimic::{Arguments, Trial};
@@ -75,12 +75,27 @@ impl Section {
             ("From existing C code", [links, program]) => {
                 links.lines().for_each(|link| relays_when_built(link, program));
             }
-            ("Examples", [lines]) => {
-                let (build, rooms) = lines.split_once('\n').expect("more than one");
-                succeeds(&mut shell(build, root()));
-                rooms
-                    .lines()
-                    .for_each(|line| Room::open(line, |line| shell(line, root())).relays());
+            ("Signals and figures", [commands, line]) => {
+                let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+                assert_eq!(shape(&script(commands, root())), shape(line));
+            }
+            ("Memory", [commands]) => memory(commands),
+            ("The kernel's settings", [look]) => {
+                assert_eq!(script(look, root()).lines().count(), 3)
+            }
+            ("Under systemd", [activate]) => {
+                if is_installed("systemd-socket-activate") {
+                    script(activate, root());
+                } else {
+                    skip("no systemd-socket-activate");
+                }
+            }
+            ("Behind a TLS proxy", [certificate]) => {
+                if is_installed("openssl") {
+                    script(certificate, &folder("certificate"));
+                } else {
+                    skip("no openssl");
+                }
             }
             ("The house", [picture]) => shows_the_house(picture),
             ("The checks", [all, some]) => {
@@ -208,6 +223,27 @@ fn relays_when_built(line: &str, program: &str) {
     fs::write(folder.join("chat.c"), program).expect("a file can be written");
     answers(shell(line, &folder), "");
     Room::open("./chat 5555", |line| shell(line, &folder)).relays();
+}
+
+/// Runs commands to their end, and answers what they print.
+fn script(commands: &str, folder: &Path) -> String {
+    let commands = commands.replace(example::PORT, &free_port().to_string());
+    let output = shell(&format!("exec 2>&1\n{commands}"), folder).output();
+    let output = output.expect("sh can be run");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.success(), "{commands}{}\n{printed}", output.status);
+    printed
+}
+
+/// What the server takes of memory before 500 clients come, and after: well under a kilobyte each.
+fn memory(commands: &str) {
+    let printed = script(commands, root());
+    let numbers = printed.lines().filter_map(|line| line.strip_prefix("VmRSS:"));
+    let numbers: Vec<u32> = numbers
+        .map(|text| text.trim().trim_end_matches(" kB").parse().expect("a number"))
+        .collect();
+    let [before, after] = numbers[..] else { panic!("not measured twice: {printed}") };
+    assert!((before..before + 500).contains(&after), "{printed}");
 }
 
 /// Installs as root would, but in a place of the test's own, and builds a program on that.

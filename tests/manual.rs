@@ -20,6 +20,9 @@ mod headers;
 mod installed;
 #[path = "common/make.rs"]
 mod make;
+#[path = "common/program.rs"]
+#[expect(dead_code, reason = "the server's tests need more of a program")]
+mod program;
 
 /// The page about the whole library; every other one of section 3 is about functions.
 const OVERVIEW: &str = "libchatserver.3";

@@ -22,6 +22,9 @@ mod example;
 mod installed;
 #[path = "common/make.rs"]
 mod make;
+#[path = "common/program.rs"]
+#[expect(dead_code, reason = "the server's tests need more of a program")]
+mod program;
 
 const README: &str = include_str!("../README.md");
 const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
@@ -273,8 +276,8 @@ fn installs(install: &str, builds: &[&str], cmake: &str, chat: &str) {
     Room::open("cmake/chat 5555", |line| shell(line, &folder)).relays();
 }
 
-/// The commands between the words of a document: those of make have a target, and the others that
-/// only look at what is built work.
+/// The commands between the words of a document: those of make have a target, servers are servers,
+/// and the others that only look at what is built work.
 fn in_passing(document: &str) {
     let words: String = sections(document).iter().map(|section| section.words.as_str()).collect();
     let mut count = 0;
@@ -282,6 +285,7 @@ fn in_passing(document: &str) {
         let line = span.split_whitespace().collect::<Vec<_>>().join(" ");
         match line.split_once(' ') {
             Some(("make", targets)) => has_rule(targets),
+            Some((program, example::PORT)) => is_a_room(program),
             Some(("./server" | "nm" | "readelf", _)) => {
                 let output = shell(&line, root()).output().expect("sh can be run");
                 assert!(output.status.success() && !output.stdout.is_empty(), "{line}");
@@ -291,6 +295,17 @@ fn in_passing(document: &str) {
         count += 1;
     }
     assert!(count > 0, "no command");
+}
+
+/// A program that takes the port, and that make can build where it is built.
+fn is_a_room(program: &str) {
+    if program.ends_with(".py") && !is_installed("python3") {
+        return skip("no python3");
+    }
+    if program.starts_with("build/") {
+        succeeds(&mut shell(&format!("make {program}"), root()));
+    }
+    Room::open(&format!("{program} {}", example::PORT), |line| shell(line, root())).relays();
 }
 
 /// Everything in the blocks of a document calls make, for something that it knows.

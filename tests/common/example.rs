@@ -1,20 +1,23 @@
 //! The examples in a document: what is shown as typed is typed, and what is shown as the answer is
 //! compared with the answer.
 
-use crate::child::{PATIENCE, free_port, lines_of};
+use crate::child::{PATIENCE, free_port};
+use crate::program::{Program, set_apart};
 use libc::{SIGINT, SIGKILL, c_int};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::Receiver;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// The port that documents show. A free one takes its place.
 pub(crate) const PORT: &str = "5555";
+
+/// How many descriptors a program may usually have.
+const USUAL_LIMIT: u64 = 1024;
 
 /// C as strict as the documents' readers may have it.
 const STRICT_CC: &str = "cc() { command ${CC:-cc} -Wall -Wextra -Werror \"$@\"; }\n";
@@ -48,6 +51,7 @@ pub(crate) fn shell(line: &str, folder: &Path) -> Command {
     // Cargo points it at folders of its own. What an outer make passes on is for itself.
     command.env_remove("LD_LIBRARY_PATH").env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     command.stdin(Stdio::null());
+    set_apart(&mut command, USUAL_LIMIT);
     command
 }
 
@@ -69,8 +73,7 @@ pub(crate) fn answers(mut command: Command, shown: &str) {
 /// A chat server that a command line has started; ended when dropped.
 pub(crate) struct Room {
     pub(crate) port: u16,
-    child: Child,
-    transcript: Receiver<String>,
+    program: Program,
 }
 
 impl Room {
@@ -80,10 +83,8 @@ impl Room {
         assert!(line.contains(PORT), "no chat server: {line}");
         let mut command = prepare(&line.replace(PORT, &port.to_string()));
         // The shell and what it has started end together.
-        command.stdout(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().expect("sh can be run");
-        let transcript = lines_of(child.stdout.take().expect("it is piped"));
-        Self { port, child, transcript }
+        let program = Program::start(command.process_group(0));
+        Self { port, program }
     }
 
     /// The next lines of the transcript are these; `...` stands for any number of any lines.
@@ -95,8 +96,8 @@ impl Room {
                 continue;
             }
             loop {
-                let line = self.transcript.recv_timeout(PATIENCE);
-                let line = line.unwrap_or_else(|error| panic!("not shown ({error}): {wanted}"));
+                let line = self.program.next_line();
+                let line = line.unwrap_or_else(|| panic!("not shown: {wanted}"));
                 if line.trim_end() == wanted {
                     break;
                 }
@@ -144,15 +145,13 @@ impl Room {
     }
 
     fn signal(&self, signal: c_int) {
-        let group = libc::pid_t::try_from(self.child.id()).expect("a process number");
         // SAFETY: the group is the child's own, which has not been waited for.
-        unsafe { libc::kill(-group, signal) };
+        unsafe { libc::kill(-self.program.pid(), signal) };
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
         self.signal(SIGKILL);
-        let _ = self.child.wait();
     }
 }

@@ -7,6 +7,7 @@
 # make bench-quick, bench-micro, bench-flood, bench-check
 #               a minute of that; instructions counted; chatting while one floods; whether all
 #               of it works
+# make soak     a crowd that comes, talks, stalls, resets and leaves, for ten minutes or SOAK_SECONDS
 # make examples builds the programs of examples/ (build/examples/)
 # make crate    the crate as Cargo packs it, tried where it is unpacked
 # make header   renews include/chatServer.h from src/ffi.rs
@@ -46,7 +47,7 @@ RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
 .PHONY: all lib examples test lint memcheck sanitize bench bench-quick bench-micro bench-flood \
-	bench-check header clean FORCE
+	bench-check soak header clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -215,6 +216,13 @@ bench-check: all $(MEASURED) $(BENCH)/micro
 		--clients 10 --speakers 2 --bytes 40 --window 8 --scenarios latency,flood,idle $(OPTIONS)
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
+
+# With a limit low enough for those who stall to reach it. SOAK_OPTIONS='--seed NUMBER' is for once more.
+SOAK_SECONDS ?= 600
+
+soak: all
+	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) $(SOAK_OPTIONS) \
+		'./server --max-queue 65536 {port}'
 
 clean:
 	$(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR)

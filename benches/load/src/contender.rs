@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::ops::{AddAssign, Sub};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
@@ -119,6 +119,24 @@ impl Server {
         number(line.unwrap_or_default(), 0)
     }
 
+    /// How many descriptors it has.
+    pub fn descriptors(&self) -> io::Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
+    /// Asks it to end; none when it has not after a second.
+    pub fn end(&mut self) -> io::Result<Option<ExitStatus>> {
+        kill_process(self.pid(), Signal::TERM)?;
+        let given_up = Instant::now() + Duration::from_secs(1);
+        loop {
+            let status = self.child.try_wait()?;
+            if status.is_some() || Instant::now() > given_up {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     fn read(&self, file: &str) -> io::Result<String> {
         fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))
     }
@@ -131,15 +149,9 @@ fn number(text: &str, word: usize) -> io::Result<u64> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = kill_process(self.pid(), Signal::TERM);
-        let given_up = Instant::now() + Duration::from_secs(1);
-        while Instant::now() < given_up {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(1));
+        if matches!(self.child.try_wait(), Ok(None)) && !matches!(self.end(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -4,21 +4,18 @@
 //! of a tenth of a second. So what disturbs the machine for a while disturbs all of them, or a
 //! round, which the median leaves out.
 
-mod cell;
 mod chart;
-mod contender;
 mod generator;
 mod ledger;
-mod machine;
 mod measure;
 mod options;
 mod report;
 mod results;
-mod room;
 mod stats;
 
-use contender::Contender;
-use machine::Cores;
+use load::contender::Contender;
+use load::machine::Cores;
+use load::{cell, contender, machine, room};
 use measure::measure_in_turns;
 use options::Options;
 use results::{Outcome, Results};

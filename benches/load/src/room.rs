@@ -70,7 +70,7 @@ pub fn free_port() -> io::Result<u16> {
 }
 
 /// Connects as soon as the server listens.
-fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
+pub fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
     let given_up = Instant::now() + PATIENCE;
     loop {
         match TcpStream::connect(address) {

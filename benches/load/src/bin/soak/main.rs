@@ -31,13 +31,16 @@ The command starts a server, with {port} where its port belongs.
   --help            print this and end
 ";
 
-/// Everybody leaves so often; what the server has then is compared with what it had the first time.
+/// Everybody leaves so often; the memory that the server has then is compared with what it had the
+/// first time.
 const ROUNDS: u32 = 5;
 /// All has to be settled so often within a round.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// By how much the server's memory may have grown between the first round and the last: the
 /// allocator's pieces lie differently each time.
 const TOLERANCE_KIB: u64 = 512;
+/// As few as can hear each other.
+const PAIR: usize = 2;
 /// How long a server may take to notice that everybody has gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -97,16 +100,17 @@ fn soak(options: &Options) -> Result<(), Box<dyn Error>> {
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     room::connect_first(address)?;
     let mut crowd = Crowd::new(address, options.seed)?;
-    let round = Duration::from_secs(options.seconds) / ROUNDS;
+    crowd.settle(PAIR)?;
+    let standing = server.descriptors()? - PAIR;
 
-    live(&mut crowd, &server, options.clients, round)?;
-    let first = look(&mut crowd, &server, None)?;
-    println!("after the first round: {first}");
+    let mut look_after_round = || {
+        live(&mut crowd, &server, options.clients, Duration::from_secs(options.seconds) / ROUNDS)?;
+        look(&mut crowd, &server, standing)
+    };
+    let first = look_after_round()?;
     let mut last = first;
     for _ in 1..ROUNDS {
-        live(&mut crowd, &server, options.clients, round)?;
-        last = look(&mut crowd, &server, Some(first.descriptors))?;
-        println!("everybody has left: {last}");
+        last = look_after_round()?;
     }
     if last.resident_kib > first.resident_kib + TOLERANCE_KIB {
         return Err(format!("the server has grown, from {first} to {last}").into());
@@ -114,9 +118,11 @@ fn soak(options: &Options) -> Result<(), Box<dyn Error>> {
     if crowd.counts.cut_off == 0 {
         return Err("nobody was cut off: the limit was not put to the test".into());
     }
-    // Those of the last look are still here, and have heard each other.
     match server.end()? {
-        Some(status) if status.success() => Ok(()),
+        Some(status) if status.success() => {
+            println!("told to end, it has ended with success");
+            Ok(())
+        }
         Some(status) => Err(format!("the server has ended with {status}").into()),
         None => Err("the server does not end".into()),
     }
@@ -173,25 +179,21 @@ impl std::fmt::Display for Footprint {
     }
 }
 
-/// Has everybody leave and two come who hear each other, and looks at what the server has once it
-/// has noticed that: as many descriptors as the first time.
-fn look(
-    crowd: &mut Crowd,
-    server: &Server,
-    expected: Option<usize>,
-) -> Result<Footprint, Box<dyn Error>> {
+/// Has everybody leave, and looks at what the server has once it has noticed that: no descriptors
+/// beyond those that it had before anybody came. Then two come who hear each other: it still serves.
+fn look(crowd: &mut Crowd, server: &Server, standing: usize) -> Result<Footprint, Box<dyn Error>> {
     crowd.empty()?;
-    crowd.settle(2)?;
     let start = Instant::now();
-    loop {
-        // Nothing tells when it has noticed; it has not as long as there is something to wait for.
-        thread::sleep(Duration::from_millis(500));
-        let now = Footprint::of(server)?;
-        if expected.is_none_or(|expected| now.descriptors == expected) {
-            return Ok(now);
-        }
+    // Nothing else tells when it has noticed.
+    while server.descriptors()? != standing {
         if start.elapsed() > PATIENCE {
-            return Err(format!("{now} when everybody has left: not as many as before").into());
+            let now = Footprint::of(server)?;
+            return Err(format!("{now} when everybody has left: it had {standing} before").into());
         }
+        thread::sleep(Duration::from_millis(10));
     }
+    let footprint = Footprint::of(server)?;
+    println!("everybody has left: {footprint}");
+    crowd.settle(PAIR)?;
+    Ok(footprint)
 }

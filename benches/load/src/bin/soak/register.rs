@@ -78,6 +78,8 @@ struct Speaker {
     heard: u32,
     piece: Option<Piece>,
     end: Option<End>,
+    /// It has not been reading, and not caught up since.
+    is_behind: bool,
     /// It will be forgotten next time.
     is_fading: bool,
 }
@@ -97,8 +99,6 @@ struct Listener {
     /// Known to be in.
     is_in: bool,
     is_quitting: bool,
-    /// Has not been reading, and not caught up since.
-    is_behind: bool,
     /// Of the speakers who came before it, or whom it has heard.
     due: HashMap<Id, Due>,
     /// How many bytes it must yet hear.
@@ -163,39 +163,40 @@ impl Register {
 
     /// The server has been given so many more whole lines.
     pub fn say(&mut self, id: Id, lines: u32) {
-        let speaker = self.speakers.get_mut(&id).expect("it has come");
+        let speaker = self.speaker(id);
         speaker.said += lines;
         let said = speaker.said;
-        if !self.listeners[&id].is_behind {
+        if !speaker.is_behind {
             self.promise(id, said);
         }
     }
 
     /// It stops reading.
     pub fn fall_behind(&mut self, id: Id) {
-        self.listener(id).is_behind = true;
+        self.speaker(id).is_behind = true;
     }
 
     /// It reads again.
     pub fn catch_up(&mut self, id: Id) {
-        let listener = self.listener(id);
-        if listener.is_behind && listener.owed <= CAUGHT_UP {
-            listener.is_behind = false;
-            self.promise(id, self.speakers[&id].said);
+        let owed = self.owed(id);
+        let speaker = self.speaker(id);
+        if speaker.is_behind && speaker.end.is_none() && owed <= CAUGHT_UP {
+            speaker.is_behind = false;
+            let said = speaker.said;
+            self.promise(id, said);
         }
     }
 
     /// It has nothing more to say but a piece of its next line, of so many bytes, if any. From now
     /// on it may hear more or not.
     pub fn quit(&mut self, id: Id, piece: usize) {
-        let listener = self.listener(id);
-        let is_behind = listener.is_behind;
+        let listener = self.listeners.get_mut(&id).expect("it is in the room");
         listener.is_quitting = true;
         listener.owed = 0;
-        if is_behind {
+        if self.is_behind(id) {
             return self.end_abruptly(id);
         }
-        let speaker = self.speakers.get_mut(&id).expect("it has come");
+        let speaker = self.speaker(id);
         speaker.end = Some(End::InOrder);
         if piece > 0 {
             speaker.piece = Some(Piece { number: speaker.said, length: piece });
@@ -218,14 +219,14 @@ impl Register {
     }
 
     fn end_abruptly(&mut self, id: Id) {
-        self.speakers.get_mut(&id).expect("it has come").end = Some(End::Abrupt);
+        self.speaker(id).end = Some(End::Abrupt);
         self.abrupt_ends += 1;
         self.take_back(id);
     }
 
     /// Nobody has to hear of it what nobody has heard yet.
     fn take_back(&mut self, id: Id) {
-        let speaker = self.speakers.get_mut(&id).expect("it has come");
+        let speaker = self.speaker(id);
         let before = std::mem::replace(&mut speaker.promised, speaker.heard);
         let speaker = &self.speakers[&id];
         for listener in owed_by(&mut self.listeners, id) {
@@ -236,7 +237,7 @@ impl Register {
 
     /// Everybody who is in must hear so many of its lines.
     fn promise(&mut self, id: Id, lines: u32) {
-        let speaker = self.speakers.get_mut(&id).expect("it has come");
+        let speaker = self.speaker(id);
         let before = speaker.promised;
         speaker.promised = lines.max(before);
         let speaker = &self.speakers[&id];
@@ -251,7 +252,7 @@ impl Register {
     }
 
     pub fn is_behind(&self, id: Id) -> bool {
-        self.listeners[&id].is_behind
+        self.speakers[&id].is_behind
     }
 
     /// How many bytes it must yet hear.
@@ -261,8 +262,8 @@ impl Register {
 
     /// How many bytes are on their way to one of those who keep up, at most.
     pub fn backlog(&self) -> usize {
-        let up = self.listeners.values().filter(|it| it.is_owed() && !it.is_behind);
-        up.map(|it| it.owed).max().unwrap_or(0)
+        let up = self.listeners.iter().filter(|(id, it)| it.is_owed() && !self.is_behind(**id));
+        up.map(|(_, it)| it.owed).max().unwrap_or(0)
     }
 
     /// Why not everything that was said has been heard yet.
@@ -274,7 +275,7 @@ impl Register {
                 "has said something, and nobody hears it".into()
             } else if it.owed > 0 {
                 self.first_owed(*id, it)
-            } else if it.is_behind {
+            } else if self.is_behind(*id) {
                 "has not caught up".into()
             } else {
                 return None;
@@ -367,11 +368,10 @@ impl Register {
     /// been cut off, and then everybody must hear the same piece.
     fn break_off(&mut self, id: Id, piece: Piece) -> Result<(), Wrong> {
         let speaker = &self.speakers[&id];
-        let may_be_cut_off = self.listeners.get(&id).is_some_and(|it| it.is_behind);
         let may_break_off = match speaker.end {
             _ if speaker.piece.is_some() => speaker.piece == Some(piece),
             Some(end) => end == End::Abrupt && piece.number >= speaker.heard,
-            None => may_be_cut_off && piece.number >= speaker.heard,
+            None => speaker.is_behind && piece.number >= speaker.heard,
         };
         if !may_break_off {
             return Err(Wrong::Torn);
@@ -379,7 +379,7 @@ impl Register {
         if speaker.piece.is_none() {
             self.take_back(id);
         }
-        self.speakers.get_mut(&id).expect("it is here").piece = Some(piece);
+        self.speaker(id).piece = Some(piece);
         Ok(())
     }
 
@@ -437,8 +437,9 @@ impl Register {
         for (other, speaker) in self.speakers.iter().filter(|(other, _)| **other != id) {
             let due = listener.due.entry(*other).or_insert(ANY);
             if due.by == ANY.by {
-                // Of whom has gone it need not hear the last piece either.
-                due.by = speaker.said + u32::from(speaker.end.is_some());
+                // The last piece of who has gone, or may have been cut off, may be on its way to
+                // those before it only.
+                due.by = speaker.said + u32::from(speaker.end.is_some() || speaker.is_behind);
             }
             if !listener.is_quitting {
                 listener.owed += total(&self.lines, *other, speaker, due.by..speaker.promised);
@@ -447,8 +448,8 @@ impl Register {
         listener.is_in = true;
     }
 
-    fn listener(&mut self, id: Id) -> &mut Listener {
-        self.listeners.get_mut(&id).expect("it is in the room")
+    fn speaker(&mut self, id: Id) -> &mut Speaker {
+        self.speakers.get_mut(&id).expect("it has come")
     }
 }
 
@@ -651,6 +652,20 @@ mod tests {
         room.hear(2, &[a, b].concat());
         assert!(!room.0.is_behind(2));
         assert_eq!(room.0.owed(1), said.len());
+    }
+
+    #[test]
+    fn the_last_piece_of_who_may_have_been_cut_off_is_for_those_before_it() {
+        let mut room = Room::new();
+        room.0.fall_behind(0);
+        let newcomer = room.0.join();
+        let hello = room.say(newcomer);
+        room.hear(1, &hello);
+        let [line, other] = [room.line(0, 1), room.say(2)];
+        room.hear(1, &[&line[..HEADER + 5], &other].concat());
+        room.hear(newcomer, &other);
+        assert_eq!(room.0.owed(newcomer), 0);
+        assert_eq!(room.0.owed(2), HEADER + 5 + hello.len());
     }
 
     #[test]

@@ -217,8 +217,12 @@ bench-check: all $(MEASURED) $(BENCH)/micro
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 
-# With a limit low enough for those who stall to reach it. SOAK_OPTIONS='--seed NUMBER' is for once more.
+# With a limit low enough for those who stall to reach it, and an allocator that keeps nothing of what
+# is freed, so that the memory shows what the server holds. SOAK_OPTIONS='--seed NUMBER' is for once more.
 SOAK_SECONDS ?= 600
+TUNABLES     := tcache_count=0 mxfast=0 trim_threshold=16384 top_pad=0
+SPACE        := $(subst ,, )
+soak: export GLIBC_TUNABLES = $(subst $(SPACE),:,$(TUNABLES:%=glibc.malloc.%))
 
 soak: all
 	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) $(SOAK_OPTIONS) \

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const MS: u64 = 1_000_000;
-/// How long nothing at all may happen while something should.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long nothing at all may happen while something should. A kernel short of memory for TCP drops
+/// what it has no room for, and tries again after longer and longer pauses.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What may be on its way to those who keep up, in bytes, before anybody says more: less than any
 /// limit for slow readers, so that only who stalls is cut off.
 const MOST_ON_THE_WAY: usize = 48 * 1024;

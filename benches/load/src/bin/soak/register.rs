@@ -272,7 +272,7 @@ impl Register {
             let why = if it.is_quitting {
                 "has said its last, and its connection has not been ended".into()
             } else if !it.is_in {
-                "has said something, and nobody hears it".into()
+                format!("has said {} lines, and nobody hears it", self.speakers[id].said)
             } else if it.owed > 0 {
                 self.first_owed(*id, it)
             } else if self.is_behind(*id) {

@@ -1,7 +1,7 @@
 //! A client that gives up rather than hang.
 
 use crate::child::PATIENCE;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 
@@ -26,7 +26,7 @@ impl Client {
         self.try_say(bytes.as_ref()).expect("the server takes it");
     }
 
-    pub(crate) fn try_say(&self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn try_say(&self, bytes: &[u8]) -> io::Result<()> {
         (&self.stream).write_all(bytes)
     }
 
@@ -35,12 +35,22 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).expect("it was connected");
     }
 
+    /// Reads once. A read with a time-out may be interrupted, which means nothing.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.stream).read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// The next `count` bytes; fewer when the connection ends or nothing comes.
     pub(crate) fn hear(&self, count: usize) -> Vec<u8> {
         let mut heard = vec![0; count];
         let mut length = 0;
         while length < count {
-            match (&self.stream).read(&mut heard[length..]) {
+            match self.read(&mut heard[length..]) {
                 Ok(0) | Err(_) => break,
                 Ok(more) => length += more,
             }
@@ -54,7 +64,7 @@ impl Client {
         let mut heard = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         while !heard.ends_with(end) {
-            let count = (&self.stream).read(&mut buffer).expect("it comes in time");
+            let count = self.read(&mut buffer).expect("it comes in time");
             assert!(count > 0, "the connection ends before {}", excerpt(end));
             heard.extend_from_slice(&buffer[..count]);
         }
@@ -82,7 +92,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect_end(&self) {
         let mut heard = [0; 100];
-        match (&self.stream).read(&mut heard) {
+        match self.read(&mut heard) {
             Ok(0) => {}
             Ok(count) => panic!("unexpected: {}", excerpt(&heard[..count])),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
@@ -107,7 +117,7 @@ impl Client {
     /// Reads and forgets, until the connection ends.
     pub(crate) fn ignore_all(&self) {
         let mut buffer = vec![0; 1 << 16];
-        while matches!((&self.stream).read(&mut buffer), Ok(1..)) {}
+        while matches!(self.read(&mut buffer), Ok(1..)) {}
     }
 
     /// Leaves with a reset.

@@ -194,10 +194,10 @@ class Room:
             self.let_go(sd)
 
 
-def main():
-    if sys.argv[1:] == ["--layout"]:
+def main(arguments):
+    if arguments == ["--layout"]:
         return print_layout()
-    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+    if len(arguments) != 1 or not arguments[0].isdecimal() or not 0 < int(arguments[0]) < 65536:
         sys.exit(__doc__)
     # A signal becomes a byte to read, so select sees it whenever it comes.
     wakeup, signalled = socket.socketpair()
@@ -206,9 +206,13 @@ def main():
     for number in signal.SIGINT, signal.SIGTERM:
         signal.signal(number, lambda *_: None)
     chat.chat_set_quiet(1)  # what C prints would not keep its place among what Python does
-    with contextlib.closing(Room(int(sys.argv[1]))) as room:
+    try:
+        room = Room(int(arguments[0]))
+    except OSError as error:
+        sys.exit(f"cannot listen: {error}")
+    with contextlib.closing(room):
         room.serve(wakeup)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,12 +1,13 @@
 //! Rooms in C, in C++, in Python, and beside a loop of the program's own.
 
+use crate::program::Program;
 use crate::programs::{built, script};
 use crate::room::{Room, chat, chats, waits_for_a_descriptor};
 use crate::{compiler, root};
 use libc::SIGTERM;
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
@@ -38,7 +39,7 @@ fn the_readme_shows_the_smallest_server() {
 #[test]
 fn the_room_in_cpp_chats() {
     for command in built("room") {
-        chats(command, "read: Connection reset by peer\n");
+        chats(command, "read: Connection reset by peer");
     }
 }
 
@@ -52,7 +53,7 @@ fn the_room_in_cpp_waits_for_a_descriptor() {
 #[test]
 fn the_script_chats() {
     if let Some(command) = script() {
-        chats(command, "[Errno 104] Connection reset by peer\n");
+        chats(command, "[Errno 104] Connection reset by peer");
     }
 }
 
@@ -111,5 +112,37 @@ fn the_loop_goes_on_with_its_own_work_and_the_room_hears_of_it() {
         two.expect("rather warm\n");
         let ended = room.end_by(SIGTERM);
         assert_eq!((ended.status.code(), ended.complaints.as_str()), (Some(0), ""));
+    }
+}
+
+/// All of them, as often as they are built.
+fn everything() -> impl Iterator<Item = Command> {
+    ["chat", "room", "own_loop"].into_iter().flat_map(built).chain(script())
+}
+
+/// Runs a program that has no reason to go on, and answers what it complains of.
+fn complaints(mut command: Command, arguments: &[&str]) -> String {
+    let ended = Program::start(command.args(arguments)).ended();
+    assert_eq!(ended.status.code(), Some(1), "{command:?}");
+    ended.complaints
+}
+
+#[test]
+fn what_is_no_port_is_refused() {
+    for arguments in [&[][..], &["0"], &["65536"], &["port"], &["5555", "5556"]] {
+        for command in everything() {
+            let said = complaints(command, arguments);
+            assert!(said.contains(" PORT"), "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_to_be() {
+    let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    for command in everything() {
+        let said = complaints(command, &[&port]);
+        assert!(said.contains("already in use"), "{said}");
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::client::Client;
 use crate::installed::{is_installed, skip};
-use crate::programs::{make_library, under_runner};
+use crate::programs::under_runner;
 use crate::room::{Room, burst, ended};
-use crate::root;
+use crate::{make, root};
 use libc::SIGINT;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -55,7 +55,7 @@ fn go_the_way() -> Option<Vec<PathBuf>> {
             return None;
         }
     }
-    make_library();
+    make::all();
     let top = root().join("build/examples/top");
     let here = top.join("examples/moving");
     // What an earlier run has left; it need not be there.

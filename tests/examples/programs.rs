@@ -7,16 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// Brings the library up to date: once, however many tests want it at a time.
-pub(crate) fn make_library() {
-    static MADE: LazyLock<()> = LazyLock::new(make::all);
-    LazyLock::force(&MADE);
-}
-
 /// The program called `name` as each of the compilers builds it.
 pub(crate) fn built(name: &str) -> Vec<Command> {
     static FOLDERS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
-        make_library();
+        make::all();
         [("gcc", "g++"), ("clang", "clang++")].into_iter().filter_map(build_with).collect()
     });
     FOLDERS.iter().map(|folder| under_runner(&folder.join(name))).collect()
@@ -60,7 +54,7 @@ pub(crate) fn script() -> Option<Command> {
         skip("no python3");
         return None;
     }
-    make_library();
+    make::all();
     let mut command = Command::new("python3");
     command.arg(root().join("examples/chat.py"));
     Some(command)

@@ -11,6 +11,8 @@
 # make examples builds the programs of examples/ (build/examples/)
 # make crate    the crate as Cargo packs it, tried where it is unpacked
 # make header   renews include/chatServer.h from src/ffi.rs
+# make install, uninstall
+#               puts it where PREFIX, DESTDIR and the like say, and removes it (packaging/install.mk)
 # make clean    removes what was built
 
 CARGO   ?= cargo
@@ -22,14 +24,16 @@ READELF ?= readelf
 
 TOOLS   := $(foreach tool,CARGO CC LD AR OBJCOPY READELF,$(firstword $($(tool))))
 MISSING := $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool)),,$(tool)))
-$(if $(strip $(MISSING)),$(error not found on this machine: $(strip $(MISSING))))
+NEEDED  := $(filter-out install uninstall clean,$(or $(MAKECMDGOALS),all))
+$(if $(and $(NEEDED),$(strip $(MISSING))),$(error not found on this machine: $(strip $(MISSING))))
 
 BUILD      := build
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 
 VERSION := $(shell sed -n '/^version = /{ s/.*"\(.*\)"/\1/p; q }' Cargo.toml)
-SONAME  := libchatserver.so.$(firstword $(subst ., ,$(VERSION)))
+MAJOR   := $(firstword $(subst ., ,$(VERSION)))
+SONAME  := libchatserver.so.$(MAJOR)
 
 HEADERS   := $(wildcard include/*.h)
 # The functions that the headers declare are what the library exports: no less and no more.
@@ -43,7 +47,7 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 
 # GNU ld enters a version's own name among the exported symbols; the linker that comes with
 # rustc exports the functions alone. Where there is none, GNU ld's shared object serves as well.
-RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot)/lib/rustlib/*/bin/gcc-ld))
+RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
 .PHONY: all lib examples test lint memcheck sanitize bench bench-quick bench-micro bench-flood \
@@ -231,3 +235,5 @@ soak: all
 clean:
 	$(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR)
 	rm -rf $(BUILD) server
+
+include packaging/install.mk

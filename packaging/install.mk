@@ -1,0 +1,66 @@
+# make install, make uninstall. What `make` has built is installed as it is, so that `sudo make
+# install` needs neither cargo nor a compiler and leaves nothing of root's in the build folder.
+#
+# The folders are as packagers know them. DESTDIR goes in front of all of them: it is where the
+# files are put, and none of the files tells of it.
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+INSTALL    ?= install
+
+PKGCONFIGDIR := $(LIBDIR)/pkgconfig
+CMAKEDIR     := $(LIBDIR)/cmake/chatserver
+
+BUILT       := server $(ARCHIVE) $(SHARED)
+PKGCONFIG   := packaging/libchatserver.pc.in
+CMAKE       := $(wildcard packaging/cmake/*.in)
+UNITS       := $(wildcard packaging/systemd/*.in)
+COMMANDS    := $(wildcard man/*.1)
+FUNCTIONS_3 := $(wildcard man/*.3)
+
+INSTALLED := $(BINDIR)/chatserver \
+	$(addprefix $(INCLUDEDIR)/,$(notdir $(HEADERS))) \
+	$(addprefix $(LIBDIR)/,$(notdir $(ARCHIVE) $(SHARED)) $(SONAME) libchatserver.so) \
+	$(addprefix $(PKGCONFIGDIR)/,$(notdir $(PKGCONFIG:.in=))) \
+	$(addprefix $(CMAKEDIR)/,$(notdir $(CMAKE:.in=))) \
+	$(addprefix $(UNITDIR)/,$(notdir $(UNITS:.in=))) \
+	$(addprefix $(MANDIR)/man1/,$(notdir $(COMMANDS))) \
+	$(addprefix $(MANDIR)/man3/,$(notdir $(FUNCTIONS_3)))
+
+# pkg-config can move a prefix, and CMake a whole tree, when the folders are told relative to them.
+below_prefix  = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
+from_cmakedir = $(shell realpath -ms --relative-to='$(CMAKEDIR)' '$1')
+FILL_IN       = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@MAJOR@|$(MAJOR)|g' \
+	-e 's|@PREFIX@|$(PREFIX)|g' -e 's|@BINDIR@|$(BINDIR)|g' \
+	-e 's|@LIBDIR@|$(call below_prefix,$(LIBDIR))|g' \
+	-e 's|@INCLUDEDIR@|$(call below_prefix,$(INCLUDEDIR))|g' \
+	-e 's|@LIBDIR_FROM_HERE@|$(call from_cmakedir,$(LIBDIR))|g' \
+	-e 's|@INCLUDEDIR_FROM_HERE@|$(call from_cmakedir,$(INCLUDEDIR))|g'
+
+# The files $1 into the folder $2, as they are or filled in.
+put     = $(if $1,$(INSTALL) -D -m 644 -t '$(DESTDIR)$2' $1)
+fill_in = $(foreach template,$1,$(FILL_IN) $(template) | \
+	$(INSTALL) -D -m 644 /dev/stdin '$(DESTDIR)$2/$(notdir $(template:.in=))' &&) true
+
+.PHONY: install uninstall
+
+install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all)
+	$(INSTALL) -D -m 755 server '$(DESTDIR)$(BINDIR)/chatserver'
+	$(call put,$(HEADERS),$(INCLUDEDIR))
+	$(call put,$(ARCHIVE) $(SHARED),$(LIBDIR))
+	ln -sf $(notdir $(SHARED)) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libchatserver.so'
+	$(call put,$(COMMANDS),$(MANDIR)/man1)
+	$(call put,$(FUNCTIONS_3),$(MANDIR)/man3)
+	@$(call fill_in,$(PKGCONFIG),$(PKGCONFIGDIR))
+	@$(call fill_in,$(CMAKE),$(CMAKEDIR))
+	@$(call fill_in,$(UNITS),$(UNITDIR))
+
+# From within DESTDIR, whose name may have spaces in it. Of the folders only one is our own.
+uninstall:
+	cd '$(DESTDIR)/' && rm -f $(INSTALLED:%=.%)
+	[ ! -d '$(DESTDIR)$(CMAKEDIR)' ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(CMAKEDIR)'

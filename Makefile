@@ -13,6 +13,7 @@
 # make header   renews include/chatServer.h from src/ffi.rs
 # make install, uninstall
 #               puts it where PREFIX, DESTDIR and the like say, and removes it (packaging/install.mk)
+# make dist     a source tarball that builds without a network (packaging/dist.mk)
 # make clean    removes what was built
 
 CARGO   ?= cargo
@@ -59,8 +60,11 @@ all: lib server
 lib: $(ARCHIVE) $(SHARED)
 	@wc -c $^ | sed '/total/d; s/^ */  /; s/ \(build\)/ bytes  \1/'
 
+# The source tarball has what this needs with it (packaging/dist.sh).
+OFFLINE := $(if $(wildcard vendor),--frozen --config vendor/config.toml --manifest-path vendor/Cargo.toml)
+
 $(RUST_ARCHIVE): FORCE
-	$(CARGO) build --release --quiet --target-dir $(TARGET_DIR)
+	$(CARGO) build --release --quiet --target-dir $(TARGET_DIR) $(OFFLINE)
 
 # Cargo's archive holds all of Rust's standard library. Nothing of it is needed, since the code
 # has no path to a panic, so what the exported functions do not reach is left out, and every
@@ -233,7 +237,7 @@ soak: all
 		'./server --max-queue 65536 {port}'
 
 clean:
-	$(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR)
+	$(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR) $(OFFLINE)
 	rm -rf $(BUILD) server
 
-include packaging/install.mk
+include packaging/install.mk packaging/dist.mk

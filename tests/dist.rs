@@ -1,0 +1,75 @@
+//! The source tarball: the same bytes of the same sources, and all that `make` needs, on a machine
+//! without a network.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+#[path = "common/tools.rs"]
+mod tools;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const NAME: &str = concat!("chatserver-", env!("CARGO_PKG_VERSION"));
+
+/// A folder of this name with nothing in it.
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dist").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn shell(script: &str, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-ec", script]).current_dir(folder);
+    for outer in ["MAKEFLAGS", "MAKELEVEL", "CARGO_TARGET_DIR"] {
+        command.env_remove(outer);
+    }
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("a shell can be run");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{complaints}", output.status);
+}
+
+/// The tarball, packed into a folder of its own after `before`; `None` where there is nothing to
+/// pack it from.
+fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
+    if Path::new(ROOT).join("vendor").exists() {
+        println!("skipped: this is out of a tarball, which git knows nothing of");
+        return None;
+    }
+    tools::command("git")?;
+    let folder = scratch(folder);
+    let make = format!("{before}; make --silent dist BUILD='{}'", folder.display());
+    run(&mut shell(&make, Path::new(ROOT)));
+    Some(folder.join(format!("{NAME}.tar.gz")))
+}
+
+#[test]
+fn same_sources_make_the_same_tarball() {
+    let Some(one) = tarball("one", "umask 022") else { return };
+    // Another user at another time.
+    let other = tarball("other", "umask 077; export TZ=Asia/Tokyo");
+    let bytes = |path| fs::read(path).expect("a tarball");
+    assert!(bytes(one) == bytes(other.expect("the same machine")), "the tarballs differ");
+}
+
+#[test]
+fn tarball_builds_without_a_network() {
+    let Some(tarball) = tarball("offline", "true") else { return };
+    let folder = tarball.parent().expect("a file lies in a folder");
+    run(&mut shell(&format!("tar -xf {NAME}.tar.gz"), folder));
+    let sources = folder.join(NAME);
+    let crates = fs::read_dir(sources.join("vendor/crates")).expect("it has what it needs");
+    let crates: Vec<_> = crates.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(crates, ["libc"]);
+
+    // The toolchain may be a part of the home folder, but no crate that has been fetched is.
+    let home = scratch("cargo-home");
+    let script = "make --silent && ./server --version && make --silent clean && test ! -e server";
+    run(shell(script, &sources).env("CARGO_HOME", &home).env("CARGO_NET_OFFLINE", "true"));
+    assert!(!home.join("registry").exists(), "a crate has been fetched");
+}

@@ -14,6 +14,8 @@
 # make install, uninstall
 #               puts it where PREFIX, DESTDIR and the like say, and removes it (packaging/install.mk)
 # make dist     a source tarball that builds without a network (packaging/dist.mk)
+# make deb, deb-check
+#               packages for Debian out of that; whether they are in order
 # make clean    removes what was built
 
 CARGO   ?= cargo

@@ -66,10 +66,18 @@ fn tarball_builds_without_a_network() {
     let crates = fs::read_dir(sources.join("vendor/crates")).expect("it has what it needs");
     let crates: Vec<_> = crates.map(|entry| entry.expect("an entry").file_name()).collect();
     assert_eq!(crates, ["libc"]);
+    assert_eq!(libc_entry(&sources.join("vendor")), libc_entry(Path::new(ROOT)));
 
     // The toolchain may be a part of the home folder, but no crate that has been fetched is.
     let home = scratch("cargo-home");
     let script = "make --silent && ./server --version && make --silent clean && test ! -e server";
     run(shell(script, &sources).env("CARGO_HOME", &home).env("CARGO_NET_OFFLINE", "true"));
     assert!(!home.join("registry").exists(), "a crate has been fetched");
+}
+
+/// What a folder's lock file says of libc.
+fn libc_entry(folder: &Path) -> String {
+    let lock = fs::read_to_string(folder.join("Cargo.lock")).expect("a lock file");
+    let entry = lock.split("\n\n").find(|entry| entry.contains("name = \"libc\""));
+    entry.expect("libc is needed").trim_end().to_owned()
 }

@@ -2,18 +2,19 @@
 //! server needs, and `make uninstall` leaves nothing of it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use std::{env, fs};
 
 #[path = "common/make.rs"]
 mod make;
 #[path = "common/tools.rs"]
 mod tools;
 
+const README: &str = include_str!("../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
@@ -85,50 +86,51 @@ impl Stage {
         relative.map(|path| format!("/{}", path.display())).collect()
     }
 
-    /// pkg-config's answer, with `root` in front of the folders that a compiler is told.
-    fn pkg_config(&self, root: &Path, question: &[&str]) -> Option<Vec<String>> {
-        let output = tools::command("pkg-config")?
-            .args(question)
-            .arg("libchatserver")
+    /// Has pkg-config see what is staged, and put `root` in front of the folders it answers.
+    fn tell_pkg_config<'a>(&self, command: &'a mut Command, root: &Path) -> &'a mut Command {
+        command
             .env("PKG_CONFIG_LIBDIR", self.staged(self.libdir).join("pkgconfig"))
             .env("PKG_CONFIG_SYSROOT_DIR", root)
-            .output()
-            .expect("pkg-config can be run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let answer = String::from_utf8(output.stdout).expect("text");
-        Some(answer.split_whitespace().map(str::to_owned).collect())
     }
 
-    /// Builds the user's program with the words that pkg-config answers, and some more.
-    fn build(&self, name: &str, question: &[&str], more: &[&str]) -> Option<PathBuf> {
-        let words = self.pkg_config(&self.destdir, question)?;
-        let program = self.destdir.join(name);
-        let status = Command::new(env::var_os("CC").unwrap_or("cc".into()))
-            .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
-            .arg(&program)
-            .args(more)
-            .arg(user_source())
-            .args(words)
-            .status();
-        assert!(status.expect("a C compiler can be run").success(), "{name} cannot be built");
-        Some(program)
+    /// Builds the user's program by the `which`-th of the README's commands.
+    fn build(&self, which: usize) -> Option<PathBuf> {
+        tools::command("pkg-config")?;
+        let commands: Vec<_> = README.lines().map(str::trim).filter(is_for_pkg_config).collect();
+        assert_eq!(commands.len(), 2, "the README links with either library");
+        fs::copy(user_source(), self.destdir.join("chat.c")).expect("a copy");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", commands[which]]).current_dir(&self.destdir);
+        succeeds(self.tell_pkg_config(&mut shell, &self.destdir));
+        Some(self.destdir.join("chat"))
     }
 
     /// Builds and runs the user's project with CMake, which looks for the package in `place`.
     fn build_and_run_with_cmake(&self, place: &str) {
-        let Some(mut cmake) = tools::command("cmake") else { return };
-        let project = self.destdir.join("project");
-        cmake.arg("-S").arg(user_source().parent().expect("a folder"));
-        cmake.arg("-B").arg(&project);
-        cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display()));
-        succeeds(&mut cmake);
-        succeeds(Command::new("cmake").arg("--build").arg(&project));
+        let source = user_source();
+        let Some(project) = self.build_with_cmake(source.parent().expect("a folder"), place) else {
+            return;
+        };
         for (library, needs) in [("shared", true), ("chatserver", true), ("static", false)] {
             let program = project.join(format!("user-{library}"));
             assert_eq!(needed(&program).contains(&soname()), needs, "{library}");
             assert_eq!(output(&mut Command::new(program)), GREETING, "{library}");
         }
     }
+
+    /// The folder with what CMake makes of these sources.
+    fn build_with_cmake(&self, sources: &Path, place: &str) -> Option<PathBuf> {
+        let mut cmake = tools::command("cmake")?;
+        let project = self.destdir.join("project");
+        cmake.arg("-S").arg(sources).arg("-B").arg(&project);
+        succeeds(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display())));
+        succeeds(Command::new("cmake").arg("--build").arg(&project));
+        Some(project)
+    }
+}
+
+fn is_for_pkg_config(line: &&str) -> bool {
+    line.starts_with("cc ") && line.contains("$(pkg-config ")
 }
 
 fn user_source() -> PathBuf {
@@ -232,23 +234,29 @@ fn is_placeholder(word: &str) -> bool {
 #[test]
 fn pkg_config_knows_the_version_and_the_folders() {
     let stage = Stage::new("pkg-config", EVERY_FOLDER);
-    let ask = |question: &[&str]| stage.pkg_config(Path::new("/"), question);
-    let Some(version) = ask(&["--modversion"]) else { return };
-    assert_eq!(version, [VERSION]);
+    if tools::command("pkg-config").is_none() {
+        return;
+    }
+    let ask = |question: &[&str]| {
+        let mut command = Command::new("pkg-config");
+        command.args(question).arg("libchatserver");
+        output(stage.tell_pkg_config(&mut command, Path::new("/"))).trim().to_owned()
+    };
+    assert_eq!(ask(&["--modversion"]), VERSION);
     let moved = "--define-variable=prefix=/elsewhere";
     for (question, folder) in [
         (&["--variable=libdir"][..], stage.libdir),
         (&["--variable=includedir"], "/opt/headers"),
         (&[moved, "--variable=libdir"], "/elsewhere/lib/machine"),
     ] {
-        assert_eq!(ask(question).expect("it has answered before"), [folder]);
+        assert_eq!(ask(question), folder);
     }
 }
 
 #[test]
 fn pkg_config_links_a_program_with_the_shared_object() {
     let stage = Stage::new("shared", PREFIX_ALONE);
-    let Some(program) = stage.build("user", &["--cflags", "--libs"], &[]) else { return };
+    let Some(program) = stage.build(0) else { return };
     assert!(needed(&program).contains(&soname()));
     let mut command = Command::new(program);
     let output = command.env("LD_LIBRARY_PATH", stage.staged(stage.libdir)).output();
@@ -258,8 +266,7 @@ fn pkg_config_links_a_program_with_the_shared_object() {
 #[test]
 fn pkg_config_links_a_program_that_needs_nothing_more() {
     let stage = Stage::new("static", PREFIX_ALONE);
-    let question = ["--static", "--cflags", "--libs"];
-    let Some(program) = stage.build("user", &question, &["-static"]) else { return };
+    let Some(program) = stage.build(1) else { return };
     assert!(needed(&program).is_empty());
     assert_eq!(output(&mut Command::new(program)), GREETING);
 }
@@ -273,6 +280,21 @@ fn cmake_finds_the_package_below_its_prefix() {
 fn cmake_takes_the_package_out_of_any_folder() {
     let stage = Stage::new("cmake-anywhere", EVERY_FOLDER);
     stage.build_and_run_with_cmake("/opt/chat/lib/machine/cmake/chatserver");
+}
+
+#[test]
+fn cmake_understands_what_the_readme_says() {
+    let stage = Stage::new("cmake-readme", PREFIX_ALONE);
+    let sources = stage.destdir.join("sources");
+    fs::create_dir(&sources).expect("a folder");
+    fs::copy(user_source(), sources.join("chat.c")).expect("a copy");
+    let said = README.split("```cmake\n").nth(1).and_then(|rest| rest.split("```").next());
+    let said = said.expect("the README has something for CMake");
+    let head =
+        "cmake_minimum_required(VERSION 3.13)\nproject(chat C)\nadd_executable(chat chat.c)\n";
+    fs::write(sources.join("CMakeLists.txt"), head.to_owned() + said).expect("a file");
+    let Some(project) = stage.build_with_cmake(&sources, "/opt/chat") else { return };
+    assert_eq!(output(&mut Command::new(project.join("chat"))), GREETING);
 }
 
 /// The installed server; ended with the test.

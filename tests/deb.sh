@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The Debian packages in the folder that is named are clean in lintian's eyes, and all that is
+# needed to build and run programs: they are unpacked into an empty root, and used from there.
+set -euo pipefail
+folder=$(realpath "$1")
+cd "$(dirname "$0")/.."
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+library=$root/usr/lib/$(dpkg-architecture --query DEB_HOST_MULTIARCH)
+
+say() {
+	printf -- '-- %s\n' "$*"
+}
+
+# What the program prints, with the shared objects of the root and no others of ours.
+greets() {
+	local heard
+	heard=$(LD_LIBRARY_PATH=$library "$1")
+	[[ $heard = "hello with $version" ]] || {
+		echo "$1 prints: $heard" >&2
+		exit 1
+	}
+}
+
+say 'lintian finds no fault'
+lintian --allow-root --fail-on error,warning "$folder"/*.changes
+
+say 'packages can be unpacked'
+for package in libchatserver1 libchatserver-dev chatserver; do
+	dpkg-deb --extract "$folder/${package}_$version"-*.deb "$root"
+done
+
+say 'pkg-config finds the library'
+export PKG_CONFIG_LIBDIR=$library/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
+# shellcheck disable=SC2046 # words for the compiler
+cc -o "$root/shared" tests/install/user.c $(pkg-config --cflags --libs libchatserver)
+# shellcheck disable=SC2046
+cc -static -o "$root/static" tests/install/user.c $(pkg-config --static --cflags --libs libchatserver)
+greets "$root/shared"
+greets "$root/static"
+
+say 'CMake finds the library'
+cmake -S tests/install -B "$root/cmake" -D CMAKE_PREFIX_PATH="$root/usr" >/dev/null
+cmake --build "$root/cmake" >/dev/null
+for library_kind in shared static chatserver; do
+	greets "$root/cmake/user-$library_kind"
+done
+
+say 'dpkg knows which package a program needs'
+mkdir "$root/debian"
+printf 'Source: user\n\nPackage: user\nArchitecture: any\n' >"$root/debian/control"
+dpkg-deb --raw-extract "$folder/libchatserver1_$version"-*.deb "$root/debian/libchatserver1"
+(cd "$root" && dpkg-shlibdeps -O -Sdebian/libchatserver1 shared) | tee "$root/needed"
+grep --quiet 'libchatserver1 (>= 1.0.0)' "$root/needed"
+
+say 'server relays'
+SERVER=$root/usr/bin/chatserver cargo test --quiet --test server relay

@@ -32,6 +32,18 @@ for package in libchatserver1 libchatserver-dev chatserver; do
 	dpkg-deb --extract "$folder/${package}_$version"-*.deb "$root"
 done
 
+say 'headers come with the library that they belong to'
+headers=$(echo "$folder/libchatserver-dev_$version"-*.deb)
+dpkg-deb --field "$headers" Depends |
+	grep --fixed-strings "libchatserver1 (= $(dpkg-deb --field "$headers" Version))"
+
+say 'units start what is there'
+sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$root"/lib/systemd/system/*.service | tee "$root/started"
+[[ -s $root/started ]]
+while read -r program; do
+	[[ -x $root$program ]]
+done <"$root/started"
+
 say 'pkg-config finds the library'
 export PKG_CONFIG_LIBDIR=$library/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
 # shellcheck disable=SC2046 # words for the compiler

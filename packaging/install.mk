@@ -43,8 +43,9 @@ FILL_IN       = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@MAJOR@|$(MAJOR)|g' \
 
 # The files $1 into the folder $2, as they are or filled in.
 put     = $(if $1,$(INSTALL) -D -m 644 -t '$(DESTDIR)$2' $1)
-fill_in = $(foreach template,$1,$(FILL_IN) $(template) | \
-	$(INSTALL) -D -m 644 /dev/stdin '$(DESTDIR)$2/$(notdir $(template:.in=))' &&) true
+fill_in = $(if $1,$(INSTALL) -d '$(DESTDIR)$2' && for template in $1; do \
+	file='$(DESTDIR)$2'/$$(basename $$template .in); \
+	$(FILL_IN) $$template >"$$file" && chmod 644 "$$file" || exit; done)
 
 .PHONY: install uninstall
 

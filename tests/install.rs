@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -54,10 +55,12 @@ impl Stage {
         stage
     }
 
-    /// Without cargo and a compiler, as root may have neither.
+    /// Without cargo and a compiler, as root may have neither, and as somebody who usually keeps
+    /// files to himself.
     fn make(&self, goal: &str) {
-        let status = Command::new("make")
-            .args(["--silent", goal, "CARGO=none", "CC=none"])
+        let status = Command::new("sh")
+            .args(["-c", "umask 077 && exec make --silent \"$@\"", "make"])
+            .args([goal, "CARGO=none", "CC=none"])
             .arg(format!("DESTDIR={}", self.destdir.display()))
             .args(self.layout)
             .current_dir(ROOT)
@@ -212,11 +215,14 @@ fn shared_object_is_found_by_each_of_its_names() {
 }
 
 #[test]
-fn files_are_filled_in_and_know_no_staging_folder() {
+fn files_are_readable_and_filled_in_and_know_no_staging_folder() {
     let stage = Stage::new("traces", EVERY_FOLDER);
     let folder = stage.destdir.to_str().expect("text").as_bytes();
     for file in stage.files() {
-        let bytes = fs::read(stage.staged(&file)).expect("a file");
+        let path = stage.staged(&file);
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o444, 0o444, "everybody may read {file}");
+        let bytes = fs::read(path).expect("a file");
         assert!(!bytes.is_empty(), "{file} is empty");
         assert!(!bytes.windows(folder.len()).any(|part| part == folder), "{file}");
         let text = String::from_utf8_lossy(&bytes);

@@ -5,6 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+[[ -e .git ]] || {
+	echo "$0: the files are git's to name, and this is no clone" >&2
+	exit 1
+}
 tarball=$1
 name=$(basename "$tarball" .tar.gz)
 scratch=$(mktemp -d)

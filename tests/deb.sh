@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(sed -n '/^version = /{ s/.*"\(.*\)"/\1/p; q }' Cargo.toml)
 library=$root/usr/lib/$(dpkg-architecture --query DEB_HOST_MULTIARCH)
 
 say() {

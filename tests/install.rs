@@ -4,18 +4,21 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+#[path = "common/child.rs"]
+mod child;
+#[path = "common/installed.rs"]
+mod installed;
 #[path = "common/make.rs"]
 mod make;
-#[path = "common/tools.rs"]
-mod tools;
 
-const README: &str = include_str!("../README.md");
+use child::{PATIENCE, free_port, lines_of};
+use installed::{is_installed, skip};
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
@@ -96,44 +99,36 @@ impl Stage {
             .env("PKG_CONFIG_SYSROOT_DIR", root)
     }
 
-    /// Builds the user's program by the `which`-th of the README's commands.
-    fn build(&self, which: usize) -> Option<PathBuf> {
-        tools::command("pkg-config")?;
-        let commands: Vec<_> = README.lines().map(str::trim).filter(is_for_pkg_config).collect();
-        assert_eq!(commands.len(), 2, "the README links with either library");
-        fs::copy(user_source(), self.destdir.join("chat.c")).expect("a copy");
+    /// Builds the user's program with what pkg-config answers to these options.
+    fn build(&self, options: &str) -> Option<PathBuf> {
+        if !is_installed("pkg-config") {
+            skip("no pkg-config");
+            return None;
+        }
+        let words = format!("{options} $(pkg-config {options} --cflags --libs libchatserver)");
         let mut shell = Command::new("sh");
-        shell.args(["-c", commands[which]]).current_dir(&self.destdir);
+        let script = format!("${{CC:-cc}} -Wall -Wextra -Wpedantic -Werror -o user \"$0\" {words}");
+        shell.args(["-ec", &script]).arg(user_source()).current_dir(&self.destdir);
         succeeds(self.tell_pkg_config(&mut shell, &self.destdir));
-        Some(self.destdir.join("chat"))
+        Some(self.destdir.join("user"))
     }
 
     /// Builds and runs the user's project with CMake, which looks for the package in `place`.
     fn build_and_run_with_cmake(&self, place: &str) {
-        let source = user_source();
-        let Some(project) = self.build_with_cmake(source.parent().expect("a folder"), place) else {
-            return;
-        };
+        if !is_installed("cmake") {
+            return skip("no cmake");
+        }
+        let project = self.destdir.join("project");
+        let mut cmake = Command::new("cmake");
+        cmake.arg("-S").arg(user_source().parent().expect("a folder")).arg("-B").arg(&project);
+        succeeds(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display())));
+        succeeds(Command::new("cmake").arg("--build").arg(&project));
         for (library, needs) in [("shared", true), ("chatserver", true), ("static", false)] {
             let program = project.join(format!("user-{library}"));
             assert_eq!(needed(&program).contains(&soname()), needs, "{library}");
             assert_eq!(output(&mut Command::new(program)), GREETING, "{library}");
         }
     }
-
-    /// The folder with what CMake makes of these sources.
-    fn build_with_cmake(&self, sources: &Path, place: &str) -> Option<PathBuf> {
-        let mut cmake = tools::command("cmake")?;
-        let project = self.destdir.join("project");
-        cmake.arg("-S").arg(sources).arg("-B").arg(&project);
-        succeeds(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display())));
-        succeeds(Command::new("cmake").arg("--build").arg(&project));
-        Some(project)
-    }
-}
-
-fn is_for_pkg_config(line: &&str) -> bool {
-    line.starts_with("cc ") && line.contains("$(pkg-config ")
 }
 
 fn user_source() -> PathBuf {
@@ -240,8 +235,8 @@ fn is_placeholder(word: &str) -> bool {
 #[test]
 fn pkg_config_knows_the_version_and_the_folders() {
     let stage = Stage::new("pkg-config", EVERY_FOLDER);
-    if tools::command("pkg-config").is_none() {
-        return;
+    if !is_installed("pkg-config") {
+        return skip("no pkg-config");
     }
     let ask = |question: &[&str]| {
         let mut command = Command::new("pkg-config");
@@ -262,7 +257,7 @@ fn pkg_config_knows_the_version_and_the_folders() {
 #[test]
 fn pkg_config_links_a_program_with_the_shared_object() {
     let stage = Stage::new("shared", PREFIX_ALONE);
-    let Some(program) = stage.build(0) else { return };
+    let Some(program) = stage.build("") else { return };
     assert!(needed(&program).contains(&soname()));
     let mut command = Command::new(program);
     let output = command.env("LD_LIBRARY_PATH", stage.staged(stage.libdir)).output();
@@ -272,7 +267,7 @@ fn pkg_config_links_a_program_with_the_shared_object() {
 #[test]
 fn pkg_config_links_a_program_that_needs_nothing_more() {
     let stage = Stage::new("static", PREFIX_ALONE);
-    let Some(program) = stage.build(1) else { return };
+    let Some(program) = stage.build("--static") else { return };
     assert!(needed(&program).is_empty());
     assert_eq!(output(&mut Command::new(program)), GREETING);
 }
@@ -286,21 +281,6 @@ fn cmake_finds_the_package_below_its_prefix() {
 fn cmake_takes_the_package_out_of_any_folder() {
     let stage = Stage::new("cmake-anywhere", EVERY_FOLDER);
     stage.build_and_run_with_cmake("/opt/chat/lib/machine/cmake/chatserver");
-}
-
-#[test]
-fn cmake_understands_what_the_readme_says() {
-    let stage = Stage::new("cmake-readme", PREFIX_ALONE);
-    let sources = stage.destdir.join("sources");
-    fs::create_dir(&sources).expect("a folder");
-    fs::copy(user_source(), sources.join("chat.c")).expect("a copy");
-    let said = README.split("```cmake\n").nth(1).and_then(|rest| rest.split("```").next());
-    let said = said.expect("the README has something for CMake");
-    let head =
-        "cmake_minimum_required(VERSION 3.13)\nproject(chat C)\nadd_executable(chat chat.c)\n";
-    fs::write(sources.join("CMakeLists.txt"), head.to_owned() + said).expect("a file");
-    let Some(project) = stage.build_with_cmake(&sources, "/opt/chat") else { return };
-    assert_eq!(output(&mut Command::new(project.join("chat"))), GREETING);
 }
 
 /// The installed server; ended with the test.
@@ -317,15 +297,12 @@ fn installed_server_relays() {
     let stage = Stage::new("server", PREFIX_ALONE);
     let server = stage.staged("/opt/chat/bin/chatserver");
     assert!(output(Command::new(&server).arg("--version")).contains(VERSION));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
+    let port = free_port();
     let child = Command::new(server).arg(port.to_string()).stdout(Stdio::piped()).spawn();
     let mut running = Running(child.expect("the server can be run"));
-    let mut transcript = BufReader::new(running.0.stdout.take().expect("it is piped")).lines();
-    let mut wait_for = |wanted: &str| {
-        let found = transcript.any(|line| line.expect("text").starts_with(wanted));
-        assert!(found, "the server has ended without '{wanted}'");
+    let transcript = lines_of(running.0.stdout.take().expect("it is piped"));
+    let wait_for = |wanted: &str| {
+        while !transcript.recv_timeout(PATIENCE).expect("the server goes on").starts_with(wanted) {}
     };
     wait_for("MaxFd ");
     let join = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server listens");
@@ -333,7 +310,7 @@ fn installed_server_relays() {
     wait_for("New incoming connection");
     wait_for("New incoming connection");
     speaker.write_all(b"hello\n").expect("the server reads");
-    hearer.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out can be set");
+    hearer.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
     let mut heard = String::new();
     BufReader::new(hearer).read_line(&mut heard).expect("the server relays");
     assert_eq!(heard, "hello\n");

@@ -27,7 +27,8 @@ READELF ?= readelf
 
 TOOLS   := $(foreach tool,CARGO CC LD AR OBJCOPY READELF,$(firstword $($(tool))))
 MISSING := $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool)),,$(tool)))
-NEEDED  := $(filter-out install uninstall clean,$(or $(MAKECMDGOALS),all))
+# Installing takes none of them.
+NEEDED  := $(filter-out install uninstall,$(or $(MAKECMDGOALS),all))
 $(if $(and $(NEEDED),$(strip $(MISSING))),$(error not found on this machine: $(strip $(MISSING))))
 
 BUILD      := build

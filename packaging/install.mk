@@ -15,12 +15,12 @@ INSTALL    ?= install
 PKGCONFIGDIR := $(LIBDIR)/pkgconfig
 CMAKEDIR     := $(LIBDIR)/cmake/chatserver
 
-BUILT       := server $(ARCHIVE) $(SHARED)
-PKGCONFIG   := packaging/libchatserver.pc.in
-CMAKE       := $(wildcard packaging/cmake/*.in)
-UNITS       := $(wildcard packaging/systemd/*.in)
-COMMANDS    := $(wildcard man/*.1)
-FUNCTIONS_3 := $(wildcard man/*.3)
+BUILT     := server $(ARCHIVE) $(SHARED)
+PKGCONFIG := packaging/libchatserver.pc.in
+CMAKE     := $(wildcard packaging/cmake/*.in)
+UNITS     := $(wildcard packaging/systemd/*.in)
+MAN1      := $(wildcard man/*.1)
+MAN3      := $(wildcard man/*.3)
 
 INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(INCLUDEDIR)/,$(notdir $(HEADERS))) \
@@ -28,8 +28,8 @@ INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(PKGCONFIGDIR)/,$(notdir $(PKGCONFIG:.in=))) \
 	$(addprefix $(CMAKEDIR)/,$(notdir $(CMAKE:.in=))) \
 	$(addprefix $(UNITDIR)/,$(notdir $(UNITS:.in=))) \
-	$(addprefix $(MANDIR)/man1/,$(notdir $(COMMANDS))) \
-	$(addprefix $(MANDIR)/man3/,$(notdir $(FUNCTIONS_3)))
+	$(addprefix $(MANDIR)/man1/,$(notdir $(MAN1))) \
+	$(addprefix $(MANDIR)/man3/,$(notdir $(MAN3)))
 
 # pkg-config can move a prefix, and CMake a whole tree, when the folders are told relative to them.
 below_prefix  = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
@@ -55,8 +55,8 @@ install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all)
 	$(call put,$(ARCHIVE) $(SHARED),$(LIBDIR))
 	ln -sf $(notdir $(SHARED)) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libchatserver.so'
-	$(call put,$(COMMANDS),$(MANDIR)/man1)
-	$(call put,$(FUNCTIONS_3),$(MANDIR)/man3)
+	$(call put,$(MAN1),$(MANDIR)/man1)
+	$(call put,$(MAN3),$(MANDIR)/man3)
 	@$(call fill_in,$(PKGCONFIG),$(PKGCONFIGDIR))
 	@$(call fill_in,$(CMAKE),$(CMAKEDIR))
 	@$(call fill_in,$(UNITS),$(UNITDIR))

@@ -36,6 +36,10 @@ fn everything_has_the_version_of_the_crate() {
     let said = output("./server", &["--version"]);
     assert_eq!(said.trim_end().rsplit(' ').next(), Some(VERSION), "--version");
     assert_eq!(between(&read("CHANGELOG.md"), "\n## ", " "), VERSION, "CHANGELOG.md");
+    let readme = read("README.md");
+    assert_eq!(between(&readme, "build/chatserver-", ".tar.gz"), VERSION, "README.md");
+    let debian = read("packaging/debian/changelog");
+    assert_eq!(between(&debian, "chatserver (", "-"), VERSION, "packaging/debian/changelog");
 
     let shared = format!("build/libchatserver.so.{VERSION}");
     let dynamic = output("readelf", &["--dynamic", "--wide", &shared]);

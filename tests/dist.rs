@@ -39,8 +39,8 @@ fn run(command: &mut Command) {
 /// The tarball, packed into a folder of its own after `before`; `None` where there is nothing to
 /// pack it from.
 fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
-    if Path::new(ROOT).join("vendor").exists() {
-        println!("skipped: this is out of a tarball, which git knows nothing of");
+    if !Path::new(ROOT).join(".git").exists() {
+        println!("skipped: what has been packed once is not packed again");
         return None;
     }
     if !is_installed("git") {

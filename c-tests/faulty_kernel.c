@@ -255,7 +255,9 @@ static void check_lack(way_in *join_somehow, int error)
 	say_text(&pool);
 	before = picture_of(&pool);
 	plan((struct act){ .error = error });
+	errno = 0;
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	CHECK_EQ(errno, error);
 	CHECK(is_as_in(&before, &pool));
 	CHECK(FD_ISSET(client.sd, &pool.write_set));
 	CHECK_EQ(write_msg(client.sd, &pool), 0);

@@ -245,7 +245,9 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  *
  * @param sd    the descriptor
  * @param pool  the pool
- * @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
+ * @return 0, also when nothing was queued, or when something is left: where the kernel took nothing
+ *         at all, errno says why, and after ENOBUFS or ENOMEM, when it is short of memory, select()
+ *         may call the descriptor writable all the same; or -1 with errno EINVAL (pool is
  *         NULL), ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET
  *         mostly
  *

@@ -9,13 +9,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chatServerExt.h"
@@ -24,18 +22,18 @@
 #include "server/log.h"
 #include "server/next_in.h"
 #include "server/options.h"
+#include "server/rest.h"
+#include "server/signals.h"
 #include "server/telnet.h"
 
 /* Newcomers let in by one pass: enough for a rush, and the room is not kept waiting. */
 enum { ACCEPTS_A_PASS = 16 };
 
-/* How long nobody is let in after accept has failed for want of descriptors or memory. The
- * newcomers wait in the kernel meanwhile, and select does not report them over and over. */
-enum { REST_MS = 100 };
-
 /* What one pass may have to deliver, in bytes to all recipients together: some tens of
  * milliseconds' work, after which signals, newcomers and the others have their turn. */
 enum { BYTES_A_PASS = 64 << 20 };
+
+static const fd_set nobody;
 
 struct client {
 	union {
@@ -48,9 +46,8 @@ struct client {
 struct server {
 	conn_pool_t pool;
 	int listener;
-	bool resting;            /* the listener is out of the read set */
-	struct timespec rested;  /* when it goes back */
-	bool short_of_something; /* accept has failed since it last succeeded */
+	struct rest from_accept, from_write; /* newcomers and queues, respectively, wait meanwhile */
+	bool short_of_something;             /* accept has failed since it last succeeded */
 	bool hurried;            /* something is to be tried again soon */
 	int next_reader;         /* where the next pass begins to read */
 	sigset_t waiting_mask;   /* the signal mask while select waits */
@@ -63,78 +60,19 @@ static void log_about(const struct client *client, const char *what, const char 
 	log_line(&client->address.any, sizeof client->address, what, why);
 }
 
-/* ---- Signals ---- */
-
-static volatile sig_atomic_t signalled;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	signalled = 1;
-}
-
-/* Blocks the signals that end the server except while select waits: one that comes between the
- * look at `signalled` and the wait would be lost otherwise. */
-static int set_up_signals(sigset_t *waiting_mask)
-{
-	struct sigaction end = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
-	sigset_t ending;
-
-	sigemptyset(&ending);
-	sigaddset(&ending, SIGINT);
-	sigaddset(&ending, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &ending, waiting_mask) == -1)
-		return -1;
-	sigdelset(waiting_mask, SIGINT);
-	sigdelset(waiting_mask, SIGTERM);
-	if (sigaction(SIGINT, &end, NULL) == -1 || sigaction(SIGTERM, &end, NULL) == -1)
-		return -1;
-	return sigaction(SIGPIPE, &ignore, NULL);
-}
-
-/* Whether it is time to end. Under load select never has to wait, and so never lets a signal
- * in: hence the look at those that are pending. */
-static bool told_to_end(void)
-{
-	sigset_t pending;
-
-	if (signalled)
-		return true;
-	return sigpending(&pending) == 0 &&
-	       (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
-}
-
 /* ---- Newcomers ---- */
 
-static struct timespec after(struct timespec time, long milliseconds)
-{
-	time.tv_nsec += milliseconds * 1000000;
-	time.tv_sec += time.tv_nsec / 1000000000;
-	time.tv_nsec %= 1000000000;
-	return time;
-}
-
 /* Lets nobody in for a while. */
-static void rest(struct server *server)
+static void close_doors(struct server *server)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	server->rested = after(now, REST_MS);
-	server->resting = true;
+	rest_begin(&server->from_accept);
 	FD_CLR(server->listener, &server->pool.read_set);
 }
 
-static void end_rest_in_time(struct server *server)
+static void open_doors_in_time(struct server *server)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec < server->rested.tv_sec ||
-	    (now.tv_sec == server->rested.tv_sec && now.tv_nsec < server->rested.tv_nsec))
-		return;
-	server->resting = false;
-	FD_SET(server->listener, &server->pool.read_set);
+	if (rest_end_in_time(&server->from_accept))
+		FD_SET(server->listener, &server->pool.read_set);
 }
 
 /* Sends a newcomer away for whom there is no room. */
@@ -158,7 +96,7 @@ static bool retry_accept(struct server *server)
 	if (!server->short_of_something)
 		log_line(NULL, 0, "accept", strerror(errno));
 	server->short_of_something = true;
-	rest(server);
+	close_doors(server);
 	return false;
 }
 
@@ -167,8 +105,7 @@ static bool accept_client(struct server *server)
 {
 	struct client client = { .held = 0 };
 	socklen_t length = sizeof client.address;
-	int sd = accept4(server->listener, &client.address.any, &length,
-	                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int sd = accept4(server->listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sd == -1)
 		return retry_accept(server);
@@ -293,15 +230,19 @@ static void read_ready(struct server *server)
 
 /* Writes what is queued, to all but those in `full`, for whom the kernel took no more: they wait
  * until select says that it does. */
-static void write_queued(conn_pool_t *pool, const fd_set *full)
+static void write_queued(struct server *server, const fd_set *full)
 {
+	conn_pool_t *pool = &server->pool;
 	int sd;
 
 	for (sd = next_in(&pool->write_set, 0); sd < FD_SETSIZE;
 	     sd = next_in(&pool->write_set, sd + 1)) {
+		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
+			continue;
+		errno = 0;
 		/* Whom this fails for is gone, which the next read finds out. */
-		if (!FD_ISSET(sd, full) || FD_ISSET(sd, &pool->ready_write_set))
-			write_msg(sd, pool);
+		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM))
+			rest_begin(&server->from_write);
 	}
 }
 
@@ -314,24 +255,33 @@ static void uncork(struct server *server)
 	server->hurried = true;
 }
 
-/* Waits, reads, writes. -1 when select has failed. */
-static int pass(struct server *server)
+/* Fills the sets with those whom select is to wait for. For how long at most: NULL for ever. */
+static const struct timespec *choose(struct server *server)
 {
 	static const struct timespec soon = { .tv_nsec = REST_MS * 1000000L },
 				     very_soon = { .tv_nsec = PACE_MS * 1000000L };
 	const struct timespec *patience = NULL;
 	conn_pool_t *pool = &server->pool;
-	const fd_set full = pool->write_set;
 
-	if (server->resting || server->hurried)
+	if (server->from_accept.on || server->from_write.on || server->hurried)
 		patience = &soon;
 	server->hurried = false;
-	if (server->resting)
-		end_rest_in_time(server);
+	open_doors_in_time(server);
+	rest_end_in_time(&server->from_write);
 	pool->ready_read_set = pool->read_set;
-	pool->ready_write_set = pool->write_set;
+	pool->ready_write_set = server->from_write.on ? nobody : pool->write_set;
 	if (flow_hold_back(&server->flow, &pool->ready_read_set))
 		patience = &very_soon;
+	return patience;
+}
+
+/* Waits, reads, writes. -1 when select has failed. */
+static int pass(struct server *server)
+{
+	conn_pool_t *pool = &server->pool;
+	const fd_set full = pool->write_set;
+	const struct timespec *patience = choose(server);
+
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
 	fflush(stdout);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set,
@@ -341,14 +291,13 @@ static int pass(struct server *server)
 	chat_cork(pool);
 	read_ready(server);
 	uncork(server);
-	write_queued(pool, &full);
+	write_queued(server, &full);
 	flow_look(&server->flow, &pool->write_set, &pool->ready_write_set);
 	return 0;
 }
 
 static int serve(struct server *server)
 {
-	static const fd_set nobody;
 	int status = EXIT_SUCCESS;
 
 	while (!told_to_end()) {
@@ -359,7 +308,7 @@ static int serve(struct server *server)
 		}
 	}
 	uncork(server);
-	write_queued(&server->pool, &nobody);
+	write_queued(server, &nobody);
 	while (server->pool.conn_head != NULL)
 		remove_conn(server->pool.conn_head->fd, &server->pool);
 	return status;

@@ -211,9 +211,10 @@ pub unsafe extern "C" fn add_msg(
 ///
 /// @param sd    the descriptor
 /// @param pool  the pool
-/// @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
-///         NULL), ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET
-///         mostly
+/// @return 0, also when something is left or nothing was queued; where the kernel took nothing at
+///         all, errno says why, and after ENOBUFS or ENOMEM, when it is short of memory, select()
+///         may call the descriptor writable all the same. Or -1 with errno EINVAL (pool is NULL),
+///         ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET mostly
 ///
 /// # Safety
 ///

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "chatServerExt.h"
+#include "server/figures.h"
 #include "server/flow.h"
 #include "server/listen.h"
 #include "server/log.h"
@@ -52,12 +53,18 @@ struct server {
 	int next_reader;         /* where the next pass begins to read */
 	sigset_t waiting_mask;   /* the signal mask while select waits */
 	struct flow flow;
+	struct figures figures;
 	struct client clients[FD_SETSIZE];
 };
 
 static void log_about(const struct client *client, const char *what, const char *why)
 {
-	log_line(&client->address.any, sizeof client->address, what, why);
+	log_line(LOG_WARNING, &client->address.any, sizeof client->address, what, why);
+}
+
+static unsigned int count_clients(const struct server *server)
+{
+	return server->pool.nr_conns - 1;
 }
 
 /* ---- Newcomers ---- */
@@ -76,10 +83,11 @@ static void open_doors_in_time(struct server *server)
 }
 
 /* Sends a newcomer away for whom there is no room. */
-static void refuse(int sd, const struct client *client)
+static void refuse(struct server *server, int sd, const struct client *client)
 {
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
+	server->figures.refused++;
 	log_about(client, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
@@ -94,7 +102,7 @@ static bool retry_accept(struct server *server)
 	if (errno == EAGAIN)
 		return false;
 	if (!server->short_of_something)
-		log_line(NULL, 0, "accept", strerror(errno));
+		log_line(LOG_WARNING, NULL, 0, "accept", strerror(errno));
 	server->short_of_something = true;
 	close_doors(server);
 	return false;
@@ -111,7 +119,7 @@ static bool accept_client(struct server *server)
 		return retry_accept(server);
 	server->short_of_something = false;
 	if (add_conn(sd, &server->pool) == -1) {
-		refuse(sd, &client);
+		refuse(server, sd, &client);
 		return true;
 	}
 	server->clients[sd] = client;
@@ -153,6 +161,7 @@ static void say_goodbye(struct server *server, int sd)
 	     chat_feed(sd, TELNET_INTERRUPT, (int)server->clients[sd].held, &server->pool) == -1) ||
 	    chat_feed(sd, NULL, 0, &server->pool) == -1)
 		log_about(&server->clients[sd], "its last line is lost", strerror(errno));
+	figures_leave(&server->figures, sd, &server->pool);
 	remove_conn(sd, &server->pool);
 }
 
@@ -180,6 +189,7 @@ static void read_client(struct server *server, int sd)
 	if (count > 0) {
 		transcript("%d bytes received from sd %d\n", (int)count, sd);
 		flow_heard(&server->flow, sd, (size_t)count);
+		figures_heard(&server->figures, text, (size_t)count, count_clients(server) - 1);
 		if (hear(server, sd, text, (size_t)count) == 0)
 			return;
 		/* Out of memory. The speaker must not think that the others have heard it, nor they
@@ -187,6 +197,7 @@ static void read_client(struct server *server, int sd)
 		log_about(&server->clients[sd], "closed", strerror(errno));
 		server->clients[sd].held = 0;
 	} else if (is_cut_off(server, sd)) {
+		server->figures.cut_off++;
 		log_about(&server->clients[sd], "cut off", "too far behind the others");
 	} else if (count == 0) {
 		transcript("Connection closed for sd %d\n", sd);
@@ -251,7 +262,7 @@ static void uncork(struct server *server)
 {
 	if (chat_uncork(&server->pool) == 0)
 		return;
-	log_line(NULL, 0, "something has to wait", strerror(errno));
+	log_line(LOG_WARNING, NULL, 0, "something has to wait", strerror(errno));
 	server->hurried = true;
 }
 
@@ -286,8 +297,14 @@ static int pass(struct server *server)
 	fflush(stdout);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set,
 	                       NULL, patience, &server->waiting_mask);
-	if (pool->nready == -1)
-		return errno == EINTR ? 0 : -1;
+	if (pool->nready == -1) {
+		if (errno != EINTR)
+			return -1;
+		/* Nobody is ready. The rest of a pass comes all the same, so that however many signals
+		 * come, nobody is held back for longer. */
+		pool->ready_read_set = pool->ready_write_set = nobody;
+		pool->nready = 0;
+	}
 	chat_cork(pool);
 	read_ready(server);
 	uncork(server);
@@ -301,6 +318,8 @@ static int serve(struct server *server)
 	int status = EXIT_SUCCESS;
 
 	while (!told_to_end()) {
+		if (asked_for_figures())
+			figures_log(&server->figures, &server->pool, count_clients(server));
 		if (pass(server) == -1) {
 			perror("select");
 			status = EXIT_FAILURE;
@@ -333,6 +352,7 @@ int main(int argc, char *argv[])
 		return EXIT_FAILURE;
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
+	figures_start(&server.figures);
 	init_pool(&server.pool);
 	if (add_conn(server.listener, &server.pool) == -1) {
 		perror("add_conn");

@@ -7,12 +7,33 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static bool quiet;
+
+/* Whether standard error leads to systemd's journal, which takes a line for an entry and a number
+ * in front of it for its priority (sd-daemon(3)). */
+static bool journal;
+
+/* JOURNAL_STREAM names what leads there, and stays as it is when standard error is led elsewhere. */
+static bool leads_to_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat status;
+	char name[48];
+
+	if (stream == NULL || fstat(fd, &status) == -1)
+		return false;
+	snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+	return strcmp(name, stream) == 0;
+}
 
 /* Standard output once more, opened anew: that it does not block is no business of the others who
  * have it open. What cannot be opened so blocks, as ever. */
@@ -43,6 +64,7 @@ int prepare_output(void)
 	} while (fd <= STDERR_FILENO);
 	close(fd);
 	unblock_output();
+	journal = leads_to_journal(STDERR_FILENO);
 	return 0;
 }
 
@@ -62,19 +84,31 @@ void transcript(const char *format, ...)
 	va_end(arguments);
 }
 
-void log_line(const struct sockaddr *peer, socklen_t length, const char *what, const char *why)
+/* What a line begins with. */
+static const char *line_start(int priority)
 {
-	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
-	char date[sizeof "2000-01-01T00:00:00+0000"];
+	static char start[sizeof "2000-01-01T00:00:00+0000 "];
 	time_t seconds = time(NULL);
 	struct tm local;
 
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S%z", localtime_r(&seconds, &local));
+	if (journal)
+		snprintf(start, sizeof start, "<%d>", priority);
+	else
+		strftime(start, sizeof start, "%Y-%m-%dT%H:%M:%S%z ",
+		         localtime_r(&seconds, &local));
+	return start;
+}
+
+void log_line(int priority, const struct sockaddr *peer, socklen_t length, const char *what,
+              const char *why)
+{
+	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+
 	if (peer == NULL) {
-		fprintf(stderr, "%s %s: %s\n", date, what, why);
+		fprintf(stderr, "%s%s: %s\n", line_start(priority), what, why);
 		return;
 	}
 	getnameinfo(peer, length, host, sizeof host, port, sizeof port,
 	            NI_NUMERICHOST | NI_NUMERICSERV);
-	fprintf(stderr, "%s [%s]:%s: %s: %s\n", date, host, port, what, why);
+	fprintf(stderr, "%s[%s]:%s: %s: %s\n", line_start(priority), host, port, what, why);
 }

@@ -61,6 +61,11 @@ impl Program {
         line_before(Instant::now() + PATIENCE, &self.transcript)
     }
 
+    /// The next line on standard error.
+    pub(crate) fn next_complaint(&self) -> String {
+        line_before(Instant::now() + PATIENCE, &self.complaints).expect("the program has not ended")
+    }
+
     /// The transcript up to the next one of the lines that `is_wanted` knows. It must come in
     /// time, whatever else does.
     pub(crate) fn until(&self, is_wanted: impl Fn(&str) -> bool) -> String {

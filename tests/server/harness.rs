@@ -85,7 +85,8 @@ impl Server {
         Self::spawn_with_limit(&[], arguments, USUAL_LIMIT)
     }
 
-    fn spawn_with_limit(runner: &[&str], arguments: &[&str], limit: u64) -> Self {
+    /// The same with a limit on descriptors, started by another program where one is given.
+    pub(crate) fn spawn_with_limit(runner: &[&str], arguments: &[&str], limit: u64) -> Self {
         let program = Program::start(command(runner, limit).args(arguments));
         // The port comes last.
         let port = arguments.last().and_then(|port| port.parse().ok()).unwrap_or(0);

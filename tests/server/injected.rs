@@ -1,5 +1,6 @@
 //! System calls that fail: strace makes them, in the running server.
 
+use crate::figures::Figures;
 use crate::harness::Server;
 use crate::installed::skip;
 use std::process::Command;
@@ -78,6 +79,14 @@ fn signal_just_before_select_is_not_lost() {
         let ended = server.ended();
         assert_eq!(ended.status.code(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn question_just_before_select_is_answered_at_once() {
+    let Some(server) = server_with("pselect6:signal=SIGUSR1:when=2") else { return };
+    let _room = server.crowd(1);
+    assert_eq!(Figures::in_line(&server.next_complaint()).clients, 1);
+    server.stop();
 }
 
 #[test]

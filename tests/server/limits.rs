@@ -1,6 +1,7 @@
 //! More visitors than descriptors, and a server that has nothing to do.
 
 use crate::client::Client;
+use crate::figures::Figures;
 use crate::harness::{LISTENER, Server, may_open};
 use crate::installed::skip;
 use std::thread;
@@ -116,8 +117,13 @@ fn above_fd_setsize_newcomers_are_sent_away() {
     server.wait_for_removals(1);
     room.push(server.join());
     everyone_hears_the_first(&server, &room, "welcome\n");
-    let complaints = server.stop().complaints;
-    assert_eq!(complaints.lines().count(), sent_away.len(), "{complaints}");
+    for _ in &sent_away {
+        let complaint = server.next_complaint();
+        assert!(complaint.ends_with(": refused: the room is full\n"), "{complaint}");
+    }
+    let figures = Figures::of(&server);
+    assert_eq!((figures.clients, figures.refused), (INSIDE as u64, sent_away.len() as u64));
+    assert_eq!(server.stop().complaints, "");
     for client in &room {
         client.expect_end();
     }

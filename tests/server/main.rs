@@ -18,6 +18,7 @@ mod harness;
 
 mod descriptors;
 mod faults;
+mod figures;
 mod injected;
 mod limits;
 mod lines;

@@ -1,6 +1,7 @@
 //! Readers who do not keep up: what they cost is bounded, and nobody else notices.
 
 use crate::client::Client;
+use crate::figures::Figures;
 use crate::harness::Server;
 use std::fs;
 use std::thread;
@@ -37,13 +38,14 @@ fn peak_memory(server: &Server) -> usize {
     kilobytes.parse::<usize>().expect("a number") * 1024
 }
 
-/// Has heard a part of the stream without a gap, and then the end.
-fn has_heard_a_prefix(client: &Client, bytes: usize) {
+/// Has heard a part of the stream without a gap, and then the end. How long that part is.
+fn has_heard_a_prefix(client: &Client, bytes: usize) -> usize {
     let heard = client.hear(bytes);
     assert!(!heard.is_empty() && heard.len() < bytes);
     let whole = numbered_lines(0, heard.len() / LINE + 1);
     assert_eq!(heard, whole[..heard.len()]);
     client.expect_end();
+    heard.len()
 }
 
 #[test]
@@ -92,12 +94,17 @@ fn a_reader_who_pauses_loses_nothing() {
 /// The others see no difference between one who is stopped and one who is not there.
 #[test]
 fn who_is_cut_off_is_removed_and_its_number_used_again() {
+    const SAID: usize = 16 << 20;
     let server = Server::start_with(&["--max-queue", "100000"]);
     let [talker, listener, stopped] = server.joins();
-    relay(&talker, &listener, 16 << 20);
+    relay(&talker, &listener, SAID);
     let text = server.until(|line| line == "removing connection with sd 6 \n");
     assert!(!text.contains("Connection closed for sd 6"), "it was not the client who closed it");
-    has_heard_a_prefix(&stopped, 16 << 20);
+    let heard = has_heard_a_prefix(&stopped, SAID);
+    assert!(server.next_complaint().ends_with(": cut off: too far behind the others\n"));
+    let figures = Figures::of(&server);
+    assert_eq!((figures.clients, figures.cut_off, figures.queued_bytes), (2, 1, 0));
+    assert_eq!(figures.bytes_out, (SAID + heard) as u64);
     let newcomer = server.join();
     assert_eq!(newcomer.sd, stopped.sd);
     talker.say("welcome\n");

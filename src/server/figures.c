@@ -1,0 +1,91 @@
+/* figures.c - see figures.h. */
+
+#define _GNU_SOURCE /* clock_gettime */
+
+#include "figures.h"
+
+#include <inttypes.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "chatServerExt.h"
+#include "log.h"
+
+static time_t now_in_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+void figures_start(struct figures *figures)
+{
+	figures->started_at = now_in_s();
+}
+
+void figures_heard(struct figures *figures, const char *text, size_t length, unsigned int others)
+{
+	const char *end = text + length;
+	uint64_t messages = 0;
+
+	for (; (text = memchr(text, '\n', (size_t)(end - text))) != NULL; text++)
+		messages++;
+	figures->bytes_in += length;
+	figures->messages_in += messages;
+	figures->messages_out += messages * others;
+}
+
+/* How many bytes a client has been sent. The kernel knows: those that have been acknowledged, and
+ * those that it still holds. So nobody has to count them while they go out. */
+static uint64_t bytes_sent(int sd, const chat_conn_info_t *info)
+{
+	struct tcp_info tcp = { .tcpi_state = 0 };
+	socklen_t length = sizeof tcp;
+	int held = 0;
+
+	if (getsockopt(sd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == -1 ||
+	    ioctl(sd, SIOCOUTQ, &held) == -1)
+		return 0;
+	/* The end that a client is sent when it is cut off is held as if it were a byte. */
+	if (info->cut_off && held > 0)
+		held--;
+	return (uint64_t)tcp.tcpi_bytes_acked + (uint64_t)held;
+}
+
+void figures_leave(struct figures *figures, int sd, conn_pool_t *pool)
+{
+	chat_conn_info_t info;
+
+	if (chat_get_info(sd, pool, &info) == 0)
+		figures->sent_to_gone += bytes_sent(sd, &info);
+}
+
+void figures_log(const struct figures *figures, conn_pool_t *pool, unsigned int clients)
+{
+	uint64_t bytes_out = figures->sent_to_gone, queued = 0;
+	const conn_t *conn;
+	char text[400];
+
+	for (conn = pool->conn_head; conn != NULL; conn = conn->next) {
+		chat_conn_info_t info;
+
+		if (chat_get_info(conn->fd, pool, &info) == 0) {
+			bytes_out += bytes_sent(conn->fd, &info);
+			queued += info.queued_bytes;
+		}
+	}
+	snprintf(text, sizeof text,
+	         "clients=%u messages_in=%" PRIu64 " bytes_in=%" PRIu64 " messages_out=%" PRIu64
+	         " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64 " cut_off=%" PRIu64
+	         " refused=%" PRIu64 " uptime_s=%jd",
+	         clients, figures->messages_in, figures->bytes_in, figures->messages_out, bytes_out,
+	         queued, figures->cut_off, figures->refused,
+	         (intmax_t)(now_in_s() - figures->started_at));
+	log_line(LOG_INFO, NULL, 0, "figures", text);
+}

@@ -25,6 +25,7 @@
 #include "server/options.h"
 #include "server/rest.h"
 #include "server/signals.h"
+#include "server/systemd.h"
 #include "server/telnet.h"
 
 /* Newcomers let in by one pass: enough for a rush, and the room is not kept waiting. */
@@ -46,9 +47,10 @@ struct client {
 
 struct server {
 	conn_pool_t pool;
-	int listener;
-	struct rest from_accept, from_write; /* newcomers and queues, respectively, wait meanwhile */
-	bool short_of_something;             /* accept has failed since it last succeeded */
+	int first_listener, end_of_listeners; /* those from the one and below the other */
+	bool listeners_passed;                /* they listened before this program began */
+	struct rest from_accept, from_write;  /* newcomers and queues, respectively, wait meanwhile */
+	bool short_of_something;              /* accept has failed since it last succeeded */
 	bool hurried;            /* something is to be tried again soon */
 	int next_reader;         /* where the next pass begins to read */
 	sigset_t waiting_mask;   /* the signal mask while select waits */
@@ -62,9 +64,15 @@ static void log_about(const struct client *client, const char *what, const char 
 	log_line(LOG_WARNING, &client->address.any, sizeof client->address, what, why);
 }
 
+static bool is_listener(const struct server *server, int sd)
+{
+	return sd >= server->first_listener && sd < server->end_of_listeners;
+}
+
 static unsigned int count_clients(const struct server *server)
 {
-	return server->pool.nr_conns - 1;
+	return server->pool.nr_conns -
+	       (unsigned int)(server->end_of_listeners - server->first_listener);
 }
 
 /* ---- Newcomers ---- */
@@ -72,14 +80,21 @@ static unsigned int count_clients(const struct server *server)
 /* Lets nobody in for a while. */
 static void close_doors(struct server *server)
 {
+	int sd;
+
 	rest_begin(&server->from_accept);
-	FD_CLR(server->listener, &server->pool.read_set);
+	for (sd = server->first_listener; sd < server->end_of_listeners; sd++)
+		FD_CLR(sd, &server->pool.read_set);
 }
 
 static void open_doors_in_time(struct server *server)
 {
-	if (rest_end_in_time(&server->from_accept))
-		FD_SET(server->listener, &server->pool.read_set);
+	int sd;
+
+	if (!rest_end_in_time(&server->from_accept))
+		return;
+	for (sd = server->first_listener; sd < server->end_of_listeners; sd++)
+		FD_SET(sd, &server->pool.read_set);
 }
 
 /* Sends a newcomer away for whom there is no room. */
@@ -109,11 +124,11 @@ static bool retry_accept(struct server *server)
 }
 
 /* Lets one newcomer in; false when there is no more. */
-static bool accept_client(struct server *server)
+static bool accept_client(struct server *server, int listener)
 {
 	struct client client = { .held = 0 };
 	socklen_t length = sizeof client.address;
-	int sd = accept4(server->listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int sd = accept4(listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sd == -1)
 		return retry_accept(server);
@@ -122,17 +137,20 @@ static bool accept_client(struct server *server)
 		refuse(server, sd, &client);
 		return true;
 	}
+	/* It may have come before the listener was set up. What then fails, its first read tells. */
+	if (server->listeners_passed)
+		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
 	return true;
 }
 
-static void accept_clients(struct server *server)
+static void accept_clients(struct server *server, int listener)
 {
 	int count = 0;
 
-	while (count < ACCEPTS_A_PASS && accept_client(server))
+	while (count < ACCEPTS_A_PASS && accept_client(server, listener))
 		count++;
 }
 
@@ -216,8 +234,8 @@ static bool read_range(struct server *server, int from, int end, uint64_t enough
 	int sd;
 
 	for (sd = next_in(ready, from); sd < end; sd = next_in(ready, sd + 1)) {
-		if (sd == server->listener)
-			accept_clients(server);
+		if (is_listener(server, sd))
+			accept_clients(server, sd);
 		else
 			read_client(server, sd);
 		if (server->flow.said >= enough) {
@@ -333,30 +351,56 @@ static int serve(struct server *server)
 	return status;
 }
 
+/* Fills the pool with the listeners: those that have been passed, if any. */
+static int listen_for_clients(struct server *server, int passed, const struct options *options)
+{
+	int sd;
+
+	server->listeners_passed = passed > 0;
+	server->first_listener = FIRST_PASSED;
+	if (passed == 0) {
+		const char *address = options->address;
+
+		server->first_listener =
+			listen_on(address != NULL ? address : every_address(), options->port);
+		passed = 1;
+	}
+	if (server->first_listener == -1)
+		return -1;
+	server->end_of_listeners = server->first_listener + passed;
+	for (sd = server->first_listener; sd < server->end_of_listeners; sd++) {
+		if (add_conn(sd, &server->pool) == -1) {
+			perror("add_conn");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	struct options options = { .address = every_address(), .max_queue = MAX_QUEUE };
+	struct options options = { .max_queue = MAX_QUEUE };
+	int passed;
 
 	if (prepare_output() == -1) {
 		perror("/dev/null");
 		return EXIT_FAILURE;
 	}
-	parse_options(argc, argv, &options);
+	passed = take_passed_sockets();
+	if (passed == -1)
+		return EXIT_FAILURE;
+	parse_options(argc, argv, passed > 0, &options);
 	if (set_up_signals(&server.waiting_mask) == -1) {
 		perror("signals");
 		return EXIT_FAILURE;
 	}
-	server.listener = listen_on(options.address, options.port);
-	if (server.listener == -1)
-		return EXIT_FAILURE;
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
 	figures_start(&server.figures);
 	init_pool(&server.pool);
-	if (add_conn(server.listener, &server.pool) == -1) {
-		perror("add_conn");
+	if (listen_for_clients(&server, passed, &options) == -1)
 		return EXIT_FAILURE;
-	}
+	say_ready();
 	return serve(&server);
 }

@@ -22,22 +22,24 @@ static int set_number(int sd, int level, int option, int value)
 	return setsockopt(sd, level, option, &value, sizeof value);
 }
 
-/* Sets what a listener must have before it is bound. What concerns TCP passes to every socket
- * that is accepted from it. TCP_NODELAY: a line goes out at once, and does not wait for the last
- * one to be acknowledged. */
-static int set_up_socket(int sd, int family)
+/* TCP_NODELAY: a line goes out at once, and does not wait for the last one to be acknowledged. */
+int set_up_tcp(int sd)
 {
-	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == -1)
-		return -1;
-	if (set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
-	    set_number(sd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
-		return -1;
-	if (set_number(sd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S) == -1 ||
+	if (set_number(sd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
+	    set_number(sd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_KEEPCNT, PROBES) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == -1)
 		return -1;
 	return set_number(sd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/* Sets what a listener must have before it is bound. */
+static int set_up_socket(int sd, int family)
+{
+	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == -1)
+		return -1;
+	return set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ? -1 : set_up_tcp(sd);
 }
 
 /* A non-blocking listening socket at the address; -1 with errno set where there can be none. */

@@ -4,8 +4,12 @@
 #define LISTEN_H
 
 /* A non-blocking listening socket on address and port; -1, having said why on standard error,
- * where there can be none. Sockets accepted from it have TCP_NODELAY and keepalive set. */
+ * where there can be none. set_up_tcp has been called on it. */
 int listen_on(const char *address, const char *port);
+
+/* Sets what TCP passes on from a listener to every socket that is accepted from it, if it has come
+ * since: TCP_NODELAY and keepalive. -1 with errno set on failure. */
+int set_up_tcp(int sd);
 
 /* The address that stands for all of this machine's: of IPv6 and IPv4 in one, or of IPv4 where
  * the kernel knows no other. */

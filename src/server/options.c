@@ -4,28 +4,13 @@
 
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "chatServerExt.h"
 #include "log.h"
-
-/* The whole number that the text is, in digits and nothing else; false when it is none from
- * `least` to `most`. */
-static bool parse_number(const char *text, uintmax_t least, uintmax_t most, uintmax_t *number)
-{
-	size_t length = strspn(text, "0123456789");
-
-	errno = 0;
-	*number = strtoumax(text, NULL, 10);
-	return length > 0 && text[length] == '\0' && errno == 0 && *number >= least &&
-	       *number <= most;
-}
+#include "number.h"
 
 static void usage(void)
 {
@@ -44,11 +29,13 @@ static void help(void)
 	       "  --help             print this and end\n"
 	       "  --version          print the version and end\n"
 	       "\n"
-	       "Options come before the port. SIGINT or SIGTERM ends the server.\n",
+	       "Options come before the port. Where systemd passes sockets to listen on, neither\n"
+	       "--bind nor the port is given. SIGINT or SIGTERM ends the server, SIGUSR1 has it log\n"
+	       "one line of figures on standard error.\n",
 	       MAX_QUEUE);
 }
 
-void parse_options(int argc, char *argv[], struct options *options)
+void parse_options(int argc, char *argv[], bool sockets_passed, struct options *options)
 {
 	static const struct option known[] = {
 		{ "bind", required_argument, NULL, 'b' },
@@ -89,6 +76,13 @@ void parse_options(int argc, char *argv[], struct options *options)
 			usage();
 			exit(EXIT_FAILURE);
 		}
+	}
+	if (sockets_passed) {
+		if (argc == optind && options->address == NULL)
+			return;
+		fprintf(stderr, "%s: sockets to listen on have been passed: no --bind and no port\n",
+		        argv[0]);
+		exit(EXIT_FAILURE);
 	}
 	if (argc - optind != 1 || !parse_number(argv[optind], 1, 65535, &number)) {
 		usage();

@@ -5,7 +5,7 @@ use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
 use std::fs;
 
 /// The flags of a descriptor of the server's, as the kernel tells them.
-fn flags(server: &Server, sd: usize) -> c_int {
+pub(crate) fn flags(server: &Server, sd: usize) -> c_int {
     let info = fs::read_to_string(server.proc(&format!("fdinfo/{sd}"))).expect("it is open");
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     c_int::from_str_radix(flags.expect("there are flags").trim(), 8).expect("an octal number")

@@ -28,6 +28,7 @@ mod output;
 mod relay;
 mod shutdown;
 mod slow;
+mod systemd;
 mod telnet;
 mod tools;
 mod transcript;

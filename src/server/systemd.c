@@ -1,0 +1,108 @@
+/* systemd.c - see systemd.h. */
+
+#define _GNU_SOURCE /* setenv, SO_PROTOCOL */
+
+#include "systemd.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "listen.h"
+#include "number.h"
+
+static int get_number(int fd, int option)
+{
+	int value = -1;
+	socklen_t length = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &length) == -1 ? -1 : value;
+}
+
+static int take_socket(int fd)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, "passed descriptor %d", fd);
+	if (get_number(fd, SO_ACCEPTCONN) != 1 || get_number(fd, SO_PROTOCOL) != IPPROTO_TCP) {
+		fprintf(stderr, "%s: not a listening TCP socket\n", name);
+		return -1;
+	}
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1 ||
+	    set_up_tcp(fd) == -1) {
+		perror(name);
+		return -1;
+	}
+	return 0;
+}
+
+/* How many are said to have been passed to this process; -1 when that makes no sense. */
+static int count_passed(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uintmax_t number;
+
+	if (pid == NULL || fds == NULL)
+		return 0;
+	if (!parse_number(pid, 1, UINTMAX_MAX, &number)) {
+		fprintf(stderr, "LISTEN_PID: not the number of a process: '%s'\n", pid);
+		return -1;
+	}
+	/* They were meant for a program that has started this one. */
+	if (number != (uintmax_t)getpid())
+		return 0;
+	if (!parse_number(fds, 0, FD_SETSIZE - FIRST_PASSED, &number)) {
+		fprintf(stderr, "LISTEN_FDS: not a number of sockets: '%s'\n", fds);
+		return -1;
+	}
+	return (int)number;
+}
+
+int take_passed_sockets(void)
+{
+	int count = count_passed();
+	int fd;
+
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	for (fd = FIRST_PASSED; fd < FIRST_PASSED + count; fd++) {
+		if (take_socket(fd) == -1)
+			return -1;
+	}
+	return count;
+}
+
+void say_ready(void)
+{
+	static const char ready[] = "READY=1";
+	const char *name = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t length;
+	int sd;
+
+	if (name == NULL)
+		return;
+	length = strlen(name);
+	if (length >= sizeof address.sun_path)
+		return;
+	memcpy(address.sun_path, name, length);
+	/* A name that begins so is in no file system. */
+	if (name[0] == '@')
+		address.sun_path[0] = '\0';
+	sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sd == -1 ||
+	    sendto(sd, ready, sizeof ready - 1, MSG_NOSIGNAL, (struct sockaddr *)&address,
+	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == -1)
+		perror("NOTIFY_SOCKET");
+	if (sd != -1)
+		close(sd);
+}

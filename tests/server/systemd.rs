@@ -1,0 +1,343 @@
+//! Run by systemd: sockets that are handed over, readiness, the journal, and the units themselves.
+
+use crate::client::Client;
+use crate::descriptors::flags;
+use crate::figures::Figures;
+use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port};
+use crate::installed::{is_installed, skip};
+use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net as unix;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// A server that systemd-socket-activate starts, with a socket for each of these addresses. It is
+/// started by the first client. `None`, and a note, where that cannot be.
+fn activated(addresses: &[IpAddr], limit: u64) -> Option<(Server, u16)> {
+    activated_with(addresses, &[], limit)
+}
+
+/// The same with arguments for the server.
+fn activated_with(
+    addresses: &[IpAddr],
+    arguments: &[&str],
+    limit: u64,
+) -> Option<(Server, u16)> {
+    if !is_installed("systemd-socket-activate") {
+        skip("no systemd-socket-activate");
+        return None;
+    }
+    if addresses.contains(&Ipv6Addr::LOCALHOST.into())
+        && TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err()
+    {
+        skip("no IPv6");
+        return None;
+    }
+    let port = free_port();
+    let sockets: Vec<_> =
+        addresses.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
+    let runner: Vec<_> = ["systemd-socket-activate"]
+        .into_iter()
+        .chain(sockets.iter().flat_map(|socket| ["-l", socket]))
+        .collect();
+    let server = Server::spawn_with_limit(&runner, arguments, limit);
+    for _ in addresses {
+        let line = server.next_complaint();
+        assert!(line.starts_with("Listening on "), "{line}");
+    }
+    Some((server, port))
+}
+
+/// Reads what systemd-socket-activate says when the first client comes.
+fn is_started(server: &Server) {
+    for wanted in ["Communication attempt on fd ", "Execing "] {
+        let line = server.next_complaint();
+        assert!(line.starts_with(wanted), "{line}");
+    }
+}
+
+/// A descriptor of the server's, also for this process.
+fn duplicate(server: &Server, sd: usize) -> OwnedFd {
+    let pid = server.pid();
+    // SAFETY: the calls touch no memory, and what they return is checked, and is ours.
+    unsafe {
+        let process = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+        assert!(process >= 0, "{}", std::io::Error::last_os_error());
+        let process = OwnedFd::from_raw_fd(process as c_int);
+        let copy = libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), sd, 0);
+        assert!(copy >= 0, "{}", std::io::Error::last_os_error());
+        OwnedFd::from_raw_fd(copy as c_int)
+    }
+}
+
+fn option(socket: &OwnedFd, level: c_int, name: c_int) -> c_int {
+    let mut value: c_int = -1;
+    let mut size = libc::socklen_t::try_from(size_of_val(&value)).expect("a small number");
+    // SAFETY: the kernel writes at most `size` bytes to `value`.
+    let outcome = unsafe {
+        let value = (&raw mut value).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, name, value, &mut size)
+    };
+    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+    value
+}
+
+/// What the server sets on sockets: lines go out at once, and a peer that is gone is found out.
+fn options(server: &Server, sd: usize) -> [c_int; 6] {
+    let socket = duplicate(server, sd);
+    [
+        option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY),
+        option(&socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+        option(&socket, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+        option(&socket, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+        option(&socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+        option(&socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+    ]
+}
+
+#[test]
+fn passed_sockets_of_ipv4_and_ipv6_make_one_room() {
+    let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let Some((server, port)) = activated(&addresses, USUAL_LIMIT) else { return };
+    let mut clients = addresses.map(|address| Client::connect(address, port));
+    is_started(&server);
+    for client in &mut clients {
+        server.let_in(std::slice::from_mut(client));
+    }
+    let [four, six] = &clients;
+    four.say("from 4\n");
+    six.expect("from 4\n");
+    six.say("from 6\n");
+    four.expect("from 6\n");
+    let wanted = O_NONBLOCK | O_CLOEXEC;
+    for sd in [3, 4, 5, 6] {
+        assert_eq!(flags(&server, sd) & wanted, wanted, "of descriptor {sd}");
+    }
+    let figures = Figures::of(&server);
+    assert_eq!((figures.clients, figures.messages_out, figures.bytes_out), (2, 2, 14));
+    server.stop();
+    four.expect_end();
+    six.expect_end();
+}
+
+/// The first client came before anybody could set up the listener.
+#[test]
+fn sockets_by_way_of_systemd_are_set_up_like_the_servers_own() {
+    let own = Server::start();
+    let client = own.join();
+    let wanted = options(&own, client.sd);
+    assert_eq!(wanted[..2], [1, 1]);
+
+    let Some((server, port)) = activated(&[Ipv4Addr::LOCALHOST.into()], USUAL_LIMIT) else {
+        return;
+    };
+    let mut clients = [Client::connect(Ipv4Addr::LOCALHOST.into(), port)];
+    server.let_in(&mut clients);
+    for sd in [3, clients[0].sd] {
+        assert_eq!(options(&server, sd), wanted, "of descriptor {sd}");
+    }
+    server.stop();
+    own.stop();
+}
+
+/// None of the sockets is watched while nobody can be let in.
+#[test]
+fn several_passed_sockets_without_descriptors_cost_nothing() {
+    let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 2).into()];
+    let Some((server, port)) = activated(&addresses, 10) else { return };
+    let mut room: Vec<_> =
+        addresses.iter().cycle().take(20).map(|ip| Client::connect(*ip, port)).collect();
+    let waiting = room.split_off(5);
+    for _ in &room {
+        server.until(|line| line.starts_with("New incoming connection on sd "));
+    }
+    is_started(&server);
+    assert!(server.next_complaint().ends_with("accept: Too many open files\n"));
+    server.passes_so_far();
+    // This is the measurement itself: how often it tries in a second.
+    thread::sleep(Duration::from_secs(1));
+    let passes = server.passes_so_far();
+    assert!(passes <= 40, "{passes} passes");
+    assert_eq!(Figures::of(&server).clients, 5);
+    drop((room, waiting));
+    server.wait_for_removals(20);
+    server.stop();
+}
+
+/// A server started by a shell that has done this before.
+fn after(shell: &str, arguments: &[&str]) -> Ended {
+    let script = format!("{shell} exec \"$0\" \"$@\"");
+    Server::spawn_with_limit(&["sh", "-c", &script], arguments, USUAL_LIMIT).ended()
+}
+
+#[test]
+fn what_is_passed_and_is_of_no_use_is_named() {
+    const NOT_LISTENING: &str = "passed descriptor 3: not a listening TCP socket\n";
+    let cases = [
+        ("LISTEN_PID=$$ LISTEN_FDS=1", NOT_LISTENING),
+        ("exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1", NOT_LISTENING),
+        ("LISTEN_PID=$$ LISTEN_FDS=x", "LISTEN_FDS: not a number of sockets: 'x'\n"),
+        ("LISTEN_PID=$$ LISTEN_FDS=-1", "LISTEN_FDS: not a number of sockets: '-1'\n"),
+        ("LISTEN_PID=$$ LISTEN_FDS=1022", "LISTEN_FDS: not a number of sockets: '1022'\n"),
+        ("LISTEN_PID=me LISTEN_FDS=1", "LISTEN_PID: not the number of a process: 'me'\n"),
+    ];
+    for (shell, complaint) in cases {
+        let ended = after(shell, &[]);
+        assert_eq!(ended.complaints, complaint, "{shell}");
+        assert_eq!((ended.transcript.as_str(), ended.status.code()), ("", Some(1)), "{shell}");
+    }
+}
+
+/// Of a family whose sockets listen, too.
+#[test]
+fn a_passed_socket_that_is_not_of_tcp_is_refused() {
+    if !is_installed("systemd-socket-activate") {
+        return skip("no systemd-socket-activate");
+    }
+    let folder = scratch("not-tcp");
+    let path = folder.join("socket");
+    let name = path.to_str().expect("text");
+    let runner = ["systemd-socket-activate", "-l", name];
+    let server = Server::spawn_with_limit(&runner, &[], USUAL_LIMIT);
+    server.next_complaint();
+    let _client = unix::UnixStream::connect(&path).expect("it listens");
+    let ended = server.ended();
+    let complaint = "passed descriptor 3: not a listening TCP socket\n";
+    assert!(ended.complaints.ends_with(complaint), "{}", ended.complaints);
+    assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
+fn sockets_that_are_passed_to_another_process_do_not_count() {
+    let usage = "Usage: server <port>\n";
+    for shell in ["LISTEN_PID=1 LISTEN_FDS=1", "LISTEN_FDS=1", "LISTEN_PID=$$", "LISTEN_FDS=0"] {
+        let ended = after(&format!("export {shell};"), &[]);
+        assert_eq!(ended.transcript, usage, "{shell}: {}", ended.complaints);
+    }
+}
+
+#[test]
+fn passed_sockets_leave_nothing_to_be_said_of_addresses() {
+    for arguments in [&["5555"][..], &["--bind", "127.0.0.1"]] {
+        let addresses = [Ipv4Addr::LOCALHOST.into()];
+        let Some((server, port)) = activated_with(&addresses, arguments, USUAL_LIMIT) else {
+            return;
+        };
+        let _client = Client::connect(Ipv4Addr::LOCALHOST.into(), port);
+        is_started(&server);
+        let ended = server.ended();
+        let complaint = ": sockets to listen on have been passed: no --bind and no port\n";
+        assert!(ended.complaints.ends_with(complaint), "{}", ended.complaints);
+        assert_eq!(ended.status.code(), Some(1));
+    }
+}
+
+/// The manager that waits for the word has it when clients are welcome, and not before.
+#[test]
+fn readiness_is_told() {
+    let folder = scratch("ready");
+    let path = folder.join("notify");
+    let by_path = unix::UnixDatagram::bind(&path).expect("a socket");
+    let abstract_name = format!("chatserver-{}", std::process::id());
+    let address = unix::SocketAddr::from_abstract_name(&abstract_name).expect("a name");
+    let by_name = unix::UnixDatagram::bind_addr(&address).expect("a socket");
+    for (manager, name) in
+        [(by_path, path.display().to_string()), (by_name, format!("@{abstract_name}"))]
+    {
+        manager.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let variable = format!("NOTIFY_SOCKET={name}");
+        let port = free_port();
+        let arguments = ["--quiet", &port.to_string()];
+        let server = Server::spawn_with_limit(&["env", &variable], &arguments, USUAL_LIMIT);
+        let mut word = [0; 100];
+        let length = manager.recv(&mut word).expect("it is told");
+        assert_eq!(&word[..length], b"READY=1");
+        Client::connect(Ipv4Addr::LOCALHOST.into(), port);
+        assert_eq!(server.stop().complaints, "");
+    }
+}
+
+#[test]
+fn a_server_without_a_port_is_not_ready() {
+    let folder = scratch("not-ready");
+    let path = folder.join("notify");
+    let manager = unix::UnixDatagram::bind(&path).expect("a socket");
+    let variable = format!("NOTIFY_SOCKET={}", path.display());
+    let arguments = ["--bind", "203.0.113.1", "5555"];
+    let ended = Server::spawn_with_limit(&["env", &variable], &arguments, USUAL_LIMIT).ended();
+    assert_eq!(ended.status.code(), Some(1));
+    manager.set_nonblocking(true).expect("a socket");
+    assert!(manager.recv(&mut [0; 100]).is_err(), "it says to be ready");
+}
+
+/// The journal has the time by itself, and takes a priority in its place.
+#[test]
+fn lines_for_the_journal_have_a_priority_and_no_time() {
+    let script = "JOURNAL_STREAM=$(stat -Lc %d:%i /dev/stderr) exec \"$0\" \"$@\"";
+    let runner = ["sh", "-c", script];
+    // It may have a listener and four clients, and says what comes of a fifth.
+    let server = Server::spawn_with_limit(&runner, &[&free_port().to_string()], 8);
+    server.pass();
+    let _room = server.crowd(4);
+    let _waiting = server.visitors(1);
+    assert_eq!(server.next_complaint(), "<4>accept: Too many open files\n");
+    server.signal(libc::SIGUSR1);
+    let line = server.next_complaint();
+    assert!(line.starts_with("<6>figures: clients=4 "), "{line}");
+    server.stop();
+}
+
+#[test]
+fn lines_for_others_than_the_journal_have_the_time() {
+    let runner = ["env", "JOURNAL_STREAM=1:1"];
+    let server = Server::spawn_with_limit(&runner, &[&free_port().to_string()], USUAL_LIMIT);
+    server.pass();
+    server.signal(libc::SIGUSR1);
+    let line = server.next_complaint();
+    let (time, text) = line.split_once(' ').expect("the time comes first");
+    assert!(time.len() == 24 && &time[10..11] == "T", "{line}");
+    assert!(text.starts_with("figures: clients=0 "), "{line}");
+    server.stop();
+}
+
+/// A new folder of a test's own.
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("systemd").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
+}
+
+/// systemd's own opinion: of whether the units make sense, and of what the service could still do.
+#[test]
+fn units_are_sound_and_the_service_is_confined() {
+    if !is_installed("systemd-analyze") {
+        return skip("no systemd-analyze");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = scratch("units");
+    // Any program will do.
+    std::os::unix::fs::symlink("/bin/true", folder.join("chatserver")).expect("a link");
+    for name in ["chatserver.service", "chatserver.socket"] {
+        let unit = fs::read_to_string(root.join("packaging/systemd").join(format!("{name}.in")));
+        let unit = unit.expect("the unit").replace("@BINDIR@", folder.to_str().expect("text"));
+        fs::write(folder.join(name), unit).expect("the unit can be written");
+    }
+    let analyze = |arguments: &[&str]| {
+        let mut command = Command::new("systemd-analyze");
+        let output = command.args(arguments).current_dir(&folder).output().expect("it can be run");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let verify = ["verify", "--man=no", "./chatserver.service", "./chatserver.socket"];
+    assert_eq!(analyze(&verify), (true, String::new()));
+    // Its scale goes from 0 to 100; what it calls "OK" ends at 50.
+    let arguments = ["security", "--offline=true", "--threshold=15", "./chatserver.service"];
+    let (confined, opinion) = analyze(&arguments);
+    assert!(confined, "{opinion}");
+}

@@ -6,7 +6,7 @@ use crate::program::{Program, set_apart};
 use libc::{SIGCONT, SIGINT, SIGSTOP};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::mpsc;
@@ -280,4 +280,12 @@ pub(crate) fn may_open(count: u64) -> bool {
         limit.rlim_cur
     });
     *LIMIT >= count
+}
+
+/// A new folder of a test's own.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
 }

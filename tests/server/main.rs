@@ -30,6 +30,7 @@ mod shutdown;
 mod slow;
 mod systemd;
 mod telnet;
+mod tls;
 mod tools;
 mod transcript;
 mod usage;

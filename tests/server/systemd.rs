@@ -3,15 +3,16 @@
 use crate::client::Client;
 use crate::descriptors::flags;
 use crate::figures::Figures;
-use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port};
+use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
 use crate::installed::{is_installed, skip};
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net as unix;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -23,11 +24,7 @@ fn activated(addresses: &[IpAddr], limit: u64) -> Option<(Server, u16)> {
 }
 
 /// The same with arguments for the server.
-fn activated_with(
-    addresses: &[IpAddr],
-    arguments: &[&str],
-    limit: u64,
-) -> Option<(Server, u16)> {
+fn activated_with(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Option<(Server, u16)> {
     if !is_installed("systemd-socket-activate") {
         skip("no systemd-socket-activate");
         return None;
@@ -305,14 +302,6 @@ fn lines_for_others_than_the_journal_have_the_time() {
     server.stop();
 }
 
-/// A new folder of a test's own.
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("systemd").join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder for the test");
-    folder
-}
-
 /// systemd's own opinion: of whether the units make sense, and of what the service could still do.
 #[test]
 fn units_are_sound_and_the_service_is_confined() {
@@ -340,4 +329,73 @@ fn units_are_sound_and_the_service_is_confined() {
     let arguments = ["security", "--offline=true", "--threshold=15", "./chatserver.service"];
     let (confined, opinion) = analyze(&arguments);
     assert!(confined, "{opinion}");
+}
+
+/// The system calls of this one of systemd's sets.
+fn calls_in(set: &str) -> BTreeSet<String> {
+    let mut command = Command::new("systemd-analyze");
+    let output = command.args(["syscall-filter", set]).output().expect("it can be run");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let entries = text.lines().filter_map(|line| line.strip_prefix("    "));
+    let entries = entries.filter(|entry| !entry.starts_with('#'));
+    entries
+        .flat_map(|entry| match entry.starts_with('@') {
+            true => calls_in(entry),
+            false => BTreeSet::from([entry.to_owned()]),
+        })
+        .collect()
+}
+
+/// What the unit lets the service call, by its lines: sets, and with ~ what they are without.
+fn calls_allowed() -> BTreeSet<String> {
+    let unit = include_str!("../../packaging/systemd/chatserver.service.in");
+    let mut allowed = BTreeSet::new();
+    for sets in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        match sets.strip_prefix('~') {
+            None => sets.split(' ').for_each(|set| allowed.extend(calls_in(set))),
+            Some(sets) => {
+                let denied: BTreeSet<_> = sets.split(' ').flat_map(calls_in).collect();
+                allowed.retain(|call| !denied.contains(call));
+            }
+        }
+    }
+    allowed
+}
+
+/// From its first instruction to its last, with all that happens to it in between.
+#[test]
+fn the_unit_allows_what_the_server_calls() {
+    for tool in ["systemd-analyze", "strace"] {
+        if !is_installed(tool) {
+            return skip(&format!("no {tool}"));
+        }
+    }
+    let folder = scratch("calls");
+    let (trace, notify) = (folder.join("trace"), folder.join("notify"));
+    let _manager = unix::UnixDatagram::bind(&notify).expect("a socket");
+    let variable = format!("NOTIFY_SOCKET={}", notify.display());
+    let trace_name = trace.to_str().expect("text");
+    let runner = ["env", &variable, "strace", "-D", "-qq", "-o", trace_name];
+    let arguments = ["--max-queue", "100000", &free_port().to_string()];
+    let server = Server::spawn_with_limit(&runner, &arguments, USUAL_LIMIT);
+    server.pass();
+    let [talker, listener, stalled] = server.joins();
+    let burst = "a line for a queue\n".repeat(500_000);
+    thread::scope(|scope| {
+        scope.spawn(|| talker.say(&burst));
+        listener.expect(&burst);
+    });
+    assert!(server.next_complaint().contains("cut off"));
+    Figures::of(&server);
+    drop(stalled);
+    server.stop();
+
+    let allowed = calls_allowed();
+    assert!(allowed.len() > 100 && !allowed.contains("setuid"), "{allowed:?}");
+    let trace = fs::read_to_string(trace).expect("a trace");
+    let calls = trace.lines().filter_map(|line| line.split_once('(')).map(|(call, _)| call);
+    let calls: BTreeSet<_> = calls.filter(|call| !call.starts_with(['-', '+'])).collect();
+    assert!(calls.contains("pselect6") && calls.contains("exit_group"), "{calls:?}");
+    let denied: Vec<_> = calls.into_iter().filter(|call| !allowed.contains(*call)).collect();
+    assert!(denied.is_empty(), "not allowed: {denied:?}");
 }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 
 /// A program that is in the room; killed when dropped.
-struct Tool {
+pub(crate) struct Tool {
     name: &'static str,
     child: Child,
     keyboard: Option<ChildStdin>,
@@ -18,13 +18,7 @@ impl Tool {
     /// Starts the program called `name`, and waits until it is in the room. `None` where the
     /// machine does not have it.
     fn start(name: &'static str, server: &Server) -> Option<Self> {
-        let mut command = command(name, server.port)?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("it can be run");
-        let keyboard = child.stdin.take();
-        let screen = lines_of(child.stdout.take().expect("it is piped"));
-        let tool = Self { name, child, keyboard, screen };
-        server.until(|line| line.starts_with("New incoming connection on sd "));
+        let tool = Self::run(name, command(name, server.port)?, server);
         if name == "telnet" {
             tool.shows("Trying 127.0.0.1...");
             tool.shows("Connected to 127.0.0.1.");
@@ -33,7 +27,18 @@ impl Tool {
         Some(tool)
     }
 
-    fn types(&self, text: &str) {
+    /// Runs this command, and waits until it is in the room.
+    pub(crate) fn run(name: &'static str, mut command: Command, server: &Server) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it can be run");
+        let keyboard = child.stdin.take();
+        let screen = lines_of(child.stdout.take().expect("it is piped"));
+        let tool = Self { name, child, keyboard, screen };
+        server.until(|line| line.starts_with("New incoming connection on sd "));
+        tool
+    }
+
+    pub(crate) fn types(&self, text: &str) {
         self.keyboard.as_ref().expect("open").write_all(text.as_bytes()).expect("it reads");
         // A terminal shows what is typed; a pipe does not.
         if self.name == "telnet" {
@@ -42,7 +47,7 @@ impl Tool {
     }
 
     /// Waits for the next line on the screen.
-    fn shows(&self, wanted: &str) {
+    pub(crate) fn shows(&self, wanted: &str) {
         let line = self.screen.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|error| panic!("{} does not show it: {error}", self.name));
         assert_eq!(line.trim_end_matches(['\r', '\n']), wanted, "on the screen of {}", self.name);

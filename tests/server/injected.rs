@@ -70,11 +70,12 @@ fn accept_that_goes_on_failing_does_not_make_the_server_spin() {
     }
 }
 
-/// The signal comes when the server has looked for one, and does not wait yet.
+/// The signal comes when the server has looked for one, and does not wait yet: with the transcript's
+/// last line before the wait.
 #[test]
 fn signal_just_before_select_is_not_lost() {
     for signal in ["SIGINT", "SIGTERM"] {
-        let Some(server) = server_with(&format!("pselect6:signal={signal}:when=2")) else { return };
+        let Some(server) = server_with(&format!("write:signal={signal}:when=2")) else { return };
         let _room = server.visitors(1);
         let ended = server.ended();
         assert_eq!(ended.status.code(), Some(0), "{signal}");
@@ -83,7 +84,7 @@ fn signal_just_before_select_is_not_lost() {
 
 #[test]
 fn question_just_before_select_is_answered_at_once() {
-    let Some(server) = server_with("pselect6:signal=SIGUSR1:when=2") else { return };
+    let Some(server) = server_with("write:signal=SIGUSR1:when=2") else { return };
     let _room = server.crowd(1);
     assert_eq!(Figures::in_line(&server.next_complaint()).clients, 1);
     server.stop();

@@ -169,13 +169,17 @@ fn several_passed_sockets_without_descriptors_cost_nothing() {
 /// A server started by a shell that has done this before.
 fn after(shell: &str, arguments: &[&str]) -> Ended {
     let script = format!("{shell} exec \"$0\" \"$@\"");
-    Server::spawn_with_limit(&["sh", "-c", &script], arguments, USUAL_LIMIT).ended()
+    Server::spawn_with_limit(&["bash", "-c", &script], arguments, USUAL_LIMIT).ended()
 }
 
 #[test]
 fn what_is_passed_and_is_of_no_use_is_named() {
     const NOT_LISTENING: &str = "passed descriptor 3: not a listening TCP socket\n";
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = other.local_addr().expect("it is bound").port();
+    let connected = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; LISTEN_PID=$$ LISTEN_FDS=1");
     let cases = [
+        (connected.as_str(), NOT_LISTENING),
         ("LISTEN_PID=$$ LISTEN_FDS=1", NOT_LISTENING),
         ("exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1", NOT_LISTENING),
         ("LISTEN_PID=$$ LISTEN_FDS=x", "LISTEN_FDS: not a number of sockets: 'x'\n"),

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "chatServerExt.h"
+#include "server/doors.h"
 #include "server/figures.h"
 #include "server/flow.h"
 #include "server/listen.h"
@@ -47,10 +48,9 @@ struct client {
 
 struct server {
 	conn_pool_t pool;
-	int first_listener, end_of_listeners; /* those from the one and below the other */
-	bool listeners_passed;                /* they listened before this program began */
-	struct rest from_accept, from_write;  /* newcomers and queues, respectively, wait meanwhile */
-	bool short_of_something;              /* accept has failed since it last succeeded */
+	struct doors doors;
+	bool short_of_something; /* accept has failed since it last succeeded */
+	struct rest writing;     /* while it is on, queues are left alone */
 	bool hurried;            /* something is to be tried again soon */
 	int next_reader;         /* where the next pass begins to read */
 	sigset_t waiting_mask;   /* the signal mask while select waits */
@@ -64,38 +64,7 @@ static void log_about(const struct client *client, const char *what, const char 
 	log_line(LOG_WARNING, &client->address.any, sizeof client->address, what, why);
 }
 
-static bool is_listener(const struct server *server, int sd)
-{
-	return sd >= server->first_listener && sd < server->end_of_listeners;
-}
-
-static unsigned int count_clients(const struct server *server)
-{
-	return server->pool.nr_conns -
-	       (unsigned int)(server->end_of_listeners - server->first_listener);
-}
-
 /* ---- Newcomers ---- */
-
-/* Lets nobody in for a while. */
-static void close_doors(struct server *server)
-{
-	int sd;
-
-	rest_begin(&server->from_accept);
-	for (sd = server->first_listener; sd < server->end_of_listeners; sd++)
-		FD_CLR(sd, &server->pool.read_set);
-}
-
-static void open_doors_in_time(struct server *server)
-{
-	int sd;
-
-	if (!rest_end_in_time(&server->from_accept))
-		return;
-	for (sd = server->first_listener; sd < server->end_of_listeners; sd++)
-		FD_SET(sd, &server->pool.read_set);
-}
 
 /* Sends a newcomer away for whom there is no room. */
 static void refuse(struct server *server, int sd, const struct client *client)
@@ -119,16 +88,16 @@ static bool retry_accept(struct server *server)
 	if (!server->short_of_something)
 		log_line(LOG_WARNING, NULL, 0, "accept", strerror(errno));
 	server->short_of_something = true;
-	close_doors(server);
+	doors_rest(&server->doors, &server->pool);
 	return false;
 }
 
 /* Lets one newcomer in; false when there is no more. */
-static bool accept_client(struct server *server, int listener)
+static bool accept_client(struct server *server, int door)
 {
 	struct client client = { .held = 0 };
 	socklen_t length = sizeof client.address;
-	int sd = accept4(listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int sd = accept4(door, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sd == -1)
 		return retry_accept(server);
@@ -137,8 +106,8 @@ static bool accept_client(struct server *server, int listener)
 		refuse(server, sd, &client);
 		return true;
 	}
-	/* It may have come before the listener was set up. What then fails, its first read tells. */
-	if (server->listeners_passed)
+	/* It may have come before the door was set up. What then fails, its first read tells. */
+	if (server->doors.passed)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
@@ -146,11 +115,11 @@ static bool accept_client(struct server *server, int listener)
 	return true;
 }
 
-static void accept_clients(struct server *server, int listener)
+static void accept_clients(struct server *server, int door)
 {
 	int count = 0;
 
-	while (count < ACCEPTS_A_PASS && accept_client(server, listener))
+	while (count < ACCEPTS_A_PASS && accept_client(server, door))
 		count++;
 }
 
@@ -207,7 +176,8 @@ static void read_client(struct server *server, int sd)
 	if (count > 0) {
 		transcript("%d bytes received from sd %d\n", (int)count, sd);
 		flow_heard(&server->flow, sd, (size_t)count);
-		figures_heard(&server->figures, text, (size_t)count, count_clients(server) - 1);
+		figures_heard(&server->figures, text, (size_t)count,
+		              count_clients(&server->doors, &server->pool) - 1);
 		if (hear(server, sd, text, (size_t)count) == 0)
 			return;
 		/* Out of memory. The speaker must not think that the others have heard it, nor they
@@ -234,7 +204,7 @@ static bool read_range(struct server *server, int from, int end, uint64_t enough
 	int sd;
 
 	for (sd = next_in(ready, from); sd < end; sd = next_in(ready, sd + 1)) {
-		if (is_listener(server, sd))
+		if (is_door(&server->doors, sd))
 			accept_clients(server, sd);
 		else
 			read_client(server, sd);
@@ -271,7 +241,7 @@ static void write_queued(struct server *server, const fd_set *full)
 		errno = 0;
 		/* Whom this fails for is gone, which the next read finds out. */
 		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM))
-			rest_begin(&server->from_write);
+			rest_begin(&server->writing);
 	}
 }
 
@@ -292,13 +262,13 @@ static const struct timespec *choose(struct server *server)
 	const struct timespec *patience = NULL;
 	conn_pool_t *pool = &server->pool;
 
-	if (server->from_accept.on || server->from_write.on || server->hurried)
+	if (server->doors.rest.on || server->writing.on || server->hurried)
 		patience = &soon;
 	server->hurried = false;
-	open_doors_in_time(server);
-	rest_end_in_time(&server->from_write);
+	doors_end_rest_in_time(&server->doors, pool);
+	rest_end_in_time(&server->writing);
 	pool->ready_read_set = pool->read_set;
-	pool->ready_write_set = server->from_write.on ? nobody : pool->write_set;
+	pool->ready_write_set = server->writing.on ? nobody : pool->write_set;
 	if (flow_hold_back(&server->flow, &pool->ready_read_set))
 		patience = &very_soon;
 	return patience;
@@ -337,7 +307,8 @@ static int serve(struct server *server)
 
 	while (!told_to_end()) {
 		if (asked_for_figures())
-			figures_log(&server->figures, &server->pool, count_clients(server));
+			figures_log(&server->figures, &server->pool,
+			            count_clients(&server->doors, &server->pool));
 		if (pass(server) == -1) {
 			perror("select");
 			status = EXIT_FAILURE;
@@ -349,32 +320,6 @@ static int serve(struct server *server)
 	while (server->pool.conn_head != NULL)
 		remove_conn(server->pool.conn_head->fd, &server->pool);
 	return status;
-}
-
-/* Fills the pool with the listeners: those that have been passed, if any. */
-static int listen_for_clients(struct server *server, int passed, const struct options *options)
-{
-	int sd;
-
-	server->listeners_passed = passed > 0;
-	server->first_listener = FIRST_PASSED;
-	if (passed == 0) {
-		const char *address = options->address;
-
-		server->first_listener =
-			listen_on(address != NULL ? address : every_address(), options->port);
-		passed = 1;
-	}
-	if (server->first_listener == -1)
-		return -1;
-	server->end_of_listeners = server->first_listener + passed;
-	for (sd = server->first_listener; sd < server->end_of_listeners; sd++) {
-		if (add_conn(sd, &server->pool) == -1) {
-			perror("add_conn");
-			return -1;
-		}
-	}
-	return 0;
 }
 
 int main(int argc, char *argv[])
@@ -399,7 +344,7 @@ int main(int argc, char *argv[])
 	flow_set_limit(&server.flow, options.max_queue);
 	figures_start(&server.figures);
 	init_pool(&server.pool);
-	if (listen_for_clients(&server, passed, &options) == -1)
+	if (doors_open(&server.doors, passed, &options, &server.pool) == -1)
 		return EXIT_FAILURE;
 	say_ready();
 	return serve(&server);

@@ -9,7 +9,6 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -29,13 +28,31 @@ void figures_start(struct figures *figures)
 	figures->started_at = now_in_s();
 }
 
+/* Counts block by block, for which compilers have vector instructions: several times as fast with
+ * short lines as looking for one end after the other. */
+static uint64_t count_line_ends(const char *text, size_t length)
+{
+	enum { BLOCK = 32 };
+	const char *end = text + length;
+	uint64_t count = 0;
+	int at;
+
+	for (; end - text >= BLOCK; text += BLOCK) {
+		unsigned char found = 0;
+
+		for (at = 0; at < BLOCK; at++)
+			found = (unsigned char)(found + (text[at] == '\n'));
+		count += found;
+	}
+	for (; text < end; text++)
+		count += *text == '\n';
+	return count;
+}
+
 void figures_heard(struct figures *figures, const char *text, size_t length, unsigned int others)
 {
-	const char *end = text + length;
-	uint64_t messages = 0;
+	uint64_t messages = count_line_ends(text, length);
 
-	for (; (text = memchr(text, '\n', (size_t)(end - text))) != NULL; text++)
-		messages++;
 	figures->bytes_in += length;
 	figures->messages_in += messages;
 	figures->messages_out += messages * others;

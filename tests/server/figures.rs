@@ -117,6 +117,7 @@ fn figures_add_up_under_load() {
     let greeting = Figures::of(&server);
     assert_eq!((greeting.bytes_in, greeting.bytes_out), (9, 9 * others));
 
+    let all = 1 + FLOODERS * 30 * 2000;
     let check = |figures: &Figures| {
         let due = figures.bytes_in * others;
         let unfinished = due.checked_sub(figures.bytes_out + figures.queued_bytes);
@@ -132,7 +133,6 @@ fn figures_add_up_under_load() {
             });
         }
         let mut last = greeting.clone();
-        let all = 1 + FLOODERS * 30 * 2000;
         let mut answers = 0;
         while last.messages_in < all {
             let figures = Figures::of(&server);
@@ -145,6 +145,7 @@ fn figures_add_up_under_load() {
     });
     let last = Figures::of(&server);
     check(&last);
+    assert_eq!(last.messages_in, all);
     assert_eq!(last.bytes_in * others, last.bytes_out + last.queued_bytes);
     assert!(last.queued_bytes > 0, "somebody is behind");
     server.stop();

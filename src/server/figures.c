@@ -58,21 +58,33 @@ void figures_heard(struct figures *figures, const char *text, size_t length, uns
 	figures->messages_out += messages * others;
 }
 
+/* How many bytes a client's kernel has acknowledged. */
+static uint64_t bytes_acknowledged(int sd)
+{
+	struct tcp_info info = { .tcpi_state = 0 };
+	socklen_t length = sizeof info;
+
+	return getsockopt(sd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1
+	               ? 0
+	               : (uint64_t)info.tcpi_bytes_acked;
+}
+
 /* How many bytes a client has been sent. The kernel knows: those that have been acknowledged, and
  * those that it still holds. So nobody has to count them while they go out. */
 static uint64_t bytes_sent(int sd, const chat_conn_info_t *info)
 {
-	struct tcp_info tcp = { .tcpi_state = 0 };
-	socklen_t length = sizeof tcp;
-	int held = 0;
+	uint64_t acknowledged, sent;
+	int held;
 
-	if (getsockopt(sd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == -1 ||
-	    ioctl(sd, SIOCOUTQ, &held) == -1)
-		return 0;
-	/* The end that a client is sent when it is cut off is held as if it were a byte. */
-	if (info->cut_off && held > 0)
-		held--;
-	return (uint64_t)tcp.tcpi_bytes_acked + (uint64_t)held;
+	/* No acknowledgement may come between the two. */
+	do {
+		acknowledged = bytes_acknowledged(sd);
+		if (ioctl(sd, SIOCOUTQ, &held) == -1)
+			return 0;
+	} while (bytes_acknowledged(sd) != acknowledged);
+	sent = acknowledged + (uint64_t)held;
+	/* The end that a client is sent when it is cut off counts as if it were a byte. */
+	return info->cut_off && sent > 0 ? sent - 1 : sent;
 }
 
 void figures_leave(struct figures *figures, int sd, conn_pool_t *pool)

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::figures::Figures;
 use crate::harness::{LISTENER, Server, may_open};
 use crate::installed::skip;
+use crate::slow::peak_memory;
 use std::thread;
 use std::time::Duration;
 
@@ -34,8 +35,11 @@ fn everyone_hears_the_first(server: &Server, room: &[Client], line: &str) {
 #[test]
 fn a_room_with_nothing_to_say_costs_nothing() {
     let server = Server::start();
+    let before = peak_memory(&server);
     let room = server.crowd(1000);
     everyone_hears_the_first(&server, &room, "hello\n");
+    let cost = peak_memory(&server) - before;
+    assert!(cost < 1000 * 1024, "{cost} bytes");
     room[1].say("half a line");
     server.wait_for_bytes(room[1].sd, 11);
     server.pass();

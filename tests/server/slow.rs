@@ -31,7 +31,7 @@ fn relay(talker: &Client, listener: &Client, bytes: usize) {
 }
 
 /// The server's peak of resident memory, in bytes.
-fn peak_memory(server: &Server) -> usize {
+pub(crate) fn peak_memory(server: &Server) -> usize {
     let status = fs::read_to_string(server.proc("status")).expect("the server runs");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
     let kilobytes = line.split_whitespace().nth(1).expect("a number follows");

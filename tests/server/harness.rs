@@ -39,8 +39,8 @@ impl Server {
     }
 
     /// A server that another program starts, such as strace.
-    pub(crate) fn start_under(runner: &[&str]) -> Self {
-        Self::start_on_a_free_port(runner, &[], USUAL_LIMIT)
+    pub(crate) fn start_under(runner: &[&str], options: &[&str]) -> Self {
+        Self::start_on_a_free_port(runner, options, USUAL_LIMIT)
     }
 
     /// A server that may have so many descriptors.

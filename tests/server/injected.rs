@@ -3,6 +3,7 @@
 use crate::figures::Figures;
 use crate::harness::Server;
 use crate::installed::skip;
+use crate::slow::relay;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,10 @@ use std::time::Duration;
 /// A server whose system calls fail as `injection` says, in strace's words. With -D the server is
 /// still our own child.
 fn server_with(injection: &str) -> Option<Server> {
+    server_with_options(injection, &[])
+}
+
+fn server_with_options(injection: &str, options: &[&str]) -> Option<Server> {
     if Command::new("strace").arg("-V").output().is_err() {
         skip("no strace");
         return None;
@@ -17,7 +22,7 @@ fn server_with(injection: &str) -> Option<Server> {
     let (call, _) = injection.split_once(':').expect("CALL:error=...");
     let (trace, inject) = (format!("trace={call}"), format!("inject={injection}"));
     let strace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-    Some(Server::start_under(&strace))
+    Some(Server::start_under(&strace, options))
 }
 
 /// Every line is heard by both others, once.
@@ -87,6 +92,18 @@ fn question_just_before_select_is_answered_at_once() {
     let Some(server) = server_with("write:signal=SIGUSR1:when=2") else { return };
     let _room = server.crowd(1);
     assert_eq!(Figures::in_line(&server.next_complaint()).clients, 1);
+    server.stop();
+}
+
+/// Select never waits until those who are held back may go on.
+#[test]
+fn however_many_signals_come_nobody_is_held_back_for_longer() {
+    let few = ["--max-queue", "100000"];
+    let Some(server) = server_with_options("pselect6:signal=SIGUSR1:when=10+", &few) else {
+        return;
+    };
+    let [talker, listener, _stopped] = server.joins();
+    relay(&talker, &listener, 8 << 20);
     server.stop();
 }
 

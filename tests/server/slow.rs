@@ -16,7 +16,7 @@ fn numbered_lines(first: usize, count: usize) -> Vec<u8> {
 }
 
 /// Has the talker say so many bytes in all, and the listener hear them in order.
-fn relay(talker: &Client, listener: &Client, bytes: usize) {
+pub(crate) fn relay(talker: &Client, listener: &Client, bytes: usize) {
     const AT_A_TIME: usize = 4096;
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -148,7 +148,7 @@ MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-lea
 
 # Of the server's tests those that neither measure time nor count descriptors: valgrind is slow, and
 # has some of its own.
-UNTIMED := relay lines faults telnet above_fd_setsize figures
+UNTIMED := relay lines faults telnet above_fd_setsize figures passed ready
 
 memcheck: all
 	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c

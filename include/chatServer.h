@@ -234,6 +234,10 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  * when select() says that the descriptor is writable. Of a message sent in part the rest is
  * moved to the start of its allocation, and size says how much that is.
  *
+ * Where the kernel takes nothing at all, errno says why although 0 is returned: after ENOBUFS or
+ * ENOMEM it is short of memory, and select() may call the descriptor writable all the same, so a
+ * program tries again after a while and not at once.
+ *
  * When the peer is gone, the queue is dropped and the bit cleared; the connection stays until
  * the program's own read finds the end and calls remove_conn.
  *
@@ -245,9 +249,7 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  *
  * @param sd    the descriptor
  * @param pool  the pool
- * @return 0, also when nothing was queued, or when something is left: where the kernel took nothing
- *         at all, errno says why, and after ENOBUFS or ENOMEM, when it is short of memory, select()
- *         may call the descriptor writable all the same; or -1 with errno EINVAL (pool is
+ * @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
  *         NULL), ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET
  *         mostly
  *

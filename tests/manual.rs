@@ -36,6 +36,8 @@ const OTHERS: &[&str] = &[
     "malloc 3",
     "nc 1",
     "read 2",
+    "sd_listen_fds 3",
+    "sd_notify 3",
     "select 2",
     "select_tut 2",
     "sendmsg 2",

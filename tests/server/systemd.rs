@@ -35,6 +35,13 @@ fn activated_with(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Optio
         skip("no IPv6");
         return None;
     }
+    // Somebody else on this machine may have taken the port meanwhile.
+    let started = (0..20).find_map(|_| try_activated(addresses, arguments, limit));
+    Some(started.expect("a port is free"))
+}
+
+/// The same on the next port; `None` where that is taken.
+fn try_activated(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Option<(Server, u16)> {
     let port = free_port();
     let sockets: Vec<_> =
         addresses.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
@@ -45,6 +52,9 @@ fn activated_with(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Optio
     let server = Server::spawn_with_limit(&runner, arguments, limit);
     for _ in addresses {
         let line = server.next_complaint();
+        if line.contains("in use") {
+            return None;
+        }
         assert!(line.starts_with("Listening on "), "{line}");
     }
     Some((server, port))

@@ -320,3 +320,49 @@ TEST(a_broken_connection_drops_the_queue)
 	check_broken(join_by_pipe, EPIPE, 0);
 	check_broken(join_by_pipe, EIO, ENDS_FIRST + 1);
 }
+
+/* The connection is alive after all. What was to follow is not for one who has missed something. */
+TEST(a_stream_that_has_lost_something_ends_there)
+{
+	struct client client;
+	conn_pool_t pool;
+	char heard[SIZE];
+
+	init_pool(&pool);
+	client = join(&pool);
+	say_text(&pool);
+	plan((struct act){ .takes = ENDS_FIRST + 1 });
+	plan((struct act){ .error = ECONNRESET });
+	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	CHECK_FAILS(write_msg(client.sd, &pool), ECONNRESET);
+	say_text(&pool);
+	CHECK_FAILS(write_msg(client.sd, &pool), EPIPE);
+	CHECK_EQ(hear(client.peer, heard, sizeof heard), ENDS_FIRST + 1);
+	CHECK(is_readable(client.peer));
+	CHECK_EQ(read(client.peer, heard, 1), 0);
+	/* It may still be heard itself. */
+	CHECK_EQ(write(client.peer, "bye", 3), 3);
+	check_hears(client.sd, "bye", 3);
+	forget_plans();
+	leave(client, &pool);
+}
+
+/* A program may write to a socket too early, and listen at it later. */
+TEST(a_socket_that_is_not_connected_yet_may_still_listen)
+{
+	struct client client = { .sd = bind_to_loopback() };
+	conn_pool_t pool;
+	int accepted;
+
+	init_pool(&pool);
+	CHECK_EQ(add_conn(client.sd, &pool), 0);
+	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_FAILS(write_msg(client.sd, &pool), EPIPE);
+	CHECK_EQ(listen(client.sd, 1), 0);
+	client.peer = knock(client.sd);
+	accepted = accept(client.sd, NULL, NULL);
+	CHECK_EQ(send(accepted, "hello", 5, MSG_NOSIGNAL), 5);
+	check_hears(client.peer, "hello", 5);
+	close(accepted);
+	leave(client, &pool);
+}

@@ -239,7 +239,8 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  * program tries again after a while and not at once.
  *
  * When the peer is gone, the queue is dropped and the bit cleared; the connection stays until
- * the program's own read finds the end and calls remove_conn.
+ * the program's own read finds the end and calls remove_conn. The socket is shut for writing
+ * then: should there be a peer after all, it hears a stream without a hole, and the end.
  *
  * A descriptor that is no socket (a pipe, a terminal) and that is blocking is made non-blocking
  * for the moment of the write.

@@ -60,9 +60,26 @@ impl Errno {
 
 /// Sends what the kernel takes at once and answers how much that was, in bytes.
 pub(crate) fn send(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
-    match send_to_socket(fd, batch) {
-        Err(Errno(libc::ENOTSOCK)) => write_to_other(fd, batch),
+    let outcome = match send_to_socket(fd, batch) {
+        Err(Errno(libc::ENOTSOCK)) => return write_to_other(fd, batch),
         outcome => outcome,
+    };
+    if outcome.is_err_and(|errno| !errno.is_full()) {
+        end_stream(fd);
+    }
+    outcome
+}
+
+/// Has nothing follow what is lost, should the connection be alive after all: its peer reads a
+/// stream without a hole, and the end. Who never was connected may still become a listener.
+fn end_stream(fd: c_int) {
+    let mut peer = MaybeUninit::<libc::sockaddr>::uninit();
+    let mut size = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `size` bytes to `peer`, and shutdown touches no memory.
+    unsafe {
+        if libc::getpeername(fd, peer.as_mut_ptr(), &mut size) == 0 {
+            libc::shutdown(fd, libc::SHUT_WR);
+        }
     }
 }
 

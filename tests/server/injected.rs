@@ -1,4 +1,5 @@
-//! System calls that fail: strace makes them, in the running server.
+//! What strace does to the running server's system calls, where that is more than a failure; for
+//! failures see `torture`.
 
 use crate::figures::Figures;
 use crate::harness::Server;
@@ -8,6 +9,14 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+pub(crate) fn has_strace() -> bool {
+    let is_there = Command::new("strace").arg("-V").output().is_ok();
+    if !is_there {
+        skip("no strace");
+    }
+    is_there
+}
+
 /// A server whose system calls fail as `injection` says, in strace's words. With -D the server is
 /// still our own child.
 fn server_with(injection: &str) -> Option<Server> {
@@ -15,44 +24,13 @@ fn server_with(injection: &str) -> Option<Server> {
 }
 
 fn server_with_options(injection: &str, options: &[&str]) -> Option<Server> {
-    if Command::new("strace").arg("-V").output().is_err() {
-        skip("no strace");
+    if !has_strace() {
         return None;
     }
     let (call, _) = injection.split_once(':').expect("CALL:error=...");
     let (trace, inject) = (format!("trace={call}"), format!("inject={injection}"));
     let strace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
     Some(Server::start_under(&strace, options))
-}
-
-/// Every line is heard by both others, once.
-fn chats(server: &Server, lines: usize) {
-    let [talker, one, other] = server.joins();
-    for number in 0..lines {
-        let line = format!("line {number}\n");
-        talker.say(&line);
-        one.expect(&line);
-        other.expect(&line);
-    }
-}
-
-#[test]
-fn accept_that_fails_once_keeps_nobody_out() {
-    for error in [
-        "ECONNABORTED",
-        "EPROTO",
-        "EPERM",
-        "EAGAIN",
-        "EINTR",
-        "EMFILE",
-        "ENFILE",
-        "ENOBUFS",
-        "ENOMEM",
-    ] {
-        let Some(server) = server_with(&format!("accept4:error={error}:when=1")) else { return };
-        chats(&server, 3);
-        server.stop();
-    }
 }
 
 /// The call fails again and again, and the room chats on.
@@ -107,53 +85,6 @@ fn however_many_signals_come_nobody_is_held_back_for_longer() {
     server.stop();
 }
 
-#[test]
-fn select_that_is_interrupted_goes_on() {
-    let Some(server) = server_with("pselect6:error=EINTR:when=2+2") else { return };
-    chats(&server, 50);
-    server.stop();
-}
-
-#[test]
-fn read_that_fails_for_a_moment_loses_nothing() {
-    for error in ["EINTR", "EAGAIN"] {
-        let Some(server) = server_with(&format!("read:error={error}:when=5+2")) else { return };
-        chats(&server, 50);
-        server.stop();
-    }
-}
-
-#[test]
-fn read_from_a_lost_connection_ends_that_one_alone() {
-    // The first reads are the loader's, of libc.
-    let Some(server) = server_with("read:error=ECONNRESET:when=5") else { return };
-    let room = server.crowd(4);
-    for number in 0..5 {
-        room[0].say("x\n");
-        if server
-            .until(|line| line.starts_with("removing") || line.contains("bytes received"))
-            .contains("removing")
-        {
-            room[1].say("and then there were three\n");
-            for other in &room[2..] {
-                other.expect("x\n".repeat(number) + "and then there were three\n");
-            }
-            server.stop();
-            return;
-        }
-    }
-    panic!("no read has failed");
-}
-
-#[test]
-fn send_that_fails_for_a_moment_loses_nothing() {
-    for error in ["EINTR", "EAGAIN"] {
-        let Some(server) = server_with(&format!("sendto:error={error}:when=1+2")) else { return };
-        chats(&server, 50);
-        server.stop();
-    }
-}
-
 /// As far as select can see the kernel would take more.
 #[test]
 fn send_that_goes_on_failing_does_not_make_the_server_spin() {
@@ -168,15 +99,6 @@ fn send_that_goes_on_failing_does_not_make_the_server_spin() {
         thread::sleep(Duration::from_secs(1));
         let passes = server.passes_so_far();
         assert!((5..=40).contains(&passes), "{error}: {passes} passes");
-        server.stop();
-    }
-}
-
-#[test]
-fn send_goes_on_when_the_kernel_has_memory_again() {
-    for error in ["ENOBUFS", "ENOMEM"] {
-        let Some(server) = server_with(&format!("sendto:error={error}:when=1+2")) else { return };
-        chats(&server, 5);
         server.stop();
     }
 }

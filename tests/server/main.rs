@@ -32,5 +32,6 @@ mod systemd;
 mod telnet;
 mod tls;
 mod tools;
+mod torture;
 mod transcript;
 mod usage;

@@ -11,10 +11,14 @@ const LINES: usize = 150;
 const LONGEST: usize = 6000;
 
 /// Random numbers, the same for the same seed (xorshift).
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -29,6 +33,15 @@ impl Dice {
             byte => byte,
         }
     }
+}
+
+/// A seed, which is printed and may be given.
+pub(crate) fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let given = std::env::var("CHAT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or(u64::from(now.subsec_nanos()) + 1);
+    println!("the same again with CHAT_SEED={seed}");
+    seed
 }
 
 /// What a client says: lines that begin with its number. Most are short, as in a chat.
@@ -77,12 +90,8 @@ fn check(listener: usize, heard: &[u8], said: &[Vec<Vec<u8>>]) {
 
 #[test]
 fn everyone_hears_every_other_line_once_whole_and_in_order() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let given = std::env::var("CHAT_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or(u64::from(now.subsec_nanos()) + 1);
-    println!("the same again with CHAT_SEED={seed}");
-
-    let mut dice = Dice(seed);
+    let seed = seed();
+    let mut dice = Dice::new(seed);
     let said: Vec<_> = (0..CLIENTS).map(|speaker| lines(speaker, &mut dice)).collect();
     let texts: Vec<_> = said.iter().map(|lines| lines.concat()).collect();
     let total: usize = texts.iter().map(Vec::len).sum();
@@ -92,7 +101,7 @@ fn everyone_hears_every_other_line_once_whole_and_in_order() {
     thread::scope(|scope| {
         for (at, client) in clients.iter().enumerate() {
             let (text, said) = (&texts[at], &said);
-            let mut dice = Dice(seed + 1 + u64::try_from(at).expect("few clients"));
+            let mut dice = Dice::new(seed + 1 + u64::try_from(at).expect("few clients"));
             scope.spawn(move || say_in_pieces(client, text, &mut dice));
             scope.spawn(move || check(at, &client.hear(total - text.len()), said));
         }

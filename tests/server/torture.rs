@@ -1,0 +1,357 @@
+//! Every system call of the server's loop fails in every way, at once, later, and again and again,
+//! while people talk. strace makes the calls fail, and tells which did and whom that hit.
+//!
+//! Whom a fault takes the connection from has heard everything up to some byte. All others hear
+//! everything, and that is known to the byte: what the server has read, it tells itself.
+
+use crate::client::Client;
+use crate::harness::Server;
+use crate::injected::has_strace;
+use crate::model::{Dice, seed};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+const CLIENTS: usize = 4;
+/// How many lines each says.
+const LINES: usize = 12;
+/// All lines are so long. What one read gets is whole lines then, as many of them fill the server's
+/// buffer to the last byte.
+const LENGTH: usize = 64;
+
+/// When the calls of the loop fail, counted from 1: one of them, or one and every so many after.
+const ONCE: [(usize, usize); 5] = [(1, 0), (2, 0), (5, 0), (11, 0), (23, 0)];
+const AGAIN: [(usize, usize); 2] = [(1, 2), (3, 5)];
+
+/// What strace has told; it ends when strace does.
+struct Log {
+    path: PathBuf,
+    text: JoinHandle<String>,
+}
+
+impl Log {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("strace-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let name = CString::new(path.to_str().expect("text")).expect("no NUL");
+        // SAFETY: the name is a C string.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0, "{}", path.display());
+        let fifo = path.clone();
+        let text = thread::spawn(move || {
+            let mut text = String::new();
+            File::open(fifo).expect("it is there").read_to_string(&mut text).expect("text");
+            text
+        });
+        Self { path, text }
+    }
+
+    fn read(self) -> String {
+        let text = self.text.join().expect("it is read");
+        fs::remove_file(&self.path).expect("it is there");
+        text
+    }
+}
+
+/// A server whose system calls are traced, with the words for strace that say what fails.
+fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
+    let log = Log::new();
+    let trace = format!("trace={trace}");
+    let path = log.path.to_str().expect("text").to_owned();
+    // With -D the server is still our own child.
+    let strace = ["strace", "-D", "-qq", "-s", "0", "-o", &path, "-e", &trace];
+    (Server::start_under(&[&strace, inject].concat(), &[]), log)
+}
+
+/// How many such calls a server makes before it first waits.
+fn calls_before_the_loop(call: &str) -> usize {
+    let (server, log) = server_under_strace(&format!("{call},pselect6"), &[]);
+    server.stop();
+    log.read().lines().take_while(|line| !line.starts_with("pselect6(")).count()
+}
+
+/// What one client says: numbered lines that begin with who it is.
+fn line(speaker: usize, number: usize) -> Vec<u8> {
+    format!("{speaker} {number:0>width$}\n", width = LENGTH - 3).into_bytes()
+}
+
+/// What has become of those who talked, as the server tells it.
+#[derive(Default)]
+struct Told {
+    /// How many bytes have come in from each descriptor.
+    received: BTreeMap<usize, usize>,
+    gone: BTreeSet<usize>,
+}
+
+impl Told {
+    fn count(&self, sd: usize) -> usize {
+        self.received.get(&sd).copied().unwrap_or(0)
+    }
+
+    fn is_done_with(&self, sd: usize, count: usize) -> bool {
+        self.gone.contains(&sd) || self.count(sd) == count
+    }
+
+    /// Follows the transcript until the server has heard so many bytes from everyone who is left.
+    fn follow(&mut self, server: &Server, room: &[Client], count: usize) {
+        while !room.iter().all(|client| self.is_done_with(client.sd, count)) {
+            let line = server.next_line().expect("the server goes on");
+            let Some((_, sd)) = line.trim_end().rsplit_once("sd ") else { continue };
+            let sd = sd.parse().expect("a descriptor");
+            if line.starts_with("removing") {
+                self.gone.insert(sd);
+            } else if let Some((count, _)) = line.split_once(" bytes received from") {
+                *self.received.entry(sd).or_default() += count.parse::<usize>().expect("a count");
+            }
+        }
+    }
+}
+
+/// Everyone says all lines, at times one after another and at times all at once.
+fn talk(server: &Server, room: &[Client]) -> Told {
+    let mut told = Told::default();
+    for number in 0..LINES {
+        for (speaker, client) in room.iter().enumerate() {
+            // Who has been thrown out finds that out here.
+            let _ = client.try_say(&line(speaker, number));
+            if number % 3 == 0 {
+                told.follow(server, &room[speaker..=speaker], (number + 1) * LENGTH);
+            }
+        }
+        if number % 3 == 0 {
+            told.follow(server, room, (number + 1) * LENGTH);
+        }
+    }
+    told.follow(server, room, LINES * LENGTH);
+    told
+}
+
+/// Checks what `listener` has heard of what each has said. Everyone else's lines have come whole and
+/// in order; all of them, unless it was hit.
+fn check(listener: usize, heard: &[u8], said: &[usize], is_hit: bool) {
+    let mut next = vec![0; said.len()];
+    for piece in heard.chunks(LENGTH) {
+        let speaker = usize::from(piece[0].wrapping_sub(b'0'));
+        assert!(speaker < said.len() && speaker != listener, "{listener} hears of {speaker}");
+        let wanted = line(speaker, next[speaker]);
+        assert!(wanted.starts_with(piece), "{listener} does not hear {speaker} as it spoke");
+        assert!(is_hit || piece.len() == LENGTH, "{listener} hears half a line");
+        next[speaker] += 1;
+    }
+    for speaker in (0..said.len()).filter(|speaker| *speaker != listener) {
+        let (heard, said) = (next[speaker], said[speaker]);
+        assert!(heard == said || is_hit && heard < said, "{listener}: {heard} of {said} lines");
+    }
+}
+
+/// A call that fails: which, how, and which time, counted from the server's start.
+struct Fault<'a> {
+    call: &'a str,
+    error: &'a str,
+    first: usize,
+    /// It fails again every so many times; 0 for never.
+    step: usize,
+}
+
+impl Fault<'_> {
+    /// The same in strace's words.
+    fn injection(&self) -> String {
+        let Self { call, error, first, step } = self;
+        let again = if *step == 0 { String::new() } else { format!("+{step}") };
+        format!("inject={call}:error={error}:when={first}{again}")
+    }
+
+    /// Whether it is the end of the connection that it is found on.
+    fn takes_the_connection(&self) -> bool {
+        self.call != "accept4"
+            && matches!(self.error, "EPIPE" | "ECONNRESET" | "ETIMEDOUT" | "EHOSTUNREACH")
+    }
+}
+
+/// Has a room talk while calls fail. Answers how many did.
+fn play(faults: &[Fault]) -> usize {
+    let injections: Vec<_> = faults.iter().map(Fault::injection).collect();
+    println!("{}", injections.join(" "));
+    let calls: Vec<_> = faults.iter().map(|fault| fault.call).collect();
+    let inject: Vec<_> = injections.iter().flat_map(|inject| ["-e", inject]).collect();
+    let (server, log) = server_under_strace(&calls.join(","), &inject);
+    let room = server.crowd(CLIENTS);
+    let told = talk(&server, &room);
+    let said: Vec<_> = room.iter().map(|client| told.count(client.sd) / LENGTH).collect();
+    let total: usize = said.iter().sum();
+    let to_hear = room.iter().zip(&said).map(|(client, said)| (client, (total - said) * LENGTH));
+    let heard: Vec<_> = to_hear.map(|(client, count)| client.hear(count)).collect();
+    server.stop();
+    room.iter().for_each(Client::expect_end);
+
+    let log = log.read();
+    let failed: Vec<_> = log.lines().filter(|line| line.ends_with("(INJECTED)")).collect();
+    let (mut hit, mut thrown_out) = (BTreeSet::new(), BTreeSet::new());
+    for fault in faults.iter().filter(|fault| fault.takes_the_connection()) {
+        let sds = failed.iter().filter_map(|line| line.strip_prefix(fault.call)?.strip_prefix('('));
+        for sd in sds.map(|rest| rest.split(',').next().expect("the descriptor comes first")) {
+            hit.insert(sd.parse().expect("a number"));
+        }
+        if fault.call == "read" {
+            thrown_out.clone_from(&hit);
+        }
+    }
+    for (at, client) in room.iter().enumerate() {
+        check(at, &heard[at], &said, hit.contains(&client.sd));
+    }
+    assert_eq!(told.gone, thrown_out, "of these the connection is lost");
+    failed.len()
+}
+
+/// Has all of these calls fail in all of these ways at all of these times.
+fn torture(calls: &[&str], errors: &[&str], times: &[(usize, usize)]) {
+    if !has_strace() {
+        return;
+    }
+    let mut faults = 0;
+    for call in calls {
+        let before = calls_before_the_loop(call);
+        for error in errors {
+            let fault = |(first, step)| Fault { call, error, first: before + first, step };
+            let of_this_kind: usize = times.iter().map(|time| play(&[fault(*time)])).sum();
+            assert!(of_this_kind > 0, "{call} has never failed by {error}");
+            faults += of_this_kind;
+        }
+    }
+    println!("faults injected: {faults}");
+}
+
+#[test]
+fn accept_fails() {
+    let errors = [
+        "ECONNABORTED",
+        "EPROTO",
+        "EPERM",
+        "EAGAIN",
+        "EINTR",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+        "ENETDOWN",
+        "EHOSTUNREACH",
+    ];
+    torture(&["accept4"], &errors, &[(1, 0), (4, 0), (1, 2), (2, 3)]);
+}
+
+#[test]
+fn select_is_interrupted() {
+    torture(&["pselect6"], &["EINTR"], &[&ONCE[..], &AGAIN[..]].concat());
+}
+
+#[test]
+fn read_fails_for_a_moment() {
+    torture(&["read"], &["EINTR", "EAGAIN"], &[&ONCE[..], &AGAIN[..]].concat());
+}
+
+#[test]
+fn read_finds_the_connection_lost() {
+    let times = [&ONCE[..], &[(2, 9)]].concat();
+    torture(&["read"], &["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"], &times);
+}
+
+#[test]
+fn send_fails_for_a_moment() {
+    let times = [&ONCE[..], &AGAIN[..]].concat();
+    torture(&["sendto", "sendmsg"], &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"], &times);
+}
+
+#[test]
+fn send_finds_the_connection_lost() {
+    let times = [&ONCE[..], &[(2, 9)]].concat();
+    torture(&["sendto", "sendmsg"], &["EPIPE", "ECONNRESET", "ETIMEDOUT"], &times);
+}
+
+/// Whether a socket listens, and whether a signal waits.
+#[test]
+fn questions_go_without_an_answer() {
+    let times = [&ONCE[..], &AGAIN[..]].concat();
+    torture(&["getsockopt"], &["ENOBUFS", "ENOTSOCK"], &times);
+    torture(&["rt_sigpending"], &["EFAULT"], &times);
+}
+
+/// Nobody's connection is lost by any of these, so nobody loses a word.
+#[test]
+fn all_calls_fail_for_a_moment_at_a_time() {
+    let calls: [(&str, &[&str]); 5] = [
+        ("accept4", &["ECONNABORTED", "EPERM", "EAGAIN", "EINTR", "EMFILE", "ENOBUFS"]),
+        ("pselect6", &["EINTR"]),
+        ("read", &["EINTR", "EAGAIN"]),
+        ("sendto", &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"]),
+        ("sendmsg", &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"]),
+    ];
+    if !has_strace() {
+        return;
+    }
+    let calls = calls.map(|(call, errors)| (call, errors, calls_before_the_loop(call)));
+    let mut dice = Dice::new(seed());
+    let mut faults = 0;
+    for _ in 0..10 {
+        faults += play(&calls.map(|(call, errors, before)| Fault {
+            call,
+            error: errors[dice.below(errors.len())],
+            first: before + 1 + dice.below(5),
+            step: 2 + dice.below(5),
+        }));
+    }
+    println!("faults injected: {faults}");
+    assert!(faults > 0, "none has failed");
+}
+
+/// The transcript is nobody's business in the room.
+#[test]
+fn writing_the_transcript_fails() {
+    if !has_strace() {
+        return;
+    }
+    for error in ["EAGAIN", "EINTR", "EIO", "ENOSPC", "EPIPE"] {
+        // The first tells that the server listens.
+        let inject = format!("inject=write:error={error}:when=2+2");
+        let (server, log) = server_under_strace("write", &["-e", &inject]);
+        let [one, other] = server.quiet_joins();
+        for number in 0..LINES {
+            one.say(line(0, number));
+            other.expect(line(0, number));
+            other.say(line(1, number));
+            one.expect(line(1, number));
+        }
+        server.stop();
+        one.expect_end();
+        other.expect_end();
+        assert!(log.read().contains("(INJECTED)"), "write has never failed by {error}");
+    }
+}
+
+/// There is no way to go on, and nobody is left in doubt about it.
+#[test]
+fn select_fails_for_good() {
+    if !has_strace() {
+        return;
+    }
+    for error in ["EBADF", "EINVAL", "ENOMEM"] {
+        let inject = format!("inject=pselect6:error={error}:when=12");
+        let (server, log) = server_under_strace("pselect6", &["-e", &inject]);
+        let [one, other] = server.joins();
+        let said: Vec<_> = (0..)
+            .map(|number| line(0, number))
+            .take_while(|line| one.try_say(line).is_ok() && other.hear(LENGTH) == *line)
+            .collect();
+        assert!(!said.is_empty(), "{error}: it has not come to that");
+        let ended = server.ended();
+        assert_eq!(ended.status.code(), Some(1), "{error}");
+        assert!(ended.complaints.starts_with("select: "), "{}", ended.complaints);
+        one.expect_end();
+        other.expect_end();
+        log.read();
+    }
+}

@@ -2,6 +2,8 @@
 # make test     everything that shows whether they work
 # make lint     formatting, and the compilers', clippy's and rustdoc's opinion, as errors
 # make memcheck the tests in C, and of the server's most, once more under valgrind
+# make torture  the tests in C, under valgrind, and of the server's most, with every allocation and
+#               every system call failing in turn
 # make sanitize most of the server's tests once more, with sanitizers in its C code
 # make bench    measures the server against others, some 20 minutes (benches/README.md)
 # make bench-quick, bench-micro, bench-flood, bench-check
@@ -54,8 +56,8 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib examples test lint memcheck sanitize bench bench-quick bench-micro bench-flood \
-	bench-check soak header clean FORCE
+.PHONY: all lib examples test lint memcheck torture sanitize bench bench-quick bench-micro \
+	bench-flood bench-check soak header clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -151,10 +153,27 @@ MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-lea
 UNTIMED := relay lines faults telnet above_fd_setsize figures passed ready
 
 memcheck: all
-	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c
+	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c -- --skip torture
 	SERVER_RUNNER='$(MEMCHECK)' $(CARGO) test --test server -- $(UNTIMED)
 	EXAMPLE_RUNNER='$(MEMCHECK)' $(CARGO) test --test examples -- _chats loop_goes_on same_chat \
 		--skip smallest --skip script
+
+# Under torture the library's allocations and system calls fail, one after the other: in the tests in
+# C, and in a server that is built so. In the server as it is strace has its system calls fail.
+TORTURE  := $(wildcard c-tests/torture/*.c)
+TORTURED := $(BUILD)/tortured/server
+
+torture: all $(TORTURED)
+	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c -- torture
+	$(CARGO) test --test server -- torture
+	SERVER=$(TORTURED) $(CARGO) test --test server -- model $(filter-out above_fd_setsize,$(UNTIMED)) \
+		--skip a_thousand --skip a_reader_who
+
+$(TORTURED): $(SERVER_SOURCES) $(TORTURE) $(wildcard src/server/*.h c-tests/*.h c-tests/torture/*.h) \
+		$(HEADERS) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) -std=gnu11 $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) \
+		$(shell sed -n 's/^ \* link: //p' $(TORTURE)) $(LDFLAGS)
 
 # The server and its tests once more, with the compiler's sanitizers in the C code.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g

@@ -1,6 +1,6 @@
 /*
- * check.h - what the test programs have in common: a list of tests, a process for each, and
- * checks that say where they failed. Nothing here depends on NDEBUG.
+ * check.h - what the test programs have in common: a list of tests, a process for each, and the
+ * checks of claims.h.
  *
  * `program` prints the names of its tests, `program NAME` runs one; see runner.rs.
  */
@@ -8,11 +8,10 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "claims.h"
 
 /* How long a test may take before SIGALRM ends it, valgrind included. */
 enum { TEST_SECONDS = 120, MOST_TESTS = 64 };
@@ -34,35 +33,6 @@ static int nr_tests;
 		all_tests[nr_tests++].run = test;                         \
 	}                                                                 \
 	static void test(void)
-
-/* Ends the test unless the condition holds. */
-#define CHECK(condition)                                                           \
-	do {                                                                       \
-		if (!(condition)) {                                                \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, \
-			        #condition);                                       \
-			exit(EXIT_FAILURE);                                        \
-		}                                                                  \
-	} while (0)
-
-/* Ends the test unless two whole numbers are equal. */
-#define CHECK_EQ(actual, expected)                                                        \
-	do {                                                                              \
-		long actual_ = (long)(actual), expected_ = (long)(expected);              \
-		if (actual_ != expected_) {                                               \
-			fprintf(stderr, "%s:%d: %s is %ld and not %ld\n", __FILE__,       \
-			        __LINE__, #actual, actual_, expected_);                   \
-			exit(EXIT_FAILURE);                                               \
-		}                                                                         \
-	} while (0)
-
-/* Ends the test unless the call returns -1 with this errno. */
-#define CHECK_FAILS(call, error)                 \
-	do {                                     \
-		errno = 0;                       \
-		CHECK_EQ(call, -1);              \
-		CHECK_EQ(errno, error);          \
-	} while (0)
 
 int main(int argc, char *argv[])
 {

@@ -1,6 +1,6 @@
 /*
- * room.h - what the tests of a room have in common: clients on real sockets, a look at whether
- * the lists are sound, a picture of a pool to compare it with later, and what has been printed.
+ * room.h - what the tests of a room have in common: clients on real sockets, and what has been
+ * printed.
  */
 
 #ifndef ROOM_H
@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "chatServer.h"
 #include "check.h"
+#include "lists.h"
 
 /* A sender who is not in the room, so that everyone gets what is said. */
 enum { NOBODY = INT_MAX };
@@ -196,15 +196,6 @@ static inline void narrow(int sd)
 	CHECK_EQ(setsockopt(sd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
 }
 
-static inline conn_t *conn_of(int sd, const conn_pool_t *pool)
-{
-	conn_t *conn = pool->conn_head;
-
-	while (conn != NULL && conn->fd != sd)
-		conn = conn->next;
-	return conn;
-}
-
 /* How many messages wait for the descriptor. */
 static inline int queued(int sd, const conn_pool_t *pool)
 {
@@ -215,32 +206,6 @@ static inline int queued(int sd, const conn_pool_t *pool)
 	for (msg = conn_of(sd, pool)->write_msg_head; msg != NULL; msg = msg->next)
 		count++;
 	return count;
-}
-
-static inline void check_queue_sound(const conn_t *conn)
-{
-	const msg_t *msg, *before = NULL;
-
-	for (msg = conn->write_msg_head; msg != NULL; before = msg, msg = msg->next) {
-		CHECK(msg->prev == before);
-		CHECK(msg->message != NULL);
-		CHECK(msg->size > 0);
-	}
-	CHECK(conn->write_msg_head == NULL || conn->write_msg_tail == before);
-}
-
-/* Both links of every list lead where they should, and nr_conns is right. */
-static inline void check_sound(const conn_pool_t *pool)
-{
-	const conn_t *conn, *before = NULL;
-	unsigned int count = 0;
-
-	for (conn = pool->conn_head; conn != NULL; before = conn, conn = conn->next) {
-		CHECK(conn->prev == before);
-		check_queue_sound(conn);
-		count++;
-	}
-	CHECK_EQ(pool->nr_conns, count);
 }
 
 static inline void free_msg(msg_t *msg)
@@ -280,50 +245,6 @@ static inline void check_in_touch(struct client clients[], int count, conn_pool_
 		CHECK_EQ(write_msg(clients[at].sd, pool), 0);
 		check_hears(clients[at].peer, "hello", 5);
 	}
-}
-
-/* A pool as it was: every field, every address in the lists, and every byte that waits. */
-struct picture {
-	size_t size;
-	char bytes[1 << 16];
-};
-
-static inline void paint(struct picture *picture, const void *bytes, size_t size)
-{
-	CHECK(size <= sizeof picture->bytes - picture->size);
-	memcpy(picture->bytes + picture->size, bytes, size);
-	picture->size += size;
-}
-
-static inline struct picture picture_of(const conn_pool_t *pool)
-{
-	struct picture picture = { .size = 0 };
-	const conn_t *conn;
-	const msg_t *msg;
-
-	paint(&picture, pool, sizeof *pool);
-	for (conn = pool->conn_head; conn != NULL; conn = conn->next) {
-		const void *links[] = { conn, conn->prev, conn->next, conn->write_msg_head,
-			                conn->write_msg_tail };
-
-		paint(&picture, links, sizeof links);
-		paint(&picture, &conn->fd, sizeof conn->fd);
-		for (msg = conn->write_msg_head; msg != NULL; msg = msg->next) {
-			const void *ways[] = { msg, msg->prev, msg->next, msg->message };
-
-			paint(&picture, ways, sizeof ways);
-			paint(&picture, &msg->size, sizeof msg->size);
-			paint(&picture, msg->message, (size_t)msg->size);
-		}
-	}
-	return picture;
-}
-
-static inline bool is_as_in(const struct picture *before, const conn_pool_t *pool)
-{
-	struct picture now = picture_of(pool);
-
-	return now.size == before->size && memcmp(now.bytes, before->bytes, now.size) == 0;
 }
 
 /* Writes over what add_conn, add_msg and write_msg have no business with. It means nothing, and

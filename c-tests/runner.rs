@@ -1,12 +1,16 @@
 //! Runs the test programs of this folder against the library that C programs get.
 //!
-//! Every `*.c` is built twice with the `cc` crate's compiler, against the archive and against the
-//! shared object that `make` builds, through the public headers alone. Each of its tests runs in
-//! a process of its own, so one crash fails one test, and signals are as a C program finds them.
+//! Every `*.c` is built with the `cc` crate's compiler, through the public headers alone, and three
+//! times: against the archive that `make` builds, against the shared object, and against the archive
+//! under torture. Each of its tests runs in a process of its own, so one crash fails one test, and
+//! signals are as a C program finds them.
 //!
-//! A source whose first comment has a line ` * link: ARGUMENTS` gets these for the linker, and is
+//! Under torture every call of the library has its allocations and its system calls fail, one after
+//! the other; what the tests expect must hold all the same. `torture/calls.c` says how.
+//!
+//! A source whose first comment has lines ` * link: ARGUMENTS` gets these for the linker, and is
 //! built against the archive alone: `--wrap` reaches the library's calls only where the library
-//! becomes a part of the program.
+//! becomes a part of the program. The sources of the torture are such, too.
 //!
 //! `CC` and `CFLAGS` are honoured. `C_TEST_RUNNER` is put in front of every test program
 //! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`).
@@ -15,6 +19,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs};
 
 #[path = "../tests/common/compiler.rs"]
@@ -25,11 +30,30 @@ mod make;
 /// What the line of a source begins with that has arguments for the linker.
 const LINK_MARK: &str = " * link: ";
 
+/// What a program under torture writes in front of a number when all has gone well.
+const FAULTS_MARK: &str = "faults injected: ";
+
+/// Faults planted in the library, as `torture/planted/faults.c` numbers them from 1, and how the
+/// torture complains of them.
+const PLANTED: [(&str, &str); 4] = [
+    ("a_failure_that_is_hidden_is_found", "not so: is_corked(trial->pool)"),
+    ("a_block_that_is_lost_is_found", "have not been given back"),
+    ("half_a_deed_is_found", "not so: is_as_in(&trial->before, trial->pool)"),
+    ("a_byte_that_is_lost_is_found", "bytes_queued(conn) is"),
+];
+
+/// The program and the test that they are planted in: a message is queued and sent there.
+const FIELD: (&str, &str) = ("add_msg", "add_msg_takes_any_bytes");
+
+/// How many faults all programs have survived.
+static FAULTS: AtomicU64 = AtomicU64::new(0);
+
 /// How a test program is linked with the library.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Linkage {
     Archive,
     SharedObject,
+    Torture,
 }
 
 impl Linkage {
@@ -37,16 +61,20 @@ impl Linkage {
         match self {
             Self::Archive => "archive",
             Self::SharedObject => "shared",
+            Self::Torture => "torture",
         }
     }
 
-    fn arguments(self, build: &Path) -> Vec<String> {
+    /// What the linker is given for it, `torture` being what stands before the library.
+    fn arguments(self, build: &Path, torture: &[String]) -> Vec<String> {
         let folder = build.display();
+        let archive = format!("{folder}/libchatserver.a");
         match self {
-            Self::Archive => vec![format!("{folder}/libchatserver.a")],
+            Self::Archive => vec![archive],
             Self::SharedObject => {
                 vec![format!("-L{folder}"), "-lchatserver".into(), format!("-Wl,-rpath,{folder}")]
             }
+            Self::Torture => [torture, &[archive]].concat(),
         }
     }
 }
@@ -55,18 +83,23 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     make::all();
-    let mut trials = Vec::new();
+    let torture = compile_torture(root, "torture.o", &[])?;
+    let mut trials = plant(root)?;
     for source in sources(&root.join("c-tests"))? {
-        for (linkage, program) in compile(root, &source)? {
+        for (linkage, program) in compile(root, &source, &torture)? {
             let stem = source.file_stem().expect("a *.c has a stem").to_string_lossy();
             for test in tests_of(&program)? {
                 let name = format!("{}::{stem}::{test}", linkage.name());
                 let program = program.clone();
-                trials.push(Trial::test(name, move || run(&program, &test)));
+                trials.push(Trial::test(name, move || run(linkage, &program, &test)));
             }
         }
     }
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let faults @ 1.. = FAULTS.load(Ordering::Relaxed) {
+        println!("{FAULTS_MARK}{faults}");
+    }
+    Ok(conclusion.exit_code())
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
@@ -77,25 +110,86 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(sources)
 }
 
+/// Builds what stands between a program and the library, and answers what the linker is given for it.
+fn compile_torture(
+    root: &Path,
+    name: &str,
+    plant: &[String],
+) -> Result<Vec<String>, Box<dyn Error>> {
+    let object = root.join("build/c-tests").join(name);
+    let sources = sources(&root.join("c-tests/torture"))?;
+    let (first, others) = sources.split_first().ok_or("there is no torture")?;
+    let mut arguments = [&["-r".to_owned()], plant].concat();
+    arguments.extend(others.iter().map(|source| source.display().to_string()));
+    compiler::build(first, &arguments, &object)?;
+    let mut torture = vec![object.display().to_string()];
+    for source in &sources {
+        torture.extend(link_arguments(source)?);
+    }
+    Ok(torture)
+}
+
+/// Builds a program for each planted fault, and answers the tests that expect it to be found.
+fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
+    let (stem, test) = FIELD;
+    let mut trials = Vec::new();
+    for (at, (name, complaint)) in PLANTED.into_iter().enumerate() {
+        let plant = [
+            format!("-DPLANTED={}", at + 1),
+            "-D__real_add_msg=planted_add_msg".into(),
+            "-D__real_write_msg=planted_write_msg".into(),
+            root.join("c-tests/torture/planted/faults.c").display().to_string(),
+        ];
+        let torture = compile_torture(root, &format!("planted-{at}.o"), &plant)?;
+        let program = root.join("build/c-tests/planted").join(at.to_string());
+        let arguments = Linkage::Torture.arguments(&root.join("build"), &torture);
+        compiler::build(
+            &root.join("c-tests").join(stem).with_extension("c"),
+            &arguments,
+            &program,
+        )?;
+        trials.push(Trial::test(format!("torture::planted::{name}"), move || {
+            let output = command(&program, true).arg(test).output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() || !said.contains(complaint) {
+                return Err(format!("{}: it has not been found\n{said}", output.status).into());
+            }
+            Ok(())
+        }));
+    }
+    Ok(trials)
+}
+
 /// Builds one source every way it is meant to be linked, and answers where the programs are.
-fn compile(root: &Path, source: &Path) -> Result<Vec<(Linkage, PathBuf)>, Box<dyn Error>> {
+fn compile(
+    root: &Path,
+    source: &Path,
+    torture: &[String],
+) -> Result<Vec<(Linkage, PathBuf)>, Box<dyn Error>> {
     let build = root.join("build");
-    let text = fs::read_to_string(source)?;
-    let special = text.lines().find_map(|line| line.strip_prefix(LINK_MARK));
-    let linkages: &[Linkage] = match special {
-        Some(_) => &[Linkage::Archive],
-        None => &[Linkage::Archive, Linkage::SharedObject],
+    let special = link_arguments(source)?;
+    let linkages: &[Linkage] = if special.is_empty() {
+        &[Linkage::Archive, Linkage::SharedObject, Linkage::Torture]
+    } else {
+        &[Linkage::Archive]
     };
     let mut programs = Vec::new();
     for linkage in linkages {
         let stem = source.file_stem().expect("a *.c has a stem");
         let program = build.join("c-tests").join(linkage.name()).join(stem);
-        let mut arguments = linkage.arguments(&build);
-        arguments.extend(special.unwrap_or_default().split_whitespace().map(str::to_owned));
+        let mut arguments = linkage.arguments(&build, torture);
+        arguments.extend_from_slice(&special);
         compiler::build(source, &arguments, &program)?;
         programs.push((*linkage, program));
     }
     Ok(programs)
+}
+
+/// What a source says itself about how it is to be linked.
+fn link_arguments(source: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let text = fs::read_to_string(source)?;
+    let lines = text.lines().filter_map(|line| line.strip_prefix(LINK_MARK));
+    Ok(lines.flat_map(str::split_whitespace).map(str::to_owned).collect())
 }
 
 /// The names of a program's tests, as it tells them.
@@ -107,13 +201,17 @@ fn tests_of(program: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
 }
 
-fn run(program: &Path, test: &str) -> Result<(), Failed> {
+fn run(linkage: Linkage, program: &Path, test: &str) -> Result<(), Failed> {
     let output = command(program, true).arg(test).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}\n{said}", output.status).into())
+    if !output.status.success() {
+        return Err(format!("{}\n{said}", output.status).into());
+    }
+    if linkage == Linkage::Torture {
+        let count = said.lines().find_map(|line| line.strip_prefix(FAULTS_MARK));
+        FAULTS.fetch_add(count.ok_or("it was not under torture")?.parse()?, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// The program, behind `C_TEST_RUNNER` where that is wanted. Cargo points LD_LIBRARY_PATH at

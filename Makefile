@@ -4,7 +4,8 @@
 # make memcheck the tests in C, and of the server's most, once more under valgrind
 # make torture  the tests in C, under valgrind, and of the server's most, with every allocation and
 #               every system call failing in turn
-# make sanitize most of the server's tests once more, with sanitizers in its C code
+# make sanitize the tests in C, and of the server's most, once more with sanitizers in C and Rust
+# make coverage how much of library and server the tests run, and whether the rest has a reason
 # make bench    measures the server against others, some 20 minutes (benches/README.md)
 # make bench-quick, bench-micro, bench-flood, bench-check
 #               a minute of that; instructions counted; chatting while one floods; whether all
@@ -18,6 +19,7 @@
 # make dist     a source tarball that builds without a network (packaging/dist.mk)
 # make deb, deb-check
 #               packages for Debian out of that; whether they are in order
+# make abi      renews the record of the ABI, for a release (tests/abi.rs)
 # make clean    removes what was built
 
 CARGO   ?= cargo
@@ -25,6 +27,7 @@ CFLAGS  ?= -O2
 LD      ?= ld
 AR      ?= ar
 OBJCOPY ?= objcopy
+STRIP   ?= --strip-debug --strip-unneeded
 READELF ?= readelf
 
 TOOLS   := $(foreach tool,CARGO CC LD AR OBJCOPY READELF,$(firstword $($(tool))))
@@ -56,8 +59,8 @@ SERVER_SOURCES := src/chatServer.c $(wildcard src/server/*.c)
 RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/*/bin/gcc-ld))
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
-.PHONY: all lib examples test lint memcheck torture sanitize bench bench-quick bench-micro \
-	bench-flood bench-check soak header clean FORCE
+.PHONY: all lib examples test lint memcheck torture sanitize coverage bench bench-quick \
+	bench-micro bench-flood bench-check soak header abi abi-library clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -77,7 +80,7 @@ $(RUST_ARCHIVE): FORCE
 $(BUILD)/chatserver.o: $(RUST_ARCHIVE) $(HEADERS) Makefile
 	@mkdir -p $(BUILD)
 	$(LD) -r --gc-sections $(FUNCTIONS:%=-u %) -o $@ $<
-	$(OBJCOPY) --strip-debug --strip-unneeded --remove-section=.comment \
+	$(OBJCOPY) $(STRIP) --remove-section=.comment \
 		$(FUNCTIONS:%=--keep-global-symbol=%) $@
 	@if $(READELF) -sW $@ | grep -E 'panic|rust_eh|_Unwind'; then \
 		echo '$@: the library has a path to a panic (see above)' >&2; exit 1; fi
@@ -145,18 +148,16 @@ lint:
 		$(wildcard benches/*.c examples/*.c $(MOVING)/*/*.c)
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only $(wildcard examples/*.cpp)
 
-MEMCHECK := valgrind -q --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all \
-	--track-fds=yes --error-exitcode=99
-
 # Of the server's tests those that neither measure time nor count descriptors: valgrind is slow, and
 # has some of its own.
 UNTIMED := relay lines faults telnet above_fd_setsize figures passed ready
 
 memcheck: all
-	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c -- --skip torture
-	SERVER_RUNNER='$(MEMCHECK)' $(CARGO) test --test server -- $(UNTIMED)
-	EXAMPLE_RUNNER='$(MEMCHECK)' $(CARGO) test --test examples -- _chats loop_goes_on same_chat \
+	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
+	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(UNTIMED)
+	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test examples -- _chats loop_goes_on same_chat \
 		--skip smallest --skip script
+	$(CARGO) test --test instruments
 
 # Under torture the library's allocations and system calls fail, one after the other: in the tests in
 # C, and in a server that is built so. In the server as it is strace has its system calls fail.
@@ -164,7 +165,7 @@ TORTURE  := $(wildcard c-tests/torture/*.c)
 TORTURED := $(BUILD)/tortured/server
 
 torture: all $(TORTURED)
-	C_TEST_RUNNER='$(MEMCHECK)' $(CARGO) test --test c -- torture
+	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
 	$(CARGO) test --test server -- torture
 	SERVER=$(TORTURED) $(CARGO) test --test server -- model $(filter-out above_fd_setsize,$(UNTIMED)) \
 		--skip a_thousand --skip a_reader_who
@@ -175,15 +176,83 @@ $(TORTURED): $(SERVER_SOURCES) $(TORTURE) $(wildcard src/server/*.h c-tests/*.h 
 	$(CC) $(WARNINGS) -std=gnu11 $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) \
 		$(shell sed -n 's/^ \* link: //p' $(TORTURE)) $(LDFLAGS)
 
-# The server and its tests once more, with the compiler's sanitizers in the C code.
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -g
+# The library with instruments in its Rust code, for a target that is named so that the flags are
+# for that code alone. It holds all of Rust's standard library, as Cargo makes it. Some flags are
+# not stable, which RUSTC_BOOTSTRAP lets pass.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-sanitize: $(BUILD)/sanitized/server
-	SERVER=$< $(CARGO) test --test server -- $(UNTIMED)
+$(BUILD)/sanitized/libchatserver.a: INSTRUMENTS := -Zsanitizer=address -Zexternal-clangrt \
+	-Cdebug-assertions=on -Coverflow-checks=on -Cforce-frame-pointers=yes -Cdebuginfo=2
 
-$(BUILD)/sanitized/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
+$(BUILD)/%/libchatserver.a: FORCE
 	@mkdir -p $(@D)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='$(INSTRUMENTS)' $(CARGO) build --release --quiet \
+		--target $(HOST) --target-dir $(TARGET_DIR)/$*
+	cmp -s $(TARGET_DIR)/$*/$(HOST)/release/libchatserver.a $@ || cp $(TARGET_DIR)/$*/$(HOST)/release/libchatserver.a $@
+
+# The tests in C and the server's once more, with sanitizers in C and Rust. Of the server's not
+# those that measure its memory or take it away. Where strace makes calls fail, leaks cannot be
+# looked for; and where it counts them from the start, the sanitizers have some of their own.
+SANITIZED := $(BUILD)/sanitized
+SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
+
+OF_MEMORY := gigabyte two_hundred_stopped_readers one_byte_at_a_time a_line_without_an_end memory::
+
+sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server
+	LIBRARY=$(SANITIZED) CFLAGS='$(CFLAGS) $(SANITIZE)' $(CARGO) test --test c
+	SERVER=$(SANITIZED)/server $(CARGO) test --test server -- \
+		$(OF_MEMORY:%=--skip %) --skip injected:: --skip torture::
+	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
+		injected:: --skip what_fails_at_the_start
+	$(CARGO) test --test instruments
+
+$(SANITIZED)/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(SANITIZED)/libchatserver.a
 	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
+# A program full of faults, for tests/instruments.rs, built as the programs above are.
+$(BUILD)/faults: tests/faults.c $(HEADERS) $(ARCHIVE)
+	$(CC) $(WARNINGS) $(CFLAGS) -g $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
+$(SANITIZED)/faults: tests/faults.c $(HEADERS) $(SANITIZED)/libchatserver.a
+	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+
+# How much of library and server the tests run, by the instruments of rustc and clang, which are both
+# LLVM's: clang and the tools are to be of the version that rustc has. What counts while the program
+# runs comes with the library. tests/uncovered.md has the reasons for what is not run.
+COVERED = $(BUILD)/covered
+LLVM    = $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+COUNTED = -Wl,-u,__llvm_profile_runtime
+
+$(COVERED)/libchatserver.a: INSTRUMENTS := -Cinstrument-coverage -Zcoverage-options=branch
+
+$(COVERED)/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(COVERED)/libchatserver.a
+	clang-$(LLVM) $(WARNINGS) $(CFLAGS) -Xclang -fprofile-instrument=clang -Xclang -fcoverage-mapping \
+		$(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(COUNTED) $(LDFLAGS)
+
+coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
+coverage: $(COVERED)/server
+	rm -rf $(COVERED)/profiles
+	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
+	SERVER=$< $(CARGO) test --quiet --test server
+	llvm-profdata-$(LLVM) merge --output $(COVERED)/profile $(COVERED)/profiles/*
+	llvm-cov-$(LLVM) export --format lcov --instr-profile $(COVERED)/profile $< >$(COVERED)/lcov.info
+	@llvm-cov-$(LLVM) report --show-region-summary=false --instr-profile $(COVERED)/profile $< \
+		| sed '/^$$/,/^-/d'
+	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
+
+# What programs are linked with: symbols, types, layouts. tests/abi.rs compares the record with the
+# library, built by the rules above except that it keeps its description of types.
+ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
+
+$(ABI_LIBRARY): FORCE
+	CARGO_PROFILE_RELEASE_DEBUG=2 $(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR=$(TARGET_DIR)/abi STRIP= $@
+
+abi-library: $(ABI_LIBRARY)
+
+abi: $(ABI_LIBRARY)
+	abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file $(BUILD)/abi/record $<
+	rm -f tests/abi/*
+	mv $(BUILD)/abi/record tests/abi/$(VERSION).abi
 
 # Of the tests those that show whether all files are there which the library, the server and their
 # documents need. Cargo would take them for the working tree's, were there no setting of their own.

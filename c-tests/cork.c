@@ -1,5 +1,7 @@
 /* Corking: what is said is held once and sent once. See also model.c. */
 
+#include <malloc.h>
+
 #include "chatServerExt.h"
 #include "room.h"
 
@@ -300,4 +302,30 @@ TEST(the_first_connection_may_be_taken_out_by_the_program)
 	first->next = NULL;
 	pool.nr_conns = 1;
 	leave(clients[0], &pool);
+}
+
+/* The batch has to hold it once; what is kept for the next time is not so large. */
+TEST(an_unusually_large_message_arrives_and_its_memory_is_given_back)
+{
+	enum { LARGE = 2 * BOUND + 1 };
+	struct client clients[2];
+	char *large = malloc(LARGE), *heard = malloc(LARGE);
+	size_t size = 0;
+
+	open_room(clients, 2, &pool);
+	chat_set_max_queue(0);
+	fill(large, LARGE, 0);
+	CHECK_EQ(chat_cork(&pool), 0);
+	CHECK_EQ(add_msg(clients[0].sd, large, LARGE, &pool), 0);
+	free(large);
+	CHECK_EQ(chat_uncork(&pool), 0);
+	/* What is queued and what is heard, but not the batch, which is twice as large as either. */
+	CHECK(mallinfo2().hblkhd < 4 * BOUND);
+	while (size < LARGE) {
+		size += hear(clients[1].peer, heard + size, LARGE - size);
+		CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
+	}
+	check_pattern(heard, LARGE, 0);
+	free(heard);
+	leave_all(clients, 2, &pool);
 }

@@ -5,6 +5,8 @@
  * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
  */
 
+#include <sys/mman.h>
+
 #include "chatServerExt.h"
 #include "room.h"
 
@@ -384,6 +386,70 @@ TEST(chat_uncork_without_memory_loses_nothing_and_says_nothing_twice)
 		/* A message in two blocks for all who have something waiting. */
 		CHECK(number > 2 * (RECIPIENTS - 1));
 	}
+}
+
+/* The kernel takes what comes before the listener's own words, those are passed over, and it takes a
+ * part of what comes after: from there on it goes on. */
+TEST(chat_uncork_without_memory_goes_on_behind_what_the_listener_has_said)
+{
+	enum { MUCH = 100000 };
+	struct client talker, listener;
+	char said[MUCH], heard[MUCH];
+	conn_pool_t pool;
+	size_t size;
+
+	init_pool(&pool);
+	talker = join(&pool);
+	listener = join(&pool);
+	narrow(listener.sd);
+	fill(said, MUCH, 0);
+	CHECK_EQ(chat_cork(&pool), 0);
+	CHECK_EQ(add_msg(talker.sd, said, 10, &pool), 0);
+	CHECK_EQ(add_msg(listener.sd, "own words", 9, &pool), 0);
+	CHECK_EQ(add_msg(talker.sd, said + 10, MUCH - 10, &pool), 0);
+	allocations = 0;
+	failing = 1;
+	CHECK_FAILS(chat_uncork(&pool), ENOMEM);
+	failing = 0;
+	size = hear(listener.peer, heard, MUCH);
+	CHECK(size > 10 && size < MUCH);
+	CHECK_EQ(chat_uncork(&pool), 0);
+	while (size < MUCH) {
+		CHECK_EQ(write_msg(listener.sd, &pool), 0);
+		size += hear(listener.peer, heard + size, MUCH - size);
+	}
+	check_pattern(heard, MUCH, 0);
+	check_hears(listener.peer, "", 0);
+	check_hears(talker.peer, "own words", 9);
+	leave(talker, &pool);
+	leave(listener, &pool);
+	CHECK_EQ(blocks, 0);
+}
+
+/* What was said before is delivered first, and is not said again. */
+TEST(a_message_that_no_batch_has_room_for_loses_nothing_of_the_batch)
+{
+	struct client clients[RECIPIENTS + 1];
+	conn_pool_t pool;
+	char *endless = mmap(NULL, INT_MAX, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	                     -1, 0);
+	int at;
+
+	CHECK(endless != MAP_FAILED);
+	open_room(clients, RECIPIENTS + 1, &pool);
+	CHECK_EQ(cork_and_say(clients, &pool), 0);
+	allocations = 0;
+	failing = 1;
+	CHECK_FAILS(add_msg(NOBODY, endless, INT_MAX, &pool), ENOMEM);
+	failing = 0;
+	for (at = 1; at <= RECIPIENTS; at++)
+		check_hears(clients[at].peer, "hello", 5);
+	CHECK_EQ(chat_uncork(&pool), 0);
+	for (at = 0; at <= RECIPIENTS; at++)
+		check_hears(clients[at].peer, "", 0);
+	CHECK_EQ(munmap(endless, INT_MAX), 0);
+	leave_all(clients, RECIPIENTS + 1, &pool);
+	CHECK_EQ(blocks, 0);
 }
 
 /* The rest of the interface needs no memory at all. */

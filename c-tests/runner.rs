@@ -13,7 +13,8 @@
 //! becomes a part of the program. The sources of the torture are such, too.
 //!
 //! `CC` and `CFLAGS` are honoured. `C_TEST_RUNNER` is put in front of every test program
-//! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`).
+//! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`). `LIBRARY` names a folder with an archive
+//! to test in place of what `make` builds, such as one built with sanitizers.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::error::Error;
@@ -26,6 +27,8 @@ use std::{env, fs};
 mod compiler;
 #[path = "../tests/common/make.rs"]
 mod make;
+#[path = "../tests/common/valgrind.rs"]
+mod valgrind;
 
 /// What the line of a source begins with that has arguments for the linker.
 const LINK_MARK: &str = " * link: ";
@@ -82,11 +85,17 @@ impl Linkage {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    make::all();
-    let torture = compile_torture(root, "torture.o", &[])?;
-    let mut trials = plant(root)?;
+    let other = env::var_os("LIBRARY");
+    let library = root.join(other.as_deref().unwrap_or("build".as_ref()));
+    let (mut trials, mut torture) = (Vec::new(), None);
+    // Not where flags for the tests alone would get into what is built.
+    if other.is_none() {
+        make::all();
+        torture = Some(compile_torture(root, "torture.o", &[])?);
+        trials = plant(root)?;
+    }
     for source in sources(&root.join("c-tests"))? {
-        for (linkage, program) in compile(root, &source, &torture)? {
+        for (linkage, program) in compile(&source, &library, torture.as_deref())? {
             let stem = source.file_stem().expect("a *.c has a stem").to_string_lossy();
             for test in tests_of(&program)? {
                 let name = format!("{}::{stem}::{test}", linkage.name());
@@ -162,13 +171,12 @@ fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
 
 /// Builds one source every way it is meant to be linked, and answers where the programs are.
 fn compile(
-    root: &Path,
     source: &Path,
-    torture: &[String],
+    library: &Path,
+    torture: Option<&[String]>,
 ) -> Result<Vec<(Linkage, PathBuf)>, Box<dyn Error>> {
-    let build = root.join("build");
     let special = link_arguments(source)?;
-    let linkages: &[Linkage] = if special.is_empty() {
+    let linkages: &[Linkage] = if special.is_empty() && torture.is_some() {
         &[Linkage::Archive, Linkage::SharedObject, Linkage::Torture]
     } else {
         &[Linkage::Archive]
@@ -176,8 +184,8 @@ fn compile(
     let mut programs = Vec::new();
     for linkage in linkages {
         let stem = source.file_stem().expect("a *.c has a stem");
-        let program = build.join("c-tests").join(linkage.name()).join(stem);
-        let mut arguments = linkage.arguments(&build, torture);
+        let program = library.join("c-tests").join(linkage.name()).join(stem);
+        let mut arguments = linkage.arguments(library, torture.unwrap_or_default());
         arguments.extend_from_slice(&special);
         compiler::build(source, &arguments, &program)?;
         programs.push((*linkage, program));
@@ -204,7 +212,7 @@ fn tests_of(program: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 fn run(linkage: Linkage, program: &Path, test: &str) -> Result<(), Failed> {
     let output = command(program, true).arg(test).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
+    if !output.status.success() || !valgrind::open_descriptors(&said).is_empty() {
         return Err(format!("{}\n{said}", output.status).into());
     }
     if linkage == Linkage::Torture {

@@ -5,6 +5,7 @@ use std::sync::Once;
 
 /// The library and the server. Once for all tests of a program: two runs of make at a time would get
 /// into each other's way.
+#[allow(dead_code, reason = "some tests want something else")]
 pub(crate) fn all() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| make(&["all"]));

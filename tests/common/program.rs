@@ -19,7 +19,8 @@ pub(crate) struct Program {
     pub(crate) child: Child,
     /// What it prints on standard output.
     pub(crate) transcript: Receiver<String>,
-    complaints: Receiver<String>,
+    /// What it writes on standard error.
+    pub(crate) complaints: Receiver<String>,
 }
 
 /// What a program has left behind.

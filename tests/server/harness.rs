@@ -1,8 +1,8 @@
 //! ./server as a child process, and the transcript that it writes.
 
 use crate::client::{self, Client};
-use crate::make;
 use crate::program::{Program, set_apart};
+use crate::{make, valgrind};
 use libc::{SIGCONT, SIGINT, SIGSTOP};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{env, fs};
+use std::{env, fs, io};
 
 pub(crate) use crate::child::{PATIENCE, free_port, lines_of};
 pub(crate) use crate::program::Ended;
@@ -43,17 +43,26 @@ impl Server {
         Self::start_on_a_free_port(runner, options, USUAL_LIMIT)
     }
 
+    /// The same; what it complains of when it does not start.
+    pub(crate) fn try_start_under(runner: &[&str]) -> Result<Self, String> {
+        Self::try_on_a_free_port(runner, &[], USUAL_LIMIT)
+    }
+
     /// A server that may have so many descriptors.
     pub(crate) fn start_with_limit(limit: u64) -> Self {
         Self::start_on_a_free_port(&[], &[], limit)
     }
 
     fn start_on_a_free_port(runner: &[&str], options: &[&str], limit: u64) -> Self {
+        Self::try_on_a_free_port(runner, options, limit)
+            .unwrap_or_else(|complaints| panic!("the server does not start: {complaints}"))
+    }
+
+    fn try_on_a_free_port(runner: &[&str], options: &[&str], limit: u64) -> Result<Self, String> {
         for _ in 0..20 {
             match Self::try_start(runner, options, free_port(), limit) {
-                Ok(server) => return server,
                 Err(complaints) if complaints.contains("in use") => {}
-                Err(complaints) => panic!("the server does not start: {complaints}"),
+                outcome => return outcome,
             }
         }
         panic!("no port is free");
@@ -187,11 +196,28 @@ impl Server {
         self.signal(SIGCONT);
     }
 
+    /// Lets the server have no more memory than it has, or as much as it likes.
+    pub(crate) fn limit_memory(&self, is_limited: bool) {
+        let most = if is_limited { 0 } else { libc::RLIM_INFINITY };
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the limit is read, and nothing is written.
+        let outcome =
+            unsafe { libc::prlimit(self.pid(), libc::RLIMIT_AS, &limit, std::ptr::null_mut()) };
+        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// Waits for this on standard error.
+    pub(crate) fn wait_for_complaint(&self, complaint: &str) {
+        let next = || self.complaints.recv_timeout(PATIENCE).expect("the server complains");
+        while !next().contains(complaint) {}
+    }
+
     /// Ends the server as a user does, and makes sure that all went well.
     pub(crate) fn stop(self) -> Ended {
         self.signal(SIGINT);
         let ended = self.ended();
         assert!(ended.status.success(), "{}\n{}", ended.status, ended.complaints);
+        assert_eq!(valgrind::open_descriptors(&ended.complaints), [""; 0], "{}", ended.complaints);
         ended
     }
 

@@ -5,6 +5,7 @@ use crate::figures::Figures;
 use crate::harness::Server;
 use crate::installed::skip;
 use crate::slow::relay;
+use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -17,20 +18,44 @@ pub(crate) fn has_strace() -> bool {
     is_there
 }
 
-/// A server whose system calls fail as `injection` says, in strace's words. With -D the server is
-/// still our own child.
-fn server_with(injection: &str) -> Option<Server> {
-    server_with_options(injection, &[])
-}
-
-fn server_with_options(injection: &str, options: &[&str]) -> Option<Server> {
+/// What has system calls fail as `injection` says, in strace's words, or those on `path` alone
+/// where there is one. With -D the server is still our own child.
+fn strace(injection: &str, path: Option<&str>) -> Option<Vec<String>> {
     if !has_strace() {
         return None;
     }
     let (call, _) = injection.split_once(':').expect("CALL:error=...");
     let (trace, inject) = (format!("trace={call}"), format!("inject={injection}"));
-    let strace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-    Some(Server::start_under(&strace, options))
+    let words = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let filter = path.into_iter().flat_map(|path| ["-P", path]);
+    Some(words.into_iter().chain(filter).map(str::to_owned).collect())
+}
+
+/// A server whose system calls fail.
+fn server_with(injection: &str) -> Option<Server> {
+    server_with_options(injection, &[])
+}
+
+fn server_with_options(injection: &str, options: &[&str]) -> Option<Server> {
+    let strace = strace(injection, None)?;
+    Some(Server::start_under(&strace.iter().map(String::as_str).collect::<Vec<_>>(), options))
+}
+
+/// The same, or what it complains of when it does not start.
+fn try_start_with(injection: &str, path: Option<&str>) -> Option<Result<Server, String>> {
+    let strace = strace(injection, path)?;
+    Some(Server::try_start_under(&strace.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+/// Every line is heard by both others, once.
+fn chats(server: &Server, lines: usize) {
+    let [talker, one, other] = server.joins();
+    for number in 0..lines {
+        let line = format!("line {number}\n");
+        talker.say(&line);
+        one.expect(&line);
+        other.expect(&line);
+    }
 }
 
 /// The call fails again and again, and the room chats on.
@@ -101,4 +126,63 @@ fn send_that_goes_on_failing_does_not_make_the_server_spin() {
         assert!((5..=40).contains(&passes), "{error}: {passes} passes");
         server.stop();
     }
+}
+
+#[test]
+fn what_fails_at_the_start_is_said() {
+    for (injection, path, complaint) in [
+        ("rt_sigprocmask:error=EPERM:when=1", None, "signals: Operation not permitted"),
+        ("rt_sigaction:error=EPERM:when=1", None, "signals: Operation not permitted"),
+        ("rt_sigaction:error=EPERM:when=2", None, "signals: Operation not permitted"),
+        ("openat:error=EMFILE", Some("/dev/null"), "/dev/null: Too many open files"),
+        ("socket:error=EMFILE:when=2", None, "cannot listen: Too many open files"),
+        ("listen:error=EOPNOTSUPP", None, "cannot listen: Operation not supported"),
+    ] {
+        let Some(outcome) = try_start_with(injection, path) else { return };
+        assert_eq!(outcome.err(), Some(format!("{complaint}\n")), "{injection}");
+    }
+}
+
+/// Each of the listener's options is there, or there is no server.
+#[test]
+fn an_option_that_cannot_be_set_is_said_to_be_missing() {
+    // One of them is for IPv6.
+    let options = if TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() { 8 } else { 7 };
+    for number in 1.. {
+        let injection = format!("setsockopt:error=ENOPROTOOPT:when={number}");
+        let Some(outcome) = try_start_with(&injection, None) else { return };
+        match outcome {
+            Err(complaint) => assert_eq!(complaint, "cannot listen: Protocol not available\n"),
+            Ok(_) => return assert_eq!(number, options + 1, "this one may be missing"),
+        }
+    }
+}
+
+#[test]
+fn without_ipv6_there_is_ipv4() {
+    let Some(server) = server_with("socket:error=EAFNOSUPPORT:when=1") else { return };
+    chats(&server, 3);
+    assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, server.port)).is_err());
+    server.stop();
+}
+
+/// Then a transcript that nobody reads may stop it, but a server there is.
+#[test]
+fn an_output_that_cannot_be_opened_anew_is_used_as_it_is() {
+    let Some(outcome) = try_start_with("openat:error=EACCES", Some("/proc/self/fd/1")) else {
+        return;
+    };
+    let server = outcome.expect("the server starts");
+    chats(&server, 3);
+    server.stop();
+}
+
+#[test]
+fn select_that_fails_for_good_ends_the_server() {
+    let Some(server) = server_with("pselect6:error=ENOMEM:when=2") else { return };
+    let visitors = server.visitors(1);
+    let ended = server.ended();
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.complaints, "select: Cannot allocate memory\n");
+    visitors[0].expect_end();
 }

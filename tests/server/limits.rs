@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::figures::Figures;
-use crate::harness::{LISTENER, Server, may_open};
+use crate::harness::{LISTENER, Server, free_port, may_open};
 use crate::installed::skip;
 use crate::slow::peak_memory;
 use std::thread;
@@ -131,4 +131,42 @@ fn above_fd_setsize_newcomers_are_sent_away() {
     for client in &room {
         client.expect_end();
     }
+}
+
+/// What many say at a time in a large room is more than one pass hands out; the next ones go on
+/// where it has stopped, so everyone is heard once.
+#[test]
+fn a_pass_that_has_enough_to_do_leaves_the_rest_to_the_next() {
+    const SPEAKERS: usize = 40;
+    if !may_open(2000) {
+        return skip("not enough descriptors for a thousand clients");
+    }
+    let server = Server::start();
+    let room = server.crowd(1000);
+    let (speakers, listeners) = room.split_at(SPEAKERS);
+    server.pause();
+    for (number, speaker) in speakers.iter().enumerate() {
+        speaker.say(format!("{number:4095}\n"));
+    }
+    server.resume();
+    server.until(|line| line.ends_with(" is readable\n"));
+    let reads = 1 + server.pass().matches(" is readable\n").count();
+    assert!(reads < SPEAKERS, "{reads} reads in a pass");
+    let heard = listeners[0].hear(SPEAKERS * 4096);
+    let lines = String::from_utf8(heard).expect("text");
+    let numbers = lines.lines().map(|line| line.trim_start().parse().expect("a number"));
+    assert_eq!(numbers.collect::<Vec<usize>>(), (0..SPEAKERS).collect::<Vec<_>>());
+    server.stop();
+}
+
+/// Whoever starts the server may leave it so many open files that select has no room for a listener.
+#[test]
+fn a_listener_that_select_has_no_room_for_is_said_to_be() {
+    if !may_open(2000) {
+        return skip("not enough descriptors for a thousand open files");
+    }
+    let script = "for fd in {3..1023}; do eval \"exec $fd</dev/null\"; done; exec \"$@\"";
+    let bash = ["bash", "-c", script, "bash"];
+    let outcome = Server::try_start(&bash, &[], free_port(), 2000);
+    assert_eq!(outcome.err().as_deref(), Some("add_conn: Too many open files\n"));
 }

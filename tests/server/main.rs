@@ -13,6 +13,8 @@ mod installed;
 mod make;
 #[path = "../common/program.rs"]
 mod program;
+#[path = "../common/valgrind.rs"]
+mod valgrind;
 
 mod harness;
 
@@ -22,6 +24,7 @@ mod figures;
 mod injected;
 mod limits;
 mod lines;
+mod memory;
 mod model;
 mod options;
 mod output;

@@ -1,0 +1,45 @@
+//! A server that gets no more memory: who is concerned is let go, the others chat on.
+
+use crate::harness::Server;
+
+const NO_MEMORY: &str = "Cannot allocate memory";
+
+#[test]
+fn who_cannot_be_kept_in_mind_is_let_go() {
+    let server = Server::start_with(&["--quiet"]);
+    let room = server.quiet_crowd(102);
+    let [talker, listener, mumblers @ ..] = &room[..] else { panic!("a crowd") };
+    server.limit_memory(true);
+    // Lines without an end are kept until nothing of this size can be.
+    for mumbler in mumblers {
+        mumbler.say([b'x'; 4000]);
+    }
+    server.wait_for_complaint(&format!("closed: {NO_MEMORY}"));
+    talker.say("still here\n");
+    listener.expect("still here\n");
+    // Whoever leaves now has no last words.
+    mumblers[0].fall_silent();
+    server.wait_for_complaint(&format!("its last line is lost: {NO_MEMORY}"));
+    talker.say("and here\n");
+    listener.expect("and here\n");
+    server.limit_memory(false);
+    let long = [&[b'y'; 50_000][..], b"\n"].concat();
+    talker.say(&long);
+    listener.expect(&long);
+    server.stop();
+}
+
+/// Its answers cannot be sent, and after a while not be queued.
+#[test]
+fn who_interrupts_and_reads_no_answers_is_let_go() {
+    let server = Server::start_with(&["--quiet"]);
+    let [talker, listener, stopped] = server.quiet_joins();
+    server.limit_memory(true);
+    let interrupts = b"\xff\xf4\xff\xfd\x06".repeat(10_000);
+    while stopped.try_say(&interrupts).is_ok() {}
+    server.wait_for_complaint(&format!("closed: {NO_MEMORY}"));
+    talker.say("still here\n");
+    listener.expect("still here\n");
+    server.limit_memory(false);
+    server.stop();
+}

@@ -1,4 +1,4 @@
-/* Corking: what is said is held once and sent once. See also model.c. */
+/* Corking: what is said is held once and sent once. */
 
 #include <malloc.h>
 

@@ -1,0 +1,149 @@
+//! One thing that a program or a peer does.
+
+/// How many descriptors take part. Few, so that they meet each other often.
+pub(crate) const SEATS: usize = 6;
+
+/// How many pools there are.
+pub(crate) const POOLS: usize = 2;
+
+/// The seats from here on may be in the second pool, too. The others never are: the library has a
+/// shorter way for descriptors that it has never met in two pools, until the process ends.
+const SHARED: usize = 3;
+
+/// A pool, and one of the descriptors, which may be in it or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
+    pub(crate) pool: usize,
+    pub(crate) seat: usize,
+}
+
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Pair,
+    Pipe,
+    /// A socket without a peer, which may start to listen.
+    Lone,
+}
+
+/// Some bytes to be said, told short: where they begin in an endless pattern is the room's to
+/// know, so that no two messages are the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text {
+    pub(crate) length: usize,
+    /// How often a line ends; 0 for never.
+    pub(crate) line: usize,
+}
+
+impl Text {
+    fn new(size: u8, style: u8) -> Self {
+        let unit = [1, 1, 1, 97][usize::from(style % 4)];
+        let line = [0, 1, 30, 900][usize::from(style / 4 % 4)];
+        Self { length: usize::from(size) * unit, line }
+    }
+
+    pub(crate) fn bytes(self, start: usize) -> Vec<u8> {
+        let byte = |at: usize| match (at * 7 + at / 251 * 13 + at / 65521) % 256 {
+            0x0A => b' ',
+            byte => byte as u8,
+        };
+        let ends = |at: usize| self.line > 0 && (at + 1).is_multiple_of(self.line);
+        (0..self.length).map(|at| if ends(at) { b'\n' } else { byte(start + at) }).collect()
+    }
+}
+
+/// How thoroughly a program takes one connection out by itself. The header asks for either.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// Counts it off in `nr_conns`.
+    pub(crate) counts: bool,
+    /// Takes the descriptor out of `read_set` and `write_set`.
+    pub(crate) clears: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    // The calls. The number says which of a function's names is used.
+    Join(Who, Kind, u8),
+    Leave(Who, u8),
+    Say(Who, Text),
+    /// So many messages of a byte.
+    Chatter(Who, usize),
+    /// `addMsg`.
+    Shout(Who, Text),
+    Feed(Who, Text),
+    /// What a program does at the end of the file.
+    EndLine(Who),
+    Tell(Who, Text),
+    Write(Who, u8),
+    WriteAll(usize),
+    Cork(usize),
+    Uncork(usize),
+    Info(Who),
+    Limit(usize),
+    /// A call that makes no sense.
+    Wrong(u8),
+    // The peers.
+    Hear(usize, usize),
+    HangUp(usize),
+    // What programs do by themselves.
+    /// Says what waits for somebody out of that very queue.
+    Repeat(Who, usize),
+    /// Takes the first message out of a queue.
+    Pop(Who),
+    TakeOut(Who, Manners),
+    /// Sets or clears a descriptor's bit in one of the four sets.
+    Mark(Who, usize, bool),
+    RebuildWriteSet(usize),
+    /// Makes the descriptor `maxfd`, and writes `nready`.
+    Count(Who, i32),
+    Listen(usize),
+    /// Frees everything by itself, without a call.
+    Abandon(usize),
+    /// Removes everyone, or has done so, and calls `init_pool` again.
+    StartOver(usize),
+}
+
+impl Step {
+    /// Any four bytes are a step: what is done, by whom, and two that say more.
+    fn decode([what, who, size, style]: [u8; 4]) -> Self {
+        let seat = usize::from(who) % SEATS;
+        let who = Who { pool: usize::from(who >= 192 && seat >= SHARED), seat };
+        let text = Text::new(size, style);
+        match what % 64 {
+            0..6 if style < 160 => Self::Join(who, Kind::Pair, size),
+            0..6 if style < 208 => Self::Join(who, Kind::Pipe, size),
+            0..6 => Self::Join(who, Kind::Lone, size),
+            6..9 => Self::Leave(who, size),
+            9..15 => Self::Say(who, text),
+            15 => Self::Chatter(who, usize::from(size) % 80),
+            16..18 => Self::Shout(who, text),
+            18..22 => Self::Feed(who, text),
+            22..24 => Self::EndLine(who),
+            24..27 => Self::Tell(who, text),
+            27..32 => Self::Write(who, size),
+            32..35 => Self::Cork(who.pool),
+            35..38 => Self::Uncork(who.pool),
+            38 => Self::Info(who),
+            39..41 => Self::Limit([0, 1, 96, 1280, 20_000, 8 << 20][usize::from(size) % 6]),
+            41 => Self::Wrong(size),
+            42..47 => Self::Hear(who.seat, text.length),
+            47 => Self::HangUp(who.seat),
+            48..50 => Self::Repeat(who, usize::from(size) % SEATS),
+            50..53 => Self::Pop(who),
+            53..55 => Self::TakeOut(who, Manners { counts: size % 3 > 0, clears: size % 3 < 2 }),
+            55..58 => Self::Mark(who, usize::from(size % 4), style % 2 == 1),
+            58 => Self::RebuildWriteSet(who.pool),
+            59 => Self::Count(who, i32::from(size)),
+            60 => Self::Listen(who.seat),
+            61 => Self::Abandon(who.pool),
+            62 => Self::StartOver(who.pool),
+            _ => Self::WriteAll(who.pool),
+        }
+    }
+}
+
+/// The steps that some bytes mean; what is left at the end means none.
+pub(crate) fn decode(bytes: &[u8]) -> Vec<Step> {
+    bytes.as_chunks().0.iter().map(|record| Step::decode(*record)).collect()
+}

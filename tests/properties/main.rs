@@ -1,0 +1,142 @@
+//! Random sequences of calls, and of what programs and peers do meanwhile, against a model
+//! (`tests/model/mod.rs`). What is tested is the shared object that `make` builds.
+//!
+//! `PROPTEST_CASES` says how many sequences each test makes up (1000 without it). Every run prints
+//! its seeds: `PROPTEST_RNG_SEED=SEED cargo test --test properties` is the same run again. A
+//! sequence that fails is cut down to a short one, which is printed step by step, with the command
+//! that writes its bytes: as a file in `fuzz/corpus/` it is played in every run from then on, and
+//! the fuzzers begin with it.
+
+mod library;
+#[path = "../model/mod.rs"]
+mod model;
+
+use model::{line, room, step};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Bytes that mean something to be played.
+trait Sequence: fmt::Debug + From<Vec<u8>> {
+    /// Where the fuzzer's are, in `fuzz/corpus`.
+    const FOLDER: &str;
+
+    fn play(&self);
+}
+
+struct Calls(Vec<u8>);
+
+impl Sequence for Calls {
+    const FOLDER: &str = "calls";
+
+    fn play(&self) {
+        room::play(&step::decode(&self.0));
+    }
+}
+
+impl From<Vec<u8>> for Calls {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for step in step::decode(&self.0) {
+            writeln!(f, "{step:?}")?;
+        }
+        print(&self.0, f)
+    }
+}
+
+struct Chunks(Vec<u8>);
+
+impl Sequence for Chunks {
+    const FOLDER: &str = "lines";
+
+    fn play(&self) {
+        line::play(&line::decode(&self.0));
+    }
+}
+
+impl From<Vec<u8>> for Chunks {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        print(&self.0, f)
+    }
+}
+
+/// Prints the command that prints the bytes.
+fn print(bytes: &[u8], f: &mut fmt::Formatter) -> fmt::Result {
+    let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    write!(f, "printf '{escaped}'")
+}
+
+/// Plays many random sequences, with the seed that is given or a new one.
+fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 1000;
+    }
+    if let RngSeed::Random = config.rng_seed {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        config.rng_seed = RngSeed::Fixed(u64::from(now.subsec_nanos()));
+    }
+    // Past what the harness captures: a crash would take that with it.
+    let note = format!("{} with PROPTEST_RNG_SEED={}\n", S::FOLDER, config.rng_seed);
+    std::io::stderr().write_all(note.as_bytes()).expect("it can be printed");
+    let sequences = bytes.prop_map(S::from);
+    let outcome = TestRunner::new(config).run(&sequences, |sequence| {
+        sequence.play();
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+/// Plays what the fuzzer has found worth keeping.
+fn replay<S: Sequence>() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(S::FOLDER);
+    let files = std::fs::read_dir(&folder).expect("the corpus is there");
+    let paths: Vec<_> = files.map(|file| file.expect("it can be listed").path()).collect();
+    assert!(!paths.is_empty(), "nothing in {}", folder.display());
+    for path in paths {
+        let sequence = S::from(std::fs::read(&path).expect("it can be read"));
+        catch_unwind(AssertUnwindSafe(|| sequence.play())).unwrap_or_else(|panic| {
+            eprintln!("{}: {sequence:?}", path.display());
+            resume_unwind(panic)
+        });
+    }
+}
+
+/// 200 steps: enough for queues, cork and limit to meet, few enough for hundreds of sequences.
+#[test]
+fn pools_are_as_the_model_says_after_any_calls() {
+    check::<Calls>(vec(any::<[u8; 4]>(), 0..200).prop_map(|records| records.concat()));
+}
+
+#[test]
+fn lines_are_as_the_model_says_in_any_chunks() {
+    check::<Chunks>(vec(any::<u8>(), 0..600));
+}
+
+#[test]
+fn calls_that_the_fuzzer_found_are_as_the_model_says() {
+    replay::<Calls>();
+}
+
+#[test]
+fn lines_that_the_fuzzer_found_are_as_the_model_says() {
+    replay::<Chunks>();
+}

@@ -6,6 +6,8 @@
 #               every system call failing in turn
 # make sanitize the tests in C, and of the server's most, once more with sanitizers in C and Rust
 # make coverage how much of library and server the tests run, and whether the rest has a reason
+# make fuzz     makes up calls for FUZZ_SECONDS (600) and checks what comes of them (fuzz/README.md);
+#               make fuzz-corpus keeps of what it has tried what reaches most
 # make bench    measures the server against others, some 20 minutes (benches/README.md)
 # make bench-quick, bench-micro, bench-flood, bench-check
 #               a minute of that; instructions counted; chatting while one floods; whether all
@@ -144,6 +146,9 @@ lint:
 		--target-dir $(TARGET_DIR)/private
 	$(CARGO) fmt --check --manifest-path $(LOAD_MANIFEST)
 	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
+	$(CARGO) fmt --check --manifest-path $(FUZZ_MANIFEST)
+	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir $(TARGET_DIR)/fuzz \
+		--no-default-features -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
 		$(wildcard benches/*.c examples/*.c $(MOVING)/*/*.c)
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only $(wildcard examples/*.cpp)
@@ -264,6 +269,43 @@ crate:
 	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
 	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
 		--config profile.dev.package.chatserver.codegen-units=255 $(CRATE_TESTS:%=--test %)
+
+# The fuzzers have the library's own code in them, compiled with their instruments and the address
+# sanitizer. rustc has both behind options that a stable one takes from RUSTC_BOOTSTRAP.
+FUZZ_SECONDS  ?= 600
+FUZZ          := $(BUILD)/fuzz
+FUZZ_MANIFEST := fuzz/Cargo.toml
+FUZZERS       := calls lines
+FUZZ_HOST     := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS    := -Zsanitizer=address -Cpasses=sancov-module --cfg fuzzing \
+	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table)
+
+.PHONY: fuzzers fuzz fuzz-corpus
+fuzzers:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --release --quiet \
+		--manifest-path $(FUZZ_MANIFEST) --target $(FUZZ_HOST) --target-dir $(TARGET_DIR)/fuzz
+	@mkdir -p $(FUZZERS:%=$(FUZZ)/%)
+
+# All at the same time, each beginning with the corpus and what it has found before.
+fuzz: fuzzers
+	@for fuzzer in $(FUZZERS); do \
+		$(TARGET_DIR)/fuzz/$(FUZZ_HOST)/release/$$fuzzer $(FUZZ)/$$fuzzer fuzz/corpus/$$fuzzer \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -timeout=60 \
+			-artifact_prefix=$(FUZZ)/$$fuzzer- >$(FUZZ)/$$fuzzer.log 2>&1 & \
+		running="$$running $$fuzzer:$$!"; \
+	done; for one in $$running; do \
+		log=$(FUZZ)/$${one%:*}.log; wait $${one#*:} || { failed=1; tail -n 120 $$log; }; \
+		echo "$${one%:*}: $$(grep -E 'cov: ' $$log | tail -n 1)"; \
+	done; test -z "$$failed"
+
+# Of the inputs that reach the same places the shortest is kept.
+fuzz-corpus: fuzzers
+	for fuzzer in $(FUZZERS); do \
+		rm -rf $(FUZZ)/least && mkdir $(FUZZ)/least && \
+		$(TARGET_DIR)/fuzz/$(FUZZ_HOST)/release/$$fuzzer -merge=1 -use_counters=0 \
+			-max_len=600 $(FUZZ)/least fuzz/corpus/$$fuzzer $(FUZZ)/$$fuzzer || exit; \
+		rm -rf fuzz/corpus/$$fuzzer && mv $(FUZZ)/least fuzz/corpus/$$fuzzer; \
+	done
 
 # What is measured is what `make` builds, by a package of its own, against programs in C that
 # listen the way the server does.

@@ -62,7 +62,7 @@ RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot 2>/dev/null)/li
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
 .PHONY: all lib examples test lint memcheck torture sanitize coverage bench bench-quick \
-	bench-micro bench-flood bench-check soak header abi abi-library clean FORCE
+	bench-micro bench-flood bench-check soak header abi clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -251,8 +251,6 @@ ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
 
 $(ABI_LIBRARY): FORCE
 	CARGO_PROFILE_RELEASE_DEBUG=2 $(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR=$(TARGET_DIR)/abi STRIP= $@
-
-abi-library: $(ABI_LIBRARY)
 
 abi: $(ABI_LIBRARY)
 	abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file $(BUILD)/abi/record $<

@@ -16,8 +16,9 @@ mod make;
 
 /// The shared object with its description of types.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
-    make::make(&["abi-library"]);
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("build/abi/libchatserver.so")
+    let library = concat!("build/abi/libchatserver.so.", env!("CARGO_PKG_VERSION"));
+    make::make(&[library]);
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(library)
 });
 
 /// The record, and the version it is of.

@@ -347,6 +347,27 @@ TEST(a_stream_that_has_lost_something_ends_there)
 	leave(client, &pool);
 }
 
+/* There each message stands alone, and one that is lost leaves no hole. */
+TEST(messages_that_are_no_stream_go_on_after_one_is_lost)
+{
+	struct client client;
+	conn_pool_t pool;
+	int ends[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	client = (struct client){ .sd = ends[0], .peer = ends[1] };
+	init_pool(&pool);
+	CHECK_EQ(add_conn(client.sd, &pool), 0);
+	CHECK_EQ(add_msg(NOBODY, "lost", 4, &pool), 0);
+	plan((struct act){ .error = ECONNREFUSED });
+	CHECK_FAILS(write_msg(client.sd, &pool), ECONNREFUSED);
+	CHECK_EQ(add_msg(NOBODY, "heard", 5, &pool), 0);
+	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	check_hears(client.peer, "heard", 5);
+	forget_plans();
+	leave(client, &pool);
+}
+
 /* A program may write to a socket too early, and listen at it later. */
 TEST(a_socket_that_is_not_connected_yet_may_still_listen)
 {

@@ -50,7 +50,8 @@ struct server {
 	conn_pool_t pool;
 	struct doors doors;
 	bool short_of_something; /* accept has failed since it last succeeded */
-	struct rest writing;     /* while it is on, queues are left alone */
+	bool short_of_memory;    /* not all that was said has been handed out */
+	struct rest writing;     /* while it is on, select does not ask who takes more */
 	bool hurried;            /* something is to be tried again soon */
 	int next_reader;         /* where the next pass begins to read */
 	sigset_t waiting_mask;   /* the signal mask while select waits */
@@ -240,7 +241,8 @@ static void write_queued(struct server *server, const fd_set *full)
 			continue;
 		errno = 0;
 		/* Whom this fails for is gone, which the next read finds out. */
-		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM))
+		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
+		    !server->writing.on)
 			rest_begin(&server->writing);
 	}
 }
@@ -248,9 +250,13 @@ static void write_queued(struct server *server, const fd_set *full)
 /* Hands out what was said in this pass. What there is no memory for waits for the next one. */
 static void uncork(struct server *server)
 {
-	if (chat_uncork(&server->pool) == 0)
+	if (chat_uncork(&server->pool) == 0) {
+		server->short_of_memory = false;
 		return;
-	log_line(LOG_WARNING, NULL, 0, "something has to wait", strerror(errno));
+	}
+	if (!server->short_of_memory)
+		log_line(LOG_WARNING, NULL, 0, "something has to wait", strerror(errno));
+	server->short_of_memory = true;
 	server->hurried = true;
 }
 
@@ -310,7 +316,7 @@ static int serve(struct server *server)
 			figures_log(&server->figures, &server->pool,
 			            count_clients(&server->doors, &server->pool));
 		if (pass(server) == -1) {
-			perror("select");
+			log_line(LOG_ERR, NULL, 0, "select", strerror(errno));
 			status = EXIT_FAILURE;
 			break;
 		}
@@ -336,16 +342,17 @@ int main(int argc, char *argv[])
 	if (passed == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, passed > 0, &options);
-	if (set_up_signals(&server.waiting_mask) == -1) {
-		perror("signals");
-		return EXIT_FAILURE;
-	}
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
 	figures_start(&server.figures);
 	init_pool(&server.pool);
 	if (doors_open(&server.doors, passed, &options, &server.pool) == -1)
 		return EXIT_FAILURE;
+	/* Only now: until here a signal ends the program, also while a name is looked up. */
+	if (set_up_signals(&server.waiting_mask) == -1) {
+		perror("signals");
+		return EXIT_FAILURE;
+	}
 	say_ready();
 	return serve(&server);
 }

@@ -200,12 +200,13 @@ pub unsafe extern "C" fn add_msg(
 /// when select() says that the descriptor is writable. Of a message sent in part the rest is
 /// moved to the start of its allocation, and size says how much that is.
 ///
-/// Where the kernel takes nothing at all, errno says why although 0 is returned: after ENOBUFS or
-/// ENOMEM it is short of memory, and select() may call the descriptor writable all the same, so a
-/// program tries again after a while and not at once.
+/// Where something is left because the kernel gave an error, errno says which, although 0 is
+/// returned: set it to 0 before to know. After ENOBUFS or ENOMEM the kernel is short of memory, and
+/// select() may call the descriptor writable all the same, so a program tries again after a while
+/// and not at once.
 ///
 /// When the peer is gone, the queue is dropped and the bit cleared; the connection stays until
-/// the program's own read finds the end and calls remove_conn. The socket is shut for writing
+/// the program's own read finds the end and calls remove_conn. A stream socket is shut for writing
 /// then: should there be a peer after all, it hears a stream without a hole, and the end.
 ///
 /// A descriptor that is no socket (a pipe, a terminal) and that is blocking is made non-blocking

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn chat_cork(pool: *mut conn_pool_t) -> c_int {
 /// Who has nothing queued is sent it from the one batch, without a copy. What the kernel does not
 /// take, and the whole where messages wait already, becomes a message in the queue, and its bit
 /// in write_set is set: write_msg goes on with it. A peer that turns out to be gone gets nothing,
-/// and the program's next read finds that out.
+/// its socket is shut for writing as by write_msg, and the program's next read finds that out.
 ///
 /// When memory runs out for somebody's queue, the others get everything, the pool stays corked,
 /// and nothing is lost or sent twice: call again.

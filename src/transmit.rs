@@ -71,8 +71,12 @@ pub(crate) fn send(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
 }
 
 /// Has nothing follow what is lost, should the connection be alive after all: its peer reads a
-/// stream without a hole, and the end. Who never was connected may still become a listener.
+/// stream without a hole, and the end. Who never was connected may still become a listener, and
+/// where each message is one of its own there is no stream.
 fn end_stream(fd: c_int) {
+    if socket_option(fd, libc::SO_TYPE) != Some(libc::SOCK_STREAM) {
+        return;
+    }
     let mut peer = MaybeUninit::<libc::sockaddr>::uninit();
     let mut size = size_of::<libc::sockaddr>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `size` bytes to `peer`, and shutdown touches no memory.
@@ -85,13 +89,17 @@ fn end_stream(fd: c_int) {
 
 /// Whether `fd` is a listening socket.
 pub(crate) fn is_listening(fd: c_int) -> bool {
-    let mut listening: c_int = 0;
+    socket_option(fd, libc::SO_ACCEPTCONN).is_some_and(|listening| listening != 0)
+}
+
+/// What the kernel says of a socket; nothing for other descriptors.
+fn socket_option(fd: c_int, name: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
     let mut size = size_of::<c_int>() as libc::socklen_t;
-    let option = ptr::from_mut(&mut listening).cast();
-    // SAFETY: the kernel writes at most `size` bytes to `listening`; a bad descriptor is an error.
-    let failed =
-        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, option, &mut size) };
-    failed == 0 && listening != 0
+    let option = ptr::from_mut(&mut value).cast();
+    // SAFETY: the kernel writes at most `size` bytes to `value`; a bad descriptor is an error.
+    let status = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, option, &mut size) };
+    (status == 0).then_some(value)
 }
 
 /// Ends a socket in both directions: its peer reads what was sent and then the end, and so does

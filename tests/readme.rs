@@ -29,7 +29,6 @@ mod program;
 const README: &str = include_str!("../README.md");
 const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
 const BENCHES: &str = include_str!("../benches/README.md");
-const FUZZ: &str = include_str!("../fuzz/README.md");
 const CONTRIBUTING: &str = include_str!("../CONTRIBUTING.md");
 
 fn main() -> ExitCode {
@@ -348,7 +347,7 @@ fn targets_are_told() {
     let database = shell("make --print-data-base --question clean", root()).output();
     let database = String::from_utf8_lossy(&database.expect("sh can be run").stdout).into_owned();
     let phony = database.lines().find_map(|line| line.strip_prefix(".PHONY: "));
-    let documents = [README, BENCHES, FUZZ, CONTRIBUTING].concat();
+    let documents = [README, BENCHES, CONTRIBUTING].concat();
     for target in phony.expect("make tells them").split(' ') {
         let is_told = [" ", "`", "\n"].map(|end| format!("make {target}{end}"));
         let is_inner = ["all", "lib", "fuzzers", "FORCE"].contains(&target);

@@ -43,8 +43,11 @@ void doors_rest(struct doors *doors, conn_pool_t *pool)
 	int sd;
 
 	rest_begin(&doors->rest);
-	for (sd = doors->first; sd < doors->end; sd++)
+	for (sd = doors->first; sd < doors->end; sd++) {
 		FD_CLR(sd, &pool->read_set);
+		/* Nor is another door any better in this pass. */
+		FD_CLR(sd, &pool->ready_read_set);
+	}
 }
 
 void doors_end_rest_in_time(struct doors *doors, conn_pool_t *pool)

@@ -14,8 +14,8 @@ enum { MUCH = 64 * 1024 };
 /* What is said to a reader who is behind before anybody waits: few milliseconds' worth. */
 enum { ENOUGH = 256 * 1024 };
 
-/* What is said while a reader takes nothing, where any number of bytes may be queued. */
-enum { PLENTY = 4 * 1024 * 1024 };
+/* What is said while a reader takes nothing, where more than MOST bytes may be queued, or any number. */
+enum { PLENTY = 4 * 1024 * 1024, MOST = 1024 * 1024 * 1024 };
 
 static int64_t now_in_ms(void)
 {
@@ -28,7 +28,7 @@ static int64_t now_in_ms(void)
 void flow_set_limit(struct flow *flow, size_t max_queue)
 {
 	flow->most = max_queue == 0 || max_queue / 4 > ENOUGH ? ENOUGH : max_queue / 4;
-	flow->meanwhile = max_queue == 0 ? PLENTY : max_queue / 2;
+	flow->meanwhile = max_queue == 0 || max_queue > MOST ? PLENTY : max_queue / 2;
 }
 
 void flow_join(struct flow *flow, int sd)

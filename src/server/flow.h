@@ -4,10 +4,10 @@
  * A sender at full speed is faster than most readers, and would have them cut off for nothing but
  * being a little slower. So while a reader with much behind it is seen to take more, those who
  * have said much are not read from: TCP slows them down then. Who only chats is not kept waiting,
- * and nobody is for long: a reader who takes nothing for CATCH_UP_MS, or is not through
- * after WAIT_MS, is not waited for any more until it has caught up, and is cut off at the limit.
- * While it takes nothing, half of what may be queued for it is said bit by bit, spread over
- * CATCH_UP_MS: so a reader who has stopped for good hardly slows the others down.
+ * and nobody is for long: a reader who takes nothing for CATCH_UP_MS is not waited for until it
+ * takes something, and one who is not through after WAIT_MS not until it has caught up. It is cut
+ * off at the limit then. While it takes nothing, half of what may be queued for it is said bit by
+ * bit, spread over CATCH_UP_MS: so a reader who has stopped for good hardly slows the others down.
  *
  * Waiting also keeps short what stands in front of a chatterer's line while somebody floods.
  */

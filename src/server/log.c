@@ -35,19 +35,18 @@ static bool leads_to_journal(int fd)
 	return strcmp(name, stream) == 0;
 }
 
-/* Standard output once more, opened anew: that it does not block is no business of the others who
- * have it open. What cannot be opened so blocks, as ever. */
-static void unblock_output(void)
+/* A standard descriptor once more, opened anew as `path`: that it does not block is no business of the
+ * others who have it open. What cannot be opened so blocks, as ever. */
+static void unblock(int standard, const char *path)
 {
 	struct stat status;
 	int fd;
 
-	if (fstat(STDOUT_FILENO, &status) == -1 ||
-	    !(S_ISFIFO(status.st_mode) || isatty(STDOUT_FILENO)))
+	if (fstat(standard, &status) == -1 || !(S_ISFIFO(status.st_mode) || isatty(standard)))
 		return;
-	fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd != -1) {
-		dup2(fd, STDOUT_FILENO);
+		dup2(fd, standard);
 		close(fd);
 	}
 }
@@ -63,7 +62,8 @@ int prepare_output(void)
 			return -1;
 	} while (fd <= STDERR_FILENO);
 	close(fd);
-	unblock_output();
+	unblock(STDOUT_FILENO, "/proc/self/fd/1");
+	unblock(STDERR_FILENO, "/proc/self/fd/2");
 	journal = leads_to_journal(STDERR_FILENO);
 	return 0;
 }

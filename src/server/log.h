@@ -7,8 +7,8 @@
 #include <syslog.h> /* the priorities */
 
 /* Makes sure that nothing printed goes to a client, whose socket would have the number of a
- * standard descriptor that was closed at the start, and that nobody who does not read the
- * transcript can stop the server: what a pipe or terminal does not take is dropped. -1 with errno
+ * standard descriptor that was closed at the start, and that nobody who does not read transcript
+ * or log can stop the server: what a pipe or terminal does not take is dropped. -1 with errno
  * set when there is no way. */
 int prepare_output(void);
 

@@ -2,7 +2,8 @@
 
 use crate::client::Client;
 use crate::harness::{PATIENCE, USUAL_LIMIT, command, free_port};
-use libc::SIGTERM;
+use libc::{SIGTERM, SIGUSR1};
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -51,6 +52,23 @@ fn a_transcript_that_nobody_reads_stops_nobody() {
     let mut child = command.spawn().expect("the server can be run");
     await_listening(port);
     chat(port, 3000);
+    end(&mut child);
+}
+
+/// Where both lead to one pipe, the transcript leaves no room for what is logged.
+#[test]
+fn a_log_that_nobody_reads_stops_nobody() {
+    let port = free_port();
+    let (_unread, pipe) = io::pipe().expect("a pipe");
+    let mut command = command(&[], USUAL_LIMIT);
+    command.arg(port.to_string()).stdin(Stdio::null());
+    command.stdout(pipe.try_clone().expect("a descriptor")).stderr(pipe);
+    let mut child = command.spawn().expect("the server can be run");
+    await_listening(port);
+    chat(port, 3000);
+    // SAFETY: it is our child, and has not been waited for.
+    unsafe { libc::kill(i32::try_from(child.id()).expect("a process number"), SIGUSR1) };
+    chat(port, 10);
     end(&mut child);
 }
 

@@ -187,6 +187,10 @@ fn telnet_goes_on_after_an_interrupt() {
     let server = Server::start();
     let watcher = server.join();
     let Some(telnet) = Tool::start("telnet", &server) else { return };
+    // Telnet takes what is typed for an interrupt once it reads what is typed.
+    telnet.types("ready\n");
+    watcher.expect("ready\r\n");
+    server.until(|line| line.ends_with("bytes received from sd 5\n"));
     // Telnet sends IAC IP IAC DO TIMING-MARK, and shows nothing more until that is answered.
     telnet.keyboard.as_ref().expect("open").write_all(b"\x03").expect("it reads");
     server.until(|line| line.ends_with("bytes received from sd 5\n"));

@@ -84,12 +84,12 @@ impl Scenario {
                 vec![Cell { stretch: 4.0, ..Cell::new(100, 10, 32, Pace::Open(100)) }]
             }
             Self::Flood => {
-                vec![Cell { flooders: 1, stretch: 4.0, ..Cell::new(21, 20, 512, Pace::Open(200)) }]
+                vec![Cell { flooders: 1, stretch: 2.0, ..Cell::new(21, 20, 512, Pace::Open(200)) }]
             }
             Self::Stalled => [0, 1]
                 .map(|stalled| Cell {
                     stalled,
-                    stretch: 16.0,
+                    stretch: 4.0,
                     ..Cell::new(50, 1, 2048, Pace::Closed(16))
                 })
                 .into(),

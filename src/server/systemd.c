@@ -4,6 +4,7 @@
 
 #include "systemd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -92,8 +93,10 @@ void say_ready(void)
 	if (name == NULL)
 		return;
 	length = strlen(name);
-	if (length >= sizeof address.sun_path)
+	if (length >= sizeof address.sun_path) {
+		fprintf(stderr, "NOTIFY_SOCKET: %s\n", strerror(ENAMETOOLONG));
 		return;
+	}
 	memcpy(address.sun_path, name, length);
 	/* A name that begins so is in no file system. */
 	if (name[0] == '@')

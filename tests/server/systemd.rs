@@ -7,6 +7,7 @@ use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
 use crate::installed::{is_installed, skip};
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -45,8 +46,11 @@ fn try_activated(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Option
     let port = free_port();
     let sockets: Vec<_> =
         addresses.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
+    // Of the environment it hands on what it is told to; this one is for `make coverage`.
+    let counted = env::var_os("LLVM_PROFILE_FILE").map(|_| ["-E", "LLVM_PROFILE_FILE"]);
     let runner: Vec<_> = ["systemd-socket-activate"]
         .into_iter()
+        .chain(counted.into_iter().flatten())
         .chain(sockets.iter().flat_map(|socket| ["-l", socket]))
         .collect();
     let server = Server::spawn_with_limit(&runner, arguments, limit);
@@ -271,6 +275,24 @@ fn readiness_is_told() {
         assert_eq!(&word[..length], b"READY=1");
         Client::connect(Ipv4Addr::LOCALHOST.into(), port);
         assert_eq!(server.stop().complaints, "");
+    }
+}
+
+/// Clients are welcome all the same.
+#[test]
+fn a_manager_that_cannot_be_told_is_named() {
+    let nobody = scratch("nobody").join("notify").display().to_string();
+    let too_long = "x".repeat(200);
+    let missing = "NOTIFY_SOCKET: No such file or directory\n";
+    for (name, complaint) in [(nobody, missing), (too_long, "NOTIFY_SOCKET: File name too long\n")]
+    {
+        let variable = format!("NOTIFY_SOCKET={name}");
+        let port = free_port();
+        let arguments = ["--quiet", &port.to_string()];
+        let server = Server::spawn_with_limit(&["env", &variable], &arguments, USUAL_LIMIT);
+        assert_eq!(server.next_complaint(), complaint);
+        Client::connect(Ipv4Addr::LOCALHOST.into(), port);
+        server.stop();
     }
 }
 

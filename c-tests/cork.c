@@ -49,6 +49,21 @@ TEST(after_uncorking_messages_are_queued_as_ever)
 	leave_all(clients, 2, &pool);
 }
 
+TEST(what_nobody_in_the_room_says_is_heard_by_all)
+{
+	struct client clients[2];
+
+	open_room(clients, 2, &pool);
+	CHECK_EQ(chat_cork(&pool), 0);
+	say(clients[0], "one ");
+	CHECK_EQ(add_msg(NOBODY, "news ", 5, &pool), 0);
+	say(clients[0], "two");
+	CHECK_EQ(chat_uncork(&pool), 0);
+	check_hears(clients[0].peer, "news ", 5);
+	check_hears(clients[1].peer, "one news two", 12);
+	leave_all(clients, 2, &pool);
+}
+
 TEST(corking_twice_is_corking_once)
 {
 	struct client clients[2];

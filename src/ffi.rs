@@ -112,8 +112,8 @@ pub unsafe extern "C" fn init_pool(pool: *mut conn_pool_t) -> c_int {
 /// It goes into read_set, maxfd is raised where need be, and nr_conns grows by one. The other
 /// sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is welcome
 /// and stays blocking. A listening socket may be added like any other; messages are never queued
-/// for it. Whether sd is open is not looked at. The descriptor belongs to the pool until remove_conn closes it; on failure it stays
-/// the caller's, open.
+/// for it. Whether sd is open is not looked at. The descriptor belongs to the pool until
+/// remove_conn closes it; on failure it stays the caller's, open.
 ///
 /// Unlike the original, it refuses what select() has no room for, and a descriptor that is in
 /// the pool already.

@@ -48,7 +48,8 @@ pub unsafe extern "C" fn chat_feed(
 }
 
 /// Queues a message for one connection alone, as add_msg does for all. For a listening socket or
-/// a connection that has been cut off nothing is queued, which is no failure.
+/// a connection that has been cut off nothing is queued, which is no failure. In a corked pool it
+/// is first handed what has been said before, for the message to come after that.
 ///
 /// @param sd      the connection that is to get it
 /// @param buffer  the message; stays the caller's and is not changed

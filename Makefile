@@ -172,7 +172,7 @@ TORTURED := $(BUILD)/tortured/server
 torture: all $(TORTURED)
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
 	$(CARGO) test --test server -- torture
-	SERVER=$(TORTURED) $(CARGO) test --test server -- model $(filter-out above_fd_setsize,$(UNTIMED)) \
+	SERVER=$(TORTURED) $(CARGO) test --test server -- model relay lines faults telnet \
 		--skip a_thousand --skip a_reader_who
 
 $(TORTURED): $(SERVER_SOURCES) $(TORTURE) $(wildcard src/server/*.h c-tests/*.h c-tests/torture/*.h) \

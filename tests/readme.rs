@@ -206,7 +206,9 @@ fn session(start: &str, clients: &str, transcript: &str) {
                 assert_eq!(heard.as_deref().map(str::trim_end), Ok(words));
             }
             None => {
-                writeln!(terminals[side].keyboard, "{words}").expect("it reads");
+                // In one piece, as a terminal hands it on.
+                let line = format!("{words}\n");
+                terminals[side].keyboard.write_all(line.as_bytes()).expect("it reads");
                 said = Some((side, words));
             }
         }

@@ -108,14 +108,20 @@ pub(crate) unsafe fn free(msg: NonNull<Msg>) {
 
 /// Copies of one text, made before the first queue is touched: whoever runs out of memory half
 /// way drops them, and nothing has happened.
+///
+/// They are handed out in the order in which they were made. Who is written to first then frees the
+/// lowest in memory: the other way round it is the uppermost, and the allocator gives the heap back
+/// to the kernel bit by bit, for every message, only to ask for it again in the next pass.
 pub(crate) struct Copies<'a> {
     text: Text<'a>,
     first: *mut Msg,
+    /// Of meaning while there is a first one.
+    last: *mut Msg,
 }
 
 impl<'a> Copies<'a> {
     pub(crate) fn of(text: Text<'a>) -> Self {
-        Self { text, first: ptr::null_mut() }
+        Self { text, first: ptr::null_mut(), last: ptr::null_mut() }
     }
 
     /// The length of each, in bytes.
@@ -126,9 +132,13 @@ impl<'a> Copies<'a> {
     /// Makes one more.
     pub(crate) fn make(&mut self) -> Result<(), Errno> {
         let msg = self.text.copy()?;
-        // SAFETY: the message is fresh and ours alone.
-        unsafe { (*msg.as_ptr()).next = self.first };
-        self.first = msg.as_ptr();
+        if self.first.is_null() {
+            self.first = msg.as_ptr();
+        } else {
+            // SAFETY: what hangs on `first` was made here and is ours alone.
+            unsafe { (*self.last).next = msg.as_ptr() };
+        }
+        self.last = msg.as_ptr();
         Ok(())
     }
 

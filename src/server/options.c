@@ -4,7 +4,10 @@
 
 #include "options.h"
 
+#include <err.h>
+#include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,6 +38,18 @@ static void help(void)
 	       MAX_QUEUE);
 }
 
+/* Says what is wrong with the command line, and ends the program. */
+__attribute__((noreturn, format(printf, 1, 2))) static void reject(const char *why, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, why);
+	vwarnx(why, arguments);
+	va_end(arguments);
+	usage();
+	exit(EXIT_FAILURE);
+}
+
 void parse_options(int argc, char *argv[], bool sockets_passed, struct options *options)
 {
 	static const struct option known[] = {
@@ -48,18 +63,16 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 	uintmax_t number;
 	int option;
 
+	/* What getopt_long complains of begins with this, and so does what warnx says. */
+	argv[0] = program_invocation_short_name;
 	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
 		switch (option) {
 		case 'b':
 			options->address = optarg;
 			break;
 		case 'm':
-			if (!parse_number(optarg, 0, SIZE_MAX, &number)) {
-				fprintf(stderr, "%s: not a number of bytes: '%s'\n", argv[0],
-				        optarg);
-				usage();
-				exit(EXIT_FAILURE);
-			}
+			if (!parse_number(optarg, 0, SIZE_MAX, &number))
+				reject("not a number of bytes: '%s'", optarg);
 			options->max_queue = (size_t)number;
 			break;
 		case 'q':
@@ -80,13 +93,18 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 	if (sockets_passed) {
 		if (argc == optind && options->address == NULL)
 			return;
-		fprintf(stderr, "%s: sockets to listen on have been passed: no --bind and no port\n",
-		        argv[0]);
-		exit(EXIT_FAILURE);
+		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
 	}
-	if (argc - optind != 1 || !parse_number(argv[optind], 1, 65535, &number)) {
+	/* Who gives nothing at all asks what is wanted. */
+	if (argc == 1) {
 		usage();
 		exit(EXIT_FAILURE);
 	}
+	if (argc == optind)
+		reject("a port is wanted");
+	if (argc - optind > 1)
+		reject("nothing is wanted after the port: '%s'", argv[optind + 1]);
+	if (!parse_number(argv[optind], 1, 65535, &number))
+		reject("not a port number (1 to 65535): '%s'", argv[optind]);
 	options->port = argv[optind];
 }

@@ -22,18 +22,21 @@ fn help_and_version_are_on_standard_output() {
 
 #[test]
 fn a_bad_option_gets_a_message_and_the_usage() {
-    let wrong: &[&[&str]] = &[
-        &["--loud", "5555"],
-        &["--bind"],
-        &["--max-queue", "much", "5555"],
-        &["--max-queue", "-1", "5555"],
-        &["--max-queue", "99999999999999999999999", "5555"],
-        &["-1"],
+    // The words about the options themselves are the C library's.
+    let wrong: &[(&[&str], &str)] = &[
+        (&["--loud", "5555"], "--loud"),
+        (&["--bind"], "--bind"),
+        (&["--max-queue", "much", "5555"], "not a number of bytes: 'much'"),
+        (&["--max-queue", "-1", "5555"], "not a number of bytes: '-1'"),
+        (&["--max-queue", "99999999999999999999999", "5555"], "not a number of bytes: '9999"),
+        (&["-1"], "1"),
     ];
-    for arguments in wrong {
+    for (arguments, why) in wrong {
         let ended = Server::spawn(arguments).ended();
         assert_eq!(ended.transcript, USAGE, "{arguments:?}");
         assert_eq!(ended.complaints.lines().count(), 1, "{arguments:?}: {}", ended.complaints);
+        let reason = ended.complaints.strip_prefix("server: ");
+        assert!(reason.is_some_and(|reason| reason.contains(why)), "{}", ended.complaints);
         assert_eq!(ended.status.code(), Some(1), "{arguments:?}");
     }
 }
@@ -42,6 +45,7 @@ fn a_bad_option_gets_a_message_and_the_usage() {
 fn options_after_the_port_are_no_options() {
     let ended = Server::spawn(&["5555", "--quiet"]).ended();
     assert_eq!(ended.transcript, USAGE);
+    assert_eq!(ended.complaints, "server: nothing is wanted after the port: '--quiet'\n");
     assert_eq!(ended.status.code(), Some(1));
 }
 

@@ -12,34 +12,50 @@ fn has_failed(ended: &Ended) -> bool {
     ended.status.code().is_some_and(|code| code != 0)
 }
 
+/// Gets the usage for these arguments, and is told why.
+fn is_rejected(arguments: &[&str], why: &str) {
+    let ended = Server::spawn(arguments).ended();
+    assert_eq!(ended.transcript, USAGE, "{arguments:?}");
+    assert_eq!(ended.complaints, why, "{arguments:?}");
+    assert!(has_failed(&ended), "{arguments:?}: {}", ended.status);
+}
+
 #[test]
-fn what_is_no_port_gets_the_usage() {
-    let wrong: &[&[&str]] = &[
-        &[],
-        &["8080", "8081"],
-        &[""],
-        &["0"],
-        &["00000"],
-        &["65536"],
-        &["99999"],
-        &["+80"],
-        &[" 80"],
-        &["80 "],
-        &["80x"],
-        &["x80"],
-        &["0x50"],
-        &["8.0"],
-        &["http"],
-        &["4294967376"],
-        &["18446744073709551696"],
-        &["99999999999999999999999999"],
+fn nothing_gets_the_usage() {
+    is_rejected(&[], "");
+}
+
+#[test]
+fn what_is_no_port_gets_the_usage_and_a_reason() {
+    let wrong = [
+        "",
+        "0",
+        "00000",
+        "65536",
+        "99999",
+        "+80",
+        " 80",
+        "80 ",
+        "80x",
+        "x80",
+        "0x50",
+        "8.0",
+        "http",
+        "4294967376",
+        "18446744073709551696",
+        "99999999999999999999999999",
     ];
-    for arguments in wrong {
-        let ended = Server::spawn(arguments).ended();
-        assert_eq!(ended.transcript, USAGE, "{arguments:?}");
-        assert_eq!(ended.complaints, "", "{arguments:?}");
-        assert!(has_failed(&ended), "{arguments:?}: {}", ended.status);
+    for port in wrong {
+        let why = format!("server: not a port number (1 to 65535): '{port}'\n");
+        is_rejected(&[port], &why);
     }
+}
+
+#[test]
+fn not_one_port_gets_the_usage_and_a_reason() {
+    is_rejected(&["--quiet"], "server: a port is wanted\n");
+    is_rejected(&["8080", "8081"], "server: nothing is wanted after the port: '8081'\n");
+    is_rejected(&["--", "8080", "8081"], "server: nothing is wanted after the port: '8081'\n");
 }
 
 #[test]

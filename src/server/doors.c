@@ -11,11 +11,10 @@
 
 int doors_open(struct doors *doors, int passed, const struct options *options, conn_pool_t *pool)
 {
-	const char *address = options->address != NULL ? options->address : every_address();
 	int sd;
 
 	doors->passed = passed > 0;
-	doors->first = passed > 0 ? FIRST_PASSED : listen_on(address, options->port);
+	doors->first = passed > 0 ? FIRST_PASSED : listen_on(options->address, options->port);
 	if (doors->first == -1)
 		return -1;
 	doors->end = doors->first + (passed > 0 ? passed : 1);

@@ -59,22 +59,34 @@ static int listen_at(const struct addrinfo *address)
 	return -1;
 }
 
+/* That it cannot listen there, and why, which errno says. */
+static void say_cannot_listen(const char *address, const char *port)
+{
+	const char *why = strerror(errno);
+
+	if (address == NULL)
+		fprintf(stderr, "cannot listen on port %s: %s\n", port, why);
+	else
+		fprintf(stderr, "cannot listen on port %s of %s: %s\n", port, address, why);
+}
+
 int listen_on(const char *address, const char *port)
 {
 	const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 		                        .ai_socktype = SOCK_STREAM };
+	const char *name = address != NULL ? address : every_address();
 	struct addrinfo *found;
-	int failure = getaddrinfo(address, port, &hints, &found);
+	int failure = getaddrinfo(name, port, &hints, &found);
 	int sd;
 
 	if (failure != 0) {
-		fprintf(stderr, "%s: %s\n", address,
+		fprintf(stderr, "%s: %s\n", name,
 		        failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
 		return -1;
 	}
 	sd = listen_at(found);
 	if (sd == -1)
-		perror("cannot listen");
+		say_cannot_listen(address, port);
 	freeaddrinfo(found);
 	return sd;
 }

@@ -74,7 +74,8 @@ fn a_port_that_is_taken_is_said_to_be() {
     let ended = Server::spawn(&[&server.port.to_string()]).ended();
     assert!(has_failed(&ended), "{}", ended.status);
     assert_eq!(ended.transcript, "");
-    assert!(ended.complaints.ends_with(": Address already in use\n"), "{}", ended.complaints);
+    let complaint = format!("cannot listen on port {}: Address already in use\n", server.port);
+    assert_eq!(ended.complaints, complaint);
     first.say("still here\n");
     second.expect("still here\n");
     let third = server.join();

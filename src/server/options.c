@@ -15,9 +15,10 @@
 #include "log.h"
 #include "number.h"
 
+/* The program is called otherwise where it is installed. */
 static void usage(void)
 {
-	puts("Usage: server <port>");
+	printf("Usage: %s <port>\n", program_invocation_short_name);
 }
 
 static void help(void)
@@ -83,7 +84,8 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 			help();
 			exit(EXIT_SUCCESS);
 		case 'v':
-			printf("server (libchatserver) %s\n", chat_version());
+			printf("%s (libchatserver) %s\n", program_invocation_short_name,
+			       chat_version());
 			exit(EXIT_SUCCESS);
 		default: /* getopt_long has said what is wrong */
 			usage();

@@ -1,7 +1,7 @@
 //! The command line beyond the port.
 
 use crate::client::Client;
-use crate::harness::Server;
+use crate::harness::{Server, USUAL_LIMIT};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 
 const USAGE: &str = "Usage: server <port>\n";
@@ -47,6 +47,20 @@ fn options_after_the_port_are_no_options() {
     assert_eq!(ended.transcript, USAGE);
     assert_eq!(ended.complaints, "server: nothing is wanted after the port: '--quiet'\n");
     assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
+fn it_goes_by_the_name_it_is_called_by() {
+    let renamed = ["bash", "-c", r#"exec -a /opt/bin/chatserver "$0" "$@""#];
+    let ended = |arguments| Server::spawn_with_limit(&renamed, arguments, USUAL_LIMIT).ended();
+    let rejected = ended(&["--loud"]);
+    assert_eq!(rejected.transcript, "Usage: chatserver <port>\n");
+    assert!(rejected.complaints.starts_with("chatserver: "), "{}", rejected.complaints);
+    let rejected = ended(&["http"]);
+    assert!(rejected.complaints.starts_with("chatserver: "), "{}", rejected.complaints);
+    assert!(ended(&["--help"]).transcript.starts_with("Usage: chatserver <port>\n"));
+    let version = concat!("chatserver (libchatserver) ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(ended(&["--version"]).transcript, version);
 }
 
 #[test]

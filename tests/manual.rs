@@ -149,6 +149,12 @@ fn comment_on(prototype: &str) -> &'static str {
     before.rsplit("/**").next().expect("a comment")
 }
 
+/// C without its comments, and with one space wherever there is any.
+fn squeeze(source: &str) -> String {
+    let parts = source.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, c)| c));
+    parts.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn mandoc_has_nothing_to_say() {
     if !is_installed("mandoc") {
@@ -230,11 +236,7 @@ fn errors_are_those_of_the_headers() {
 
 #[test]
 fn structs_are_those_of_the_headers() {
-    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let declarations = HEADERS.map(|(_, header)| {
-        let parts = header.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, c)| c));
-        squeeze(&parts.collect::<String>())
-    });
+    let declarations = HEADERS.map(|(_, header)| squeeze(header));
     let shown: BTreeSet<_> = pages()
         .iter()
         .flat_map(|page| page.literals("DESCRIPTION"))
@@ -403,6 +405,15 @@ fn programs_work_as_shown_linked_either_way() {
             }
         }
     }
+}
+
+/// One program is enough to keep sound: that of the page is examples/chat.c, but for comments and
+/// where lines end.
+#[test]
+fn the_overview_shows_the_smallest_server() {
+    let source = fs::read_to_string(root().join("examples/chat.c")).expect("it is there");
+    let source = source.replace("\"chatServerExt.h\"", "<chatServerExt.h>");
+    assert_eq!(squeeze(&page(OVERVIEW).literals("EXAMPLES")[0]), squeeze(&source));
 }
 
 #[test]

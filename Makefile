@@ -1,4 +1,5 @@
 # make          the library (build/) and the server (./server)
+# make lib      the library alone
 # make test     everything that shows whether they work
 # make lint     formatting, and the compilers', clippy's and rustdoc's opinion, as errors
 # make memcheck the tests in C, and of the server's most, once more under valgrind
@@ -15,14 +16,15 @@
 # make soak     a crowd that comes, talks, stalls, resets and leaves, for ten minutes or SOAK_SECONDS
 # make examples builds the programs of examples/ (build/examples/)
 # make crate    the crate as Cargo packs it, tried where it is unpacked
-# make header   renews include/chatServer.h from src/ffi.rs
+# make header   renews include/chatServer.h from src/ffi.rs, and include/chatServerExt.h from
+#               src/ffi_ext.rs
 # make install, uninstall
 #               puts it where PREFIX, DESTDIR and the like say, and removes it (packaging/install.mk)
 # make dist     a source tarball that builds without a network (packaging/dist.mk)
 # make deb, deb-check
 #               packages for Debian out of that; whether they are in order
 # make abi      renews the record of the ABI, for a release (tests/abi.rs)
-# make clean    removes what was built
+# make clean    removes what was built, but for the crates of others in target/debug and target/release
 
 CARGO   ?= cargo
 CFLAGS  ?= -O2
@@ -368,8 +370,14 @@ soak: all
 	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) $(SOAK_OPTIONS) \
 		'./server --max-queue 65536 {port}'
 
+# The crates of others stay: they take the longest to build, and change when Cargo.lock does. Cargo
+# cleans one profile at a time. What follows is the folders that the rules above give it.
+CLEAN := $(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR) $(OFFLINE)
+ASIDE := abi benches covered crate doc fuzz private sanitized tmp
+
 clean:
-	$(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR) $(OFFLINE)
-	rm -rf $(BUILD) server
+	$(CLEAN)
+	$(CLEAN) --release
+	rm -rf $(BUILD) server $(ASIDE:%=$(TARGET_DIR)/%)
 
 include packaging/install.mk packaging/dist.mk

@@ -203,8 +203,9 @@ int remove_conn(int sd, conn_pool_t *pool);
  * Queues a message for everyone in the pool but its sender and but listening sockets.
  *
  * Everyone gets a copy of their own of exactly len bytes, whatever bytes they are, and a bit in
- * write_set. The buffer stays the caller's and is not changed. Sending is write_msg's part. All
- * or nothing: when memory runs out, nobody has got the message.
+ * write_set. The buffer stays the caller's and is never written to; it lacks a const because it
+ * lacks one in the original's header. Sending is write_msg's part. All or nothing: when memory
+ * runs out, nobody has got the message.
  *
  * A reader for whom more than 8 MiB would wait, and the kernel takes none of it, is cut off: its
  * queue is dropped, its bit cleared, its socket shut down, and nothing is queued for it any more.

@@ -22,6 +22,9 @@ pub(crate) const USUAL_LIMIT: u64 = 1024;
 /// The descriptor of the server's listener; clients come after it.
 pub(crate) const LISTENER: usize = 3;
 
+/// What the server reads at a time, in bytes.
+pub(crate) const READ_SIZE: usize = 16 * 1024;
+
 /// A server that is waiting in select.
 pub(crate) struct Server {
     pub(crate) port: u16,

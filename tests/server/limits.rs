@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::figures::Figures;
-use crate::harness::{LISTENER, Server, free_port, may_open};
+use crate::harness::{LISTENER, READ_SIZE, Server, free_port, may_open};
 use crate::installed::skip;
 use crate::slow::peak_memory;
 use std::thread;
@@ -137,7 +137,7 @@ fn above_fd_setsize_newcomers_are_sent_away() {
 /// where it has stopped, so everyone is heard once.
 #[test]
 fn a_pass_that_has_enough_to_do_leaves_the_rest_to_the_next() {
-    const SPEAKERS: usize = 40;
+    const SPEAKERS: usize = 12;
     if !may_open(2000) {
         return skip("not enough descriptors for a thousand clients");
     }
@@ -146,13 +146,13 @@ fn a_pass_that_has_enough_to_do_leaves_the_rest_to_the_next() {
     let (speakers, listeners) = room.split_at(SPEAKERS);
     server.pause();
     for (number, speaker) in speakers.iter().enumerate() {
-        speaker.say(format!("{number:4095}\n"));
+        speaker.say(format!("{number:>width$}\n", width = READ_SIZE - 1));
     }
     server.resume();
     server.until(|line| line.ends_with(" is readable\n"));
     let reads = 1 + server.pass().matches(" is readable\n").count();
     assert!(reads < SPEAKERS, "{reads} reads in a pass");
-    let heard = listeners[0].hear(SPEAKERS * 4096);
+    let heard = listeners[0].hear(SPEAKERS * READ_SIZE);
     let lines = String::from_utf8(heard).expect("text");
     let numbers = lines.lines().map(|line| line.trim_start().parse().expect("a number"));
     assert_eq!(numbers.collect::<Vec<usize>>(), (0..SPEAKERS).collect::<Vec<_>>());

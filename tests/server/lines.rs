@@ -1,7 +1,7 @@
 //! What is passed on is whole lines, as they came.
 
 use crate::client::Client;
-use crate::harness::Server;
+use crate::harness::{READ_SIZE, Server};
 
 /// A server with one who talks and one who listens.
 fn pair() -> (Server, Client, Client) {
@@ -109,8 +109,10 @@ fn any_byte_will_do() {
 
 #[test]
 fn the_size_of_the_servers_buffer_does_not_show() {
-    for length in [4095, 4096, 4097, 8191, 8192, 8193] {
-        arrives(&line(length));
+    for size in [4096, 8192, READ_SIZE, 2 * READ_SIZE] {
+        for length in [size - 1, size, size + 1] {
+            arrives(&line(length));
+        }
     }
 }
 
@@ -125,8 +127,8 @@ fn long_lines_arrive() {
 fn a_line_that_fills_the_buffer_waits_for_its_end() {
     let (server, talker, listener) = pair();
     let third = server.join();
-    let long = line(3 * 4096 + 1);
-    let (start, end) = long.split_at(3 * 4096);
+    let long = line(3 * READ_SIZE + 1);
+    let (start, end) = long.split_at(3 * READ_SIZE);
     say(&server, &talker, start);
     third.say("in between\n");
     listener.expect("in between\n");

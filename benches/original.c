@@ -166,7 +166,7 @@ static void read_client(int sd)
 
 int main(int argc, char *argv[])
 {
-	int listener = argc == 2 ? listen_on(every_address(), argv[1]) : -1;
+	int listener = argc == 2 ? listen_on(NULL, argv[1]) : -1;
 	fd_set readable, writable;
 	int ready, sd;
 

@@ -59,6 +59,18 @@ static int listen_at(const struct addrinfo *address)
 	return -1;
 }
 
+/* The address that stands for all of this machine's: of IPv6 and IPv4 in one, or of IPv4 where
+ * the kernel knows no other. */
+static const char *every_address(void)
+{
+	int sd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (sd == -1)
+		return "0.0.0.0";
+	close(sd);
+	return "::";
+}
+
 /* That it cannot listen there, and why, which errno says. */
 static void say_cannot_listen(const char *address, const char *port)
 {
@@ -89,14 +101,4 @@ int listen_on(const char *address, const char *port)
 		say_cannot_listen(address, port);
 	freeaddrinfo(found);
 	return sd;
-}
-
-const char *every_address(void)
-{
-	int sd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (sd == -1)
-		return "0.0.0.0";
-	close(sd);
-	return "::";
 }

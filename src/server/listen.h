@@ -11,8 +11,4 @@ int listen_on(const char *address, const char *port);
  * since: TCP_NODELAY and keepalive. -1 with errno set on failure. */
 int set_up_tcp(int sd);
 
-/* The address that stands for all of this machine's: of IPv6 and IPv4 in one, or of IPv4 where
- * the kernel knows no other. */
-const char *every_address(void);
-
 #endif /* LISTEN_H */

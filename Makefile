@@ -318,9 +318,10 @@ LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir $(TARGET_DIR)/ben
 # are for the generator (OPTIONS=--help).
 OUR_OWN := --contender 'floor=$(BENCH)/floor {port}' \
 	--contender 'server=./server --quiet {port}' \
+	--contender 'copies=$(BENCH)/copies {port}' \
 	--contender 'uncorked=$(BENCH)/uncorked --quiet {port}' \
 	--contender 'original=$(BENCH)/original {port}'
-MEASURED := $(addprefix $(BENCH)/,floor uncorked original)
+MEASURED := $(addprefix $(BENCH)/,floor copies uncorked original)
 RIVALS  := --contender 'ncat=ncat -l -k --broker -m 2000 {port}'
 RUN     := $(CARGO) run --release --quiet $(LOAD) -- $(OUR_OWN)
 
@@ -328,10 +329,14 @@ $(BENCH)/floor $(BENCH)/original: $(BENCH)/%: benches/%.c src/server/listen.c sr
 	@mkdir -p $(BENCH)
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
 
+$(BENCH)/copies: benches/floor.c src/server/listen.c src/server/listen.h
+	@mkdir -p $(BENCH)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -DCOPIES -o $@ $(filter %.c,$^) $(LDFLAGS)
+
 $(BENCH)/uncorked: $(SERVER_SOURCES) benches/uncorked.c $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
 	@mkdir -p $(BENCH)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -Dchat_cork=no_cork -Dchat_uncork=no_uncork \
-		-o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude \
+		-Dchat_cork=no_cork -Dchat_uncork=no_uncork -Dread=read_little -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
 # Bound at the start, or the first call of malloc would be counted with the search for it.
 $(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)

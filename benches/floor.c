@@ -11,6 +11,9 @@
  * the socket options (it is the same listen.c), the size of a read, one read a client a pass, and
  * that it relays whole lines. The last is paid for only when a read does not end with a line: the
  * unfinished rest is put aside and comes before the client's next read.
+ *
+ * Compiled with COPIES it keeps for each recipient a copy of each message until the end of the
+ * pass, in two blocks from malloc as the header promises programs: what that costs at the least.
  */
 
 #define _GNU_SOURCE /* accept4, memrchr */
@@ -29,11 +32,16 @@
 
 #include "../src/server/listen.h"
 
-enum { READ_SIZE = 4096 }; /* BUFFER_SIZE of chatServer.h */
+#ifndef COPIES
+enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */
+#else
+enum { READ_SIZE = 4096 }; /* BUFFER_SIZE, which is what programs on the header read */
+#endif
 
-/* Whole lines that have been read in this pass. Memory that is never used costs nothing. */
+/* What has been read in this pass. Memory that is never used costs nothing. */
 static char batch[FD_SETSIZE * 2 * READ_SIZE];
 static size_t batch_size;
+static int anything_said;
 
 static struct client {
 	size_t own, own_end; /* which part of the batch it has said itself */
@@ -47,6 +55,129 @@ static int everyone[FD_SETSIZE]; /* the descriptors of the clients, in no order 
 static int nr_clients;
 static fd_set watched;
 static int maxfd;
+
+/* Writes all of the pieces, and waits where the kernel does not take them at once. */
+static void write_all(int sd, struct iovec *piece, int count)
+{
+	struct pollfd writable = { .fd = sd, .events = POLLOUT };
+	ssize_t taken;
+
+	while (count > 0) {
+		taken = writev(sd, piece, count);
+		if (taken == -1 && errno == EAGAIN)
+			poll(&writable, 1, -1);
+		else if (taken == -1 && errno != EINTR)
+			return; /* it has left, which the next read finds out */
+		for (; taken > 0 && count > 0 && (size_t)taken >= piece->iov_len; piece++, count--)
+			taken -= (ssize_t)piece->iov_len;
+		if (taken > 0) {
+			piece->iov_base = (char *)piece->iov_base + taken;
+			piece->iov_len -= (size_t)taken;
+		}
+	}
+}
+
+#ifndef COPIES
+
+/* The text is in the batch already, at its end. */
+static void say(int sd, const char *text, size_t size)
+{
+	clients[sd].own = (size_t)(text - batch);
+	clients[sd].own_end = batch_size = clients[sd].own + size;
+	anything_said = 1;
+}
+
+static void forget(int sd)
+{
+	clients[sd].own = clients[sd].own_end = 0;
+}
+
+/* Hands a client the batch but for its own part. */
+static void tell(int sd)
+{
+	struct client *client = &clients[sd];
+	struct iovec pieces[2];
+	int count = 0;
+
+	if (client->own > 0)
+		pieces[count++] = (struct iovec){ batch, client->own };
+	if (client->own_end < batch_size)
+		pieces[count++] = (struct iovec){ batch + client->own_end,
+			                          batch_size - client->own_end };
+	forget(sd);
+	write_all(sd, pieces, count);
+}
+
+#else
+
+struct msg {
+	struct msg *next;
+	char *text;
+	size_t size;
+};
+
+static struct queue {
+	struct msg *head, *tail;
+} queues[FD_SETSIZE];
+
+static void *get_memory(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+static void say(int sd, const char *text, size_t size)
+{
+	struct queue *queue;
+	struct msg *msg;
+	int i;
+
+	for (i = 0; i < nr_clients; i++) {
+		if (everyone[i] == sd)
+			continue;
+		queue = &queues[everyone[i]];
+		msg = get_memory(sizeof *msg);
+		*msg = (struct msg){ .text = get_memory(size), .size = size };
+		memcpy(msg->text, text, size);
+		if (queue->head == NULL)
+			queue->head = msg;
+		else
+			queue->tail->next = msg;
+		queue->tail = msg;
+	}
+	anything_said = 1;
+}
+
+static void forget(int sd)
+{
+	struct msg *msg;
+
+	while ((msg = queues[sd].head) != NULL) {
+		queues[sd].head = msg->next;
+		free(msg->text);
+		free(msg);
+	}
+}
+
+/* Hands a client what it has been said, in one call or in few. */
+static void tell(int sd)
+{
+	struct iovec pieces[64];
+	struct msg *msg = queues[sd].head;
+	int count;
+
+	while (msg != NULL) {
+		for (count = 0; msg != NULL && count < 64; msg = msg->next)
+			pieces[count++] = (struct iovec){ msg->text, msg->size };
+		write_all(sd, pieces, count);
+	}
+	forget(sd);
+}
+
+#endif
 
 static void let_in(int listener)
 {
@@ -73,11 +204,11 @@ static void let_go(int sd)
 		i++;
 	everyone[i] = everyone[--nr_clients];
 	FD_CLR(sd, &watched);
-	clients[sd].own = clients[sd].own_end = 0;
+	forget(sd);
 	close(sd);
 }
 
-/* Adds what a client says to the batch, up to its last line end. */
+/* Has a client say what it has said up to its last line end. */
 static void hear(int sd)
 {
 	struct client *client = &clients[sd];
@@ -99,45 +230,8 @@ static void hear(int sd)
 		cut = end;
 	client->rest_size = (size_t)(end - cut);
 	memcpy(rests[sd], cut, client->rest_size);
-	client->own = batch_size;
-	batch_size = client->own_end = (size_t)(cut - batch);
-}
-
-/* Writes all of the pieces, and waits where the kernel does not take them at once. */
-static void write_all(int sd, struct iovec *piece, int count)
-{
-	struct pollfd writable = { .fd = sd, .events = POLLOUT };
-	ssize_t taken;
-
-	while (count > 0) {
-		taken = writev(sd, piece, count);
-		if (taken == -1 && errno == EAGAIN)
-			poll(&writable, 1, -1);
-		else if (taken == -1 && errno != EINTR)
-			return; /* it has left, which the next read finds out */
-		for (; taken > 0 && count > 0 && (size_t)taken >= piece->iov_len; piece++, count--)
-			taken -= (ssize_t)piece->iov_len;
-		if (taken > 0) {
-			piece->iov_base = (char *)piece->iov_base + taken;
-			piece->iov_len -= (size_t)taken;
-		}
-	}
-}
-
-/* Hands a client the batch but for its own part. */
-static void tell(int sd)
-{
-	struct client *client = &clients[sd];
-	struct iovec pieces[2];
-	int count = 0;
-
-	if (client->own > 0)
-		pieces[count++] = (struct iovec){ batch, client->own };
-	if (client->own_end < batch_size)
-		pieces[count++] = (struct iovec){ batch + client->own_end,
-			                          batch_size - client->own_end };
-	client->own = client->own_end = 0;
-	write_all(sd, pieces, count);
+	if (cut > start)
+		say(sd, start, (size_t)(cut - start));
 }
 
 static void read_ready(const fd_set *ready, int listener)
@@ -160,7 +254,7 @@ static void read_ready(const fd_set *ready, int listener)
 
 int main(int argc, char *argv[])
 {
-	int listener = argc == 2 ? listen_on(every_address(), argv[1]) : -1;
+	int listener = argc == 2 ? listen_on(NULL, argv[1]) : -1;
 	fd_set ready;
 	int i;
 
@@ -174,8 +268,9 @@ int main(int argc, char *argv[])
 		if (select(maxfd + 1, &ready, NULL, NULL, NULL) == -1)
 			return EXIT_FAILURE;
 		read_ready(&ready, listener);
-		for (i = 0; batch_size > 0 && i < nr_clients; i++)
+		for (i = 0; anything_said && i < nr_clients; i++)
 			tell(everyone[i]);
 		batch_size = 0;
+		anything_said = 0;
 	}
 }

@@ -51,8 +51,8 @@ impl fmt::Display for Cell {
 /// What is measured beside the plain cells, each for one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// Ten speakers who say a hundred lines a second in all: how long a line is on its way when
-    /// there is no load to speak of.
+    /// Ten speakers who say a hundred lines a second in all, among themselves and with ninety who
+    /// listen: how long a line is on its way when there is no load to speak of.
     Latency,
     /// Twenty who chat, two hundred lines a second in all, while one more floods the room: how long
     /// they wait for each other's lines. These are long enough for checking them to be faster than
@@ -80,9 +80,9 @@ impl Scenario {
 
     pub fn cells(self) -> Vec<Cell> {
         match self {
-            Self::Latency => {
-                vec![Cell { stretch: 4.0, ..Cell::new(100, 10, 32, Pace::Open(100)) }]
-            }
+            Self::Latency => [10, 100]
+                .map(|clients| Cell { stretch: 4.0, ..Cell::new(clients, 10, 32, Pace::Open(100)) })
+                .into(),
             Self::Flood => {
                 vec![Cell { flooders: 1, stretch: 2.0, ..Cell::new(21, 20, 512, Pace::Open(200)) }]
             }

@@ -2,7 +2,8 @@
 //!
 //! Rounds are interleaved: each goes through all cells, and in each cell all contenders take turns
 //! of a tenth of a second. So what disturbs the machine for a while disturbs all of them, or a
-//! round, which the median leaves out.
+//! round, which the median leaves out. The cells of a scenario, which are compared with each other,
+//! take turns, too.
 
 mod chart;
 mod generator;
@@ -71,21 +72,22 @@ fn bench(options: Options) -> Result<bool, Box<dyn Error>> {
 }
 
 fn run_round(results: &mut Results, round: usize, rounds: usize, cores: Cores, time: Duration) {
-    for cell in 0..results.cells.len() {
+    for group in results.groups() {
+        let cells = &results.cells[group.clone()];
         eprint!(
             "\r\x1b[Kround {} of {rounds}, cell {} of {}: {} ",
             round + 1,
-            cell + 1,
+            group.end,
             results.cells.len(),
-            results.cells[cell],
+            cells.last().expect("a group has cells"),
         );
         // Another one goes first in each round: being first may be an advantage.
-        let first = round % results.contenders.len();
-        let measured =
-            measure_in_turns(&results.contenders, &results.cells[cell], cores, time, first);
-        for (contender, measured) in measured.into_iter().enumerate() {
-            let outcome: Outcome = measured.map_err(|error| error.to_string());
-            results.outcomes[cell][contender].push(outcome);
+        let measured = measure_in_turns(&results.contenders, cells, cores, time, round);
+        for (cell, by_contender) in group.zip(measured) {
+            for (contender, measured) in by_contender.into_iter().enumerate() {
+                let outcome: Outcome = measured.map_err(|error| error.to_string());
+                results.outcomes[cell][contender].push(outcome);
+            }
         }
     }
     eprint!("\r\x1b[K");

@@ -120,37 +120,42 @@ impl Session {
     }
 }
 
-/// Measures all contenders under one load, in turns of a fraction of the time: what disturbs the
-/// machine for a while disturbs all of them. The contender `first` begins.
+/// Measures all contenders under each of the loads, in turns of a fraction of the time: what disturbs
+/// the machine for a while disturbs all of them. One goes first that `first` says. By load, and by
+/// contender.
 pub fn measure_in_turns(
     contenders: &[Contender],
-    cell: &Cell,
+    cells: &[Cell],
     cores: Cores,
     time: Duration,
     first: usize,
-) -> Vec<io::Result<Measurement>> {
-    let turn_time = time.mul_f64(cell.stretch) / TURNS as u32;
+) -> Vec<Vec<io::Result<Measurement>>> {
+    let pairs = cells.iter().flat_map(|cell| contenders.iter().map(move |one| (one, cell)));
     let mut sessions: Vec<_> =
-        contenders.iter().map(|contender| Session::open(contender, cell, cores)).collect();
-    each_in_turn(&mut sessions, first, |session| session.warm_up(time.mul_f64(WARM_UP)));
+        pairs.clone().map(|(contender, cell)| Session::open(contender, cell, cores)).collect();
+    let stretches: Vec<_> = pairs.map(|(_, cell)| cell.stretch).collect();
+    each_in_turn(&mut sessions, first, |session, _| session.warm_up(time.mul_f64(WARM_UP)));
     for turn in 0..TURNS {
-        each_in_turn(&mut sessions, first + turn, |session| session.take_turn(turn_time));
+        each_in_turn(&mut sessions, first + turn, |session, number| {
+            session.take_turn(time.mul_f64(stretches[number]) / TURNS as u32)
+        });
     }
-    sessions.into_iter().map(|session| session.and_then(Session::close)).collect()
+    let mut measured = sessions.into_iter().map(|session| session.and_then(Session::close));
+    cells.iter().map(|_| measured.by_ref().take(contenders.len()).collect()).collect()
 }
 
-/// Does the next thing with each session that is still sound, beginning with that of `first`.
+/// Does the next thing with each session that is still sound, beginning with the one at `first`.
 fn each_in_turn(
     sessions: &mut [io::Result<Session>],
     first: usize,
-    mut next: impl FnMut(&mut Session) -> io::Result<()>,
+    mut next: impl FnMut(&mut Session, usize) -> io::Result<()>,
 ) {
     for step in 0..sessions.len() {
-        let outcome = &mut sessions[(first + step) % sessions.len()];
-        if let Ok(session) = outcome
-            && let Err(error) = next(session)
+        let number = (first + step) % sessions.len();
+        if let Ok(session) = &mut sessions[number]
+            && let Err(error) = next(session, number)
         {
-            *outcome = Err(error);
+            sessions[number] = Err(error);
         }
     }
 }

@@ -28,9 +28,11 @@ pub fn table(results: &Results) -> String {
     }
     for (scenario, cells) in &results.scenarios {
         text.push_str(&match scenario {
-            Scenario::Latency | Scenario::Flood => latency(results, cells[0]),
-            Scenario::Stalled => stalled(results, cells[0], cells[1]),
-            Scenario::Idle => idle(results, cells[0], cells[1]),
+            Scenario::Latency | Scenario::Flood => {
+                cells.clone().map(|cell| latency(results, cell)).collect()
+            }
+            Scenario::Stalled => stalled(results, cells.start, cells.start + 1),
+            Scenario::Idle => idle(results, cells.start, cells.start + 1),
         });
     }
     text.push_str(&problems(results));
@@ -187,8 +189,10 @@ fn stalled(results: &Results, without: usize, with: usize) -> String {
         "contender",
         "1,000/s without",
         "with",
+        "ratio",
         "CPU per delivery, ns, without",
         "with",
+        "ratio",
         "99 %, ms, without",
         "with",
         "longest, ms, without",
@@ -200,6 +204,7 @@ fn stalled(results: &Results, without: usize, with: usize) -> String {
         let rate = |cell| number(results.median(cell, who, |m| m.deliveries_per_second() / 1e3));
         let p99 = |cell| milliseconds(results.median(cell, who, |m| m.p99_ns as f64));
         let longest = |cell| milliseconds(results.median(cell, who, |m| m.longest_ns as f64));
+        let growth = |value| ratio(results.growth([without, with], who, value));
         let cut_off = results.median(with, who, |m| f64::from(m.cut_off));
         row(
             &mut text,
@@ -207,8 +212,10 @@ fn stalled(results: &Results, without: usize, with: usize) -> String {
                 contender.name.clone(),
                 rate(without),
                 rate(with),
+                growth(Measurement::deliveries_per_second),
                 number(results.cpu_ns(without, who)),
                 number(results.cpu_ns(with, who)),
+                growth(Measurement::cpu_per_delivery_ns),
                 p99(without),
                 p99(with),
                 longest(without),
@@ -232,7 +239,7 @@ fn idle(results: &Results, without: usize, with: usize) -> String {
         "resident with them, MiB",
     ];
     let mut text = heading(&title, &columns);
-    let growth = |who| Some(results.cpu_ns(with, who)? / results.cpu_ns(without, who)?);
+    let growth = |who| results.growth([without, with], who, Measurement::cpu_per_delivery_ns);
     for (who, contender) in results.contenders.iter().enumerate() {
         let grown = growth(who);
         let resident = results.median(with, who, |m| m.joined_kib as f64);

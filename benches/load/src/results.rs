@@ -4,6 +4,7 @@ use crate::cell::{Cell, Scenario};
 use crate::contender::Contender;
 use crate::measure::Measurement;
 use crate::stats::{median, spread};
+use std::ops::Range;
 
 /// A measurement, or why there is none.
 pub type Outcome = Result<Measurement, String>;
@@ -21,7 +22,7 @@ pub struct Results {
     /// The plain cells, and then those of the scenarios.
     pub cells: Vec<Cell>,
     pub nr_plain: usize,
-    pub scenarios: Vec<(Scenario, Vec<usize>)>,
+    pub scenarios: Vec<(Scenario, Range<usize>)>,
     /// By cell, by contender, by round.
     pub outcomes: Vec<Vec<Vec<Outcome>>>,
 }
@@ -38,7 +39,7 @@ impl Results {
         let scenarios = scenarios.iter().map(|scenario| {
             let first = cells.len();
             cells.extend(scenario.cells());
-            (*scenario, (first..cells.len()).collect())
+            (*scenario, first..cells.len())
         });
         let scenarios = scenarios.collect();
         let outcomes = vec![vec![Vec::new(); contenders.len()]; cells.len()];
@@ -52,6 +53,12 @@ impl Results {
             scenarios,
             outcomes,
         }
+    }
+
+    /// The cells that are measured together: each plain one by itself, and those of a scenario.
+    pub fn groups(&self) -> Vec<Range<usize>> {
+        let plain = (0..self.nr_plain).map(|cell| cell..cell + 1);
+        plain.chain(self.scenarios.iter().map(|(_, cells)| cells.clone())).collect()
     }
 
     fn measured(&self, cell: usize, contender: usize) -> impl Iterator<Item = &Measurement> {
@@ -68,8 +75,7 @@ impl Results {
         if self.outcomes[cell][contender].iter().any(Result::is_err) {
             return None;
         }
-        let values: Vec<_> = self.measured(cell, contender).map(value).collect();
-        Some(median(&values)).filter(|median| median.is_finite())
+        finite_median(&self.measured(cell, contender).map(value).collect::<Vec<_>>())
     }
 
     pub fn cpu_ns(&self, cell: usize, contender: usize) -> Option<f64> {
@@ -78,7 +84,7 @@ impl Results {
 
     /// CPU per delivery, as a ratio to the reference's in the same round: the median of these.
     pub fn ratio(&self, cell: usize, contender: usize) -> Option<f64> {
-        self.ratios(cell, contender).map(|ratios| median(&ratios)).filter(|ratio| ratio.is_finite())
+        self.ratios(cell, contender).and_then(|ratios| finite_median(&ratios))
     }
 
     /// Whether the ratio's rounds lie too far apart to say much.
@@ -86,14 +92,35 @@ impl Results {
         self.ratios(cell, contender).is_some_and(|ratios| spread(&ratios) > TOLERABLE_SPREAD)
     }
 
-    /// Round by round; none unless every round could be measured.
     fn ratios(&self, cell: usize, contender: usize) -> Option<Vec<f64>> {
-        let [one, reference] = [contender, 0].map(|who| &self.outcomes[cell][who]);
+        self.compare((cell, contender), (cell, 0), Measurement::cpu_per_delivery_ns)
+    }
+
+    /// What a contender has in one cell as a ratio to what it has in another: the median of the
+    /// rounds.
+    pub fn growth(
+        &self,
+        [from, to]: [usize; 2],
+        contender: usize,
+        value: fn(&Measurement) -> f64,
+    ) -> Option<f64> {
+        finite_median(&self.compare((to, contender), (from, contender), value)?)
+    }
+
+    /// What one cell and contender have as a ratio to what others have, round by round; none unless
+    /// every round could be measured.
+    fn compare(
+        &self,
+        one: (usize, usize),
+        other: (usize, usize),
+        value: fn(&Measurement) -> f64,
+    ) -> Option<Vec<f64>> {
+        let [one, other] = [one, other].map(|(cell, contender)| &self.outcomes[cell][contender]);
         let ratio = |pair: (&Outcome, &Outcome)| match pair {
-            (Ok(a), Ok(b)) => Some(a.cpu_per_delivery_ns() / b.cpu_per_delivery_ns()),
+            (Ok(a), Ok(b)) => Some(value(a) / value(b)),
             _ => None,
         };
-        one.iter().zip(reference).map(ratio).collect()
+        one.iter().zip(other).map(ratio).collect()
     }
 
     /// What share of a contender's time was its own, and not the kernel's, over all plain cells.
@@ -124,4 +151,8 @@ impl Results {
         let mut outcomes = self.outcomes.iter().flatten().flatten();
         outcomes.all(|outcome| outcome.as_ref().is_ok_and(|m| !m.faults.any()))
     }
+}
+
+fn finite_median(values: &[f64]) -> Option<f64> {
+    Some(median(values)).filter(|median| median.is_finite())
 }

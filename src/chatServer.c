@@ -32,9 +32,9 @@
 /* Newcomers let in by one pass: enough for a rush, and the room is not kept waiting. */
 enum { ACCEPTS_A_PASS = 16 };
 
-/* What one read takes at most. Of somebody who says much, four times BUFFER_SIZE at a time cost a
- * third as much to pass on, since it is the sends that cost; with more than that, chatterers begin to
- * wait for more than a millisecond beside him. */
+/* What one read takes at most. Four times BUFFER_SIZE from somebody who says much cost a third as much
+ * to pass on, since it is the sends that cost. More saves less, and those who chat beside him wait for
+ * it. */
 enum { READ_SIZE = 16 * 1024 };
 
 /* What one pass may have to deliver, in bytes to all recipients together: what ten say in one read

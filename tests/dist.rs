@@ -75,8 +75,8 @@ fn tarball_builds_without_a_network() {
 
     // The toolchain may be a part of the home folder, but no crate that has been fetched is.
     let home = scratch("cargo-home");
-    let script = "make --silent && ./server --version && make --silent clean
-        test ! -e server && test ! -e build && test -z \"$(find target -name '*chatserver*')\"";
+    let script = "make --silent && ./server --version && make --silent clean \
+        && test ! -e server && test ! -e build && test -z \"$(find target -name '*chatserver*')\"";
     run(shell(script, &sources).env("CARGO_HOME", &home).env("CARGO_NET_OFFLINE", "true"));
     assert!(!home.join("registry").exists(), "a crate has been fetched");
 }

@@ -65,7 +65,8 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 	int option;
 
 	/* What getopt_long complains of begins with this, and so does what warnx says. */
-	argv[0] = program_invocation_short_name;
+	if (argc > 0)
+		argv[0] = program_invocation_short_name;
 	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
 		switch (option) {
 		case 'b':
@@ -98,7 +99,7 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
 	}
 	/* Who gives nothing at all asks what is wanted. */
-	if (argc == 1) {
+	if (argc <= 1) {
 		usage();
 		exit(EXIT_FAILURE);
 	}

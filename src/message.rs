@@ -135,7 +135,8 @@ impl<'a> Copies<'a> {
         if self.first.is_null() {
             self.first = msg.as_ptr();
         } else {
-            // SAFETY: what hangs on `first` was made here and is ours alone.
+            // SAFETY: while there is a first, `last` is the end of what hangs on it, all of which was
+            // made here and is ours alone.
             unsafe { (*self.last).next = msg.as_ptr() };
         }
         self.last = msg.as_ptr();

@@ -11,6 +11,10 @@ pub enum Pace {
     Open(u32),
 }
 
+/// In how many turns a contender is measured: enough for the contenders to be measured close to each
+/// other in time, and few enough for a turn to be long beside its beginning and its end.
+const TURNS: u32 = 5;
+
 #[derive(Clone, Debug)]
 pub struct Cell {
     pub clients: usize,
@@ -23,11 +27,13 @@ pub struct Cell {
     pub stalled: usize,
     /// How many times as long as usual it is measured.
     pub stretch: f64,
+    /// In how many turns. A single one begins with the first line; more have a warm-up before.
+    pub turns: u32,
 }
 
 impl Cell {
     pub fn new(clients: usize, speakers: usize, bytes: usize, pace: Pace) -> Self {
-        Self { clients, speakers, bytes, pace, flooders: 0, stalled: 0, stretch: 1.0 }
+        Self { clients, speakers, bytes, pace, flooders: 0, stalled: 0, stretch: 1.0, turns: TURNS }
     }
 }
 
@@ -60,7 +66,8 @@ pub enum Scenario {
     Flood,
     /// The same room without and with a reader who has stopped for good. The lines are long, for
     /// more to pile up than a server may want to keep; and so is the time, for what follows to
-    /// outweigh that.
+    /// outweigh that. It is one turn, or a server that waits for the reader might do so while others
+    /// have theirs.
     Stalled,
     /// A pair in conversation, alone and with a thousand others who say nothing.
     Idle,
@@ -90,6 +97,7 @@ impl Scenario {
                 .map(|stalled| Cell {
                     stalled,
                     stretch: 4.0,
+                    turns: 1,
                     ..Cell::new(50, 1, 2048, Pace::Closed(16))
                 })
                 .into(),

@@ -14,10 +14,6 @@ use std::time::{Duration, Instant};
 /// What goes before a measurement, as a share of the usual length of one.
 const WARM_UP: f64 = 0.2;
 
-/// In how many turns a contender is measured: enough for the contenders to be measured close to each
-/// other in time, and few enough for a turn to be long beside its beginning and its end.
-const TURNS: usize = 5;
-
 #[derive(Clone, Debug)]
 pub struct Measurement {
     pub deliveries: u64,
@@ -54,13 +50,20 @@ pub struct Session {
     generator: Generator,
     stalled: Vec<TcpStream>,
     joined_kib: u64,
+    turns: u32,
+    turn_time: Duration,
     used: Usage,
     spent: Duration,
 }
 
 impl Session {
-    /// Starts the contender and fills its room.
-    pub fn open(contender: &Contender, cell: &Cell, cores: Cores) -> io::Result<Self> {
+    /// Starts the contender and fills its room, which is to be measured for so long.
+    pub fn open(
+        contender: &Contender,
+        cell: &Cell,
+        cores: Cores,
+        time: Duration,
+    ) -> io::Result<Self> {
         let port = room::free_port()?;
         let server = contender.start(port)?;
         machine::pin(Some(server.pid()), cores.server)?;
@@ -68,21 +71,28 @@ impl Session {
         let joined_kib = server.memory_kib("VmRSS")?;
         let generator = Generator::new(clients, cell)?;
         let (used, spent) = (Usage::default(), Duration::ZERO);
-        Ok(Self { server, generator, stalled, joined_kib, used, spent })
+        let (turns, turn_time) = (cell.turns, time.mul_f64(cell.stretch) / cell.turns);
+        Ok(Self { server, generator, stalled, joined_kib, turns, turn_time, used, spent })
     }
 
     /// Runs without measuring: the memory is there then, and the buffers have found their size.
     pub fn warm_up(&mut self, duration: Duration) -> io::Result<()> {
-        self.run(duration)?;
+        if self.turns > 1 {
+            self.run(duration)?;
+        }
         self.generator.ledger.start_measuring();
         Ok(())
     }
 
-    /// One turn of the measurement, which adds to those before.
-    pub fn take_turn(&mut self, duration: Duration) -> io::Result<()> {
+    /// One turn of the measurement, which adds to those before, if there is one more.
+    pub fn take_turn(&mut self) -> io::Result<()> {
+        if self.turns == 0 {
+            return Ok(());
+        }
+        self.turns -= 1;
         let before = settled_usage(&self.server)?;
         let start = Instant::now();
-        self.run(duration)?;
+        self.run(self.turn_time)?;
         self.spent += start.elapsed();
         self.used += settled_usage(&self.server)? - before;
         Ok(())
@@ -131,14 +141,12 @@ pub fn measure_in_turns(
     first: usize,
 ) -> Vec<Vec<io::Result<Measurement>>> {
     let pairs = cells.iter().flat_map(|cell| contenders.iter().map(move |one| (one, cell)));
-    let mut sessions: Vec<_> =
-        pairs.clone().map(|(contender, cell)| Session::open(contender, cell, cores)).collect();
-    let stretches: Vec<_> = pairs.map(|(_, cell)| cell.stretch).collect();
-    each_in_turn(&mut sessions, first, |session, _| session.warm_up(time.mul_f64(WARM_UP)));
-    for turn in 0..TURNS {
-        each_in_turn(&mut sessions, first + turn, |session, number| {
-            session.take_turn(time.mul_f64(stretches[number]) / TURNS as u32)
-        });
+    let open = |(contender, cell)| Session::open(contender, cell, cores, time);
+    let mut sessions: Vec<_> = pairs.map(open).collect();
+    each_in_turn(&mut sessions, first, |session| session.warm_up(time.mul_f64(WARM_UP)));
+    let turns = cells.iter().map(|cell| cell.turns).max().unwrap_or(0);
+    for turn in 0..turns as usize {
+        each_in_turn(&mut sessions, first + turn, Session::take_turn);
     }
     let mut measured = sessions.into_iter().map(|session| session.and_then(Session::close));
     cells.iter().map(|_| measured.by_ref().take(contenders.len()).collect()).collect()
@@ -148,14 +156,14 @@ pub fn measure_in_turns(
 fn each_in_turn(
     sessions: &mut [io::Result<Session>],
     first: usize,
-    mut next: impl FnMut(&mut Session, usize) -> io::Result<()>,
+    mut next: impl FnMut(&mut Session) -> io::Result<()>,
 ) {
     for step in 0..sessions.len() {
-        let number = (first + step) % sessions.len();
-        if let Ok(session) = &mut sessions[number]
-            && let Err(error) = next(session, number)
+        let outcome = &mut sessions[(first + step) % sessions.len()];
+        if let Ok(session) = outcome
+            && let Err(error) = next(session)
         {
-            sessions[number] = Err(error);
+            *outcome = Err(error);
         }
     }
 }

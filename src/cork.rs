@@ -30,6 +30,10 @@ impl PoolRef {
         if let Some(mut batch) = self.open_batch() {
             self.deliver_all(batch)?;
             batch.corked = false;
+            // Nobody is left to be spoken to. A block that lies high holds all of the heap below it.
+            if self.connections().nth(1).is_none() {
+                batch.text.free();
+            }
         }
         Ok(())
     }

@@ -65,6 +65,8 @@ int prepare_output(void)
 	unblock(STDOUT_FILENO, "/proc/self/fd/1");
 	unblock(STDERR_FILENO, "/proc/self/fd/2");
 	journal = leads_to_journal(STDERR_FILENO);
+	/* For localtime_r, which need not do that itself. */
+	tzset();
 	return 0;
 }
 

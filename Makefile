@@ -358,7 +358,7 @@ bench-micro: $(BENCH)/micro
 bench-flood: all
 	$(RUN) --only server --clients none --scenarios flood --rounds 3 --seconds 1 --strict $(OPTIONS)
 
-# The original's way may come to a standstill while somebody floods.
+# The original's way may tear lines while somebody floods.
 bench-check: all $(MEASURED) $(BENCH)/micro
 	$(CARGO) test --quiet $(LOAD)
 	$(RUN) --out $(BENCH)/check --strict --rounds 1 --seconds 0.05 \

@@ -334,10 +334,11 @@ $(BENCH)/copies: benches/floor.c src/server/listen.c src/server/listen.h
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -DCOPIES -o $@ $(filter %.c,$^) $(LDFLAGS)
 
 # Fortified headers would have it read past uncorked.c.
-$(BENCH)/uncorked: $(SERVER_SOURCES) benches/uncorked.c $(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
+$(BENCH)/uncorked: $(SERVER_SOURCES) benches/uncorked.c benches/uncorked.h $(wildcard src/server/*.h) \
+		$(HEADERS) $(ARCHIVE)
 	@mkdir -p $(BENCH)
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -U_FORTIFY_SOURCE -Iinclude \
-		-Dchat_cork=no_cork -Dchat_uncork=no_uncork -Dread=read_little -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+		-include benches/uncorked.h -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
 # Bound at the start, or the first call of malloc would be counted with the search for it.
 $(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)

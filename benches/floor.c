@@ -32,11 +32,7 @@
 
 #include "../src/server/listen.h"
 
-#ifndef COPIES
 enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */
-#else
-enum { READ_SIZE = 4096 }; /* BUFFER_SIZE, which is what programs on the header read */
-#endif
 
 /* What has been read in this pass. Memory that is never used costs nothing. */
 static char batch[FD_SETSIZE * 2 * READ_SIZE];

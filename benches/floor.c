@@ -13,7 +13,7 @@
  * unfinished rest is put aside and comes before the client's next read.
  *
  * Compiled with COPIES it keeps for each recipient a copy of each message until the end of the
- * pass, in two blocks from malloc as the header promises programs: what that costs at the least.
+ * pass, in two blocks from malloc as the header promises programs: what that costs by itself.
  */
 
 #define _GNU_SOURCE /* accept4, memrchr */

@@ -1,7 +1,7 @@
 /*
  * uncorked.c - makes of the server one such as existing programs are: compiled with uncorked.h in
  * front, which renames chat_cork, chat_uncork and read to these, it has a copy of every message in
- * every queue, and a pass reads no more than BYTES_A_PASS allow for.
+ * every queue, and a pass reads no more than BYTES_A_PASS allows.
  */
 
 #include "uncorked.h"

@@ -1,5 +1,5 @@
 /* The batch's memory is kept from pass to pass, but not for a room that has become empty: of a server
- * the socket that listens stays in the pool, so that no last connection ever goes.
+ * with one socket that listens, that stays in the pool, so that no last connection ever goes.
  *
  * The linker leads the library's calls to the functions below.
  * link: -Wl,--wrap=realloc -Wl,--wrap=free

@@ -95,7 +95,7 @@ int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
  * A batch of 4 MiB is delivered at once.
  *
  * Corking what is corked, or an empty pool, changes nothing. The batch's memory is kept for the
- * next time, most of it until there are fewer than two connections to uncork, the rest until the
+ * next time, most of it until chat_uncork finds fewer than two connections, the rest until the
  * last one is removed; so a pool that has been corked is to be emptied by remove_conn, or that
  * memory is lost. What has been said and not delivered is dropped then. While a pool is corked,
  * what add_msg is given must not be a message out of the pool's own queues.

@@ -30,7 +30,8 @@ impl PoolRef {
         if let Some(mut batch) = self.open_batch() {
             self.deliver_all(batch)?;
             batch.corked = false;
-            // Nobody is left to be spoken to. A block that lies high holds all of the heap below it.
+            // In the pool nobody is left to hear another. A block that lies high keeps all of the heap
+            // below it from going back to the kernel.
             if self.connections().nth(1).is_none() {
                 batch.text.free();
             }

@@ -37,7 +37,7 @@ const ROUNDS: u32 = 5;
 /// All has to be settled so often within a round.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// By how much the server's memory may have grown between the first round and the last: what the
-/// allocator keeps at the end of the heap for next time, which differs by some pages, and no more.
+/// allocator keeps at the end of the heap for next time, which differs by some pages.
 const TOLERANCE_KIB: u64 = 128;
 /// As few as can hear each other.
 const PAIR: usize = 2;

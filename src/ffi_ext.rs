@@ -80,13 +80,15 @@ pub unsafe extern "C" fn chat_tell(
 ///
 /// A program corks before the reads of a pass and uncorks after them. Everything arrives as it
 /// would without: in the order of the calls, to all but the sender, and not to who joins later.
-/// A batch of 4 MiB is delivered at once.
+/// write_msg goes on with what is queued, and leaves the batch alone. A batch of 4 MiB does not
+/// wait for chat_uncork.
 ///
-/// Corking what is corked, or an empty pool, changes nothing. The batch's memory is kept for the
-/// next time, most of it until chat_uncork finds fewer than two connections, the rest until the
-/// last one is removed; so a pool that has been corked is to be emptied by remove_conn, or that
-/// memory is lost. What has been said and not delivered is dropped then. While a pool is corked,
-/// what add_msg is given must not be a message out of the pool's own queues.
+/// Corking what is corked changes nothing. An empty pool is not corked, and one that is emptied is
+/// corked no more. The batch's memory is kept for the next time, most of it until chat_uncork
+/// finds fewer than two connections, the rest until the last one is removed; so a pool that has
+/// been corked is to be emptied by remove_conn, or that memory is lost. What has been said and not
+/// delivered is dropped then. While a pool is corked, what add_msg is given must not be a message
+/// out of the pool's own queues.
 ///
 /// @param pool  the pool
 /// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
@@ -172,7 +174,7 @@ pub type chat_conn_info_t = ConnInfo;
 /// Tells how far behind a connection is, and whether it has been cut off.
 ///
 /// The queue is counted message by message, so what the program has taken out by itself does
-/// not count.
+/// not count. Nor does what a corked pool holds (see chat_cork).
 ///
 /// @param sd    the descriptor
 /// @param pool  the pool

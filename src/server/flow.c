@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-#include "next_in.h"
+#include "fdset_next.h"
 
 /* Who has said this much while others were behind is no mere chatterer. */
 enum { MUCH = 64 * 1024 };

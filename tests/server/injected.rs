@@ -1,10 +1,10 @@
 //! What strace does to the running server's system calls, where that is more than a failure; for
-//! failures see `torture`.
+//! failures see `failing_calls`.
 
-use crate::figures::Figures;
 use crate::harness::Server;
 use crate::installed::skip;
 use crate::slow::relay;
+use crate::stats::Figures;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;

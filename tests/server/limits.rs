@@ -1,10 +1,10 @@
 //! More visitors than descriptors, and a server that has nothing to do.
 
 use crate::client::Client;
-use crate::figures::Figures;
 use crate::harness::{LISTENER, READ_SIZE, Server, free_port, may_open};
 use crate::installed::skip;
 use crate::slow::peak_memory;
+use crate::stats::Figures;
 use std::thread;
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Readers who do not keep up: what they cost is bounded, and nobody else notices.
 
 use crate::client::Client;
-use crate::figures::Figures;
 use crate::harness::Server;
+use crate::stats::Figures;
 use std::fs;
 use std::thread;
 

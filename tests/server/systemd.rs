@@ -2,9 +2,9 @@
 
 use crate::client::Client;
 use crate::descriptors::flags;
-use crate::figures::Figures;
 use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
 use crate::installed::{is_installed, skip};
+use crate::stats::Figures;
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
 use std::collections::BTreeSet;
 use std::env;

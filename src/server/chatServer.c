@@ -16,18 +16,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backoff.h"
 #include "chatServerExt.h"
-#include "server/doors.h"
-#include "server/figures.h"
-#include "server/flow.h"
-#include "server/listen.h"
-#include "server/log.h"
-#include "server/next_in.h"
-#include "server/options.h"
-#include "server/rest.h"
-#include "server/signals.h"
-#include "server/systemd.h"
-#include "server/telnet.h"
+#include "fdset_next.h"
+#include "flow.h"
+#include "listen.h"
+#include "listeners.h"
+#include "log.h"
+#include "options.h"
+#include "signals.h"
+#include "stats.h"
+#include "systemd.h"
+#include "telnet.h"
 
 /* Newcomers let in by one pass: enough for a rush, and the room is not kept waiting. */
 enum { ACCEPTS_A_PASS = 16 };

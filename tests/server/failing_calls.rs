@@ -7,7 +7,7 @@
 use crate::client::Client;
 use crate::harness::Server;
 use crate::injected::has_strace;
-use crate::model::{Dice, seed};
+use crate::random_chat::{Dice, seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
-/* figures.h - what has gone through the server, for whoever asks. */
+/* stats.h - what has gone through the server, for whoever asks. */
 
-#ifndef FIGURES_H
-#define FIGURES_H
+#ifndef STATS_H
+#define STATS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,4 +31,4 @@ void figures_leave(struct figures *figures, int sd, conn_pool_t *pool);
 /* Logs all of it in one line. There are so many clients in the pool beside the listeners. */
 void figures_log(const struct figures *figures, conn_pool_t *pool, unsigned int clients);
 
-#endif /* FIGURES_H */
+#endif /* STATS_H */

@@ -1,8 +1,8 @@
-/* rest.c - see rest.h. */
+/* backoff.c - see backoff.h. */
 
 #define _GNU_SOURCE /* clock_gettime */
 
-#include "rest.h"
+#include "backoff.h"
 
 void rest_begin(struct rest *rest)
 {

@@ -1,8 +1,8 @@
-/* doors.c - see doors.h. */
+/* listeners.c - see listeners.h. */
 
 #define _GNU_SOURCE /* struct timespec */
 
-#include "doors.h"
+#include "listeners.h"
 
 #include <stdio.h>
 

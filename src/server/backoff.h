@@ -1,12 +1,12 @@
 /*
- * rest.h - leaving something alone for a while.
+ * backoff.h - leaving something alone for a while.
  *
  * What fails for want of descriptors or memory is ready all the same as far as select can see, and
  * would be tried over and over. So it is not watched again before some time has passed.
  */
 
-#ifndef REST_H
-#define REST_H
+#ifndef BACKOFF_H
+#define BACKOFF_H
 
 #include <stdbool.h>
 #include <time.h>
@@ -24,4 +24,4 @@ void rest_begin(struct rest *rest);
 /* Ends a rest that has been long enough; whether it has ended just now. */
 bool rest_end_in_time(struct rest *rest);
 
-#endif /* REST_H */
+#endif /* BACKOFF_H */

@@ -1,8 +1,8 @@
-/* figures.c - see figures.h. */
+/* stats.c - see stats.h. */
 
 #define _GNU_SOURCE /* clock_gettime */
 
-#include "figures.h"
+#include "stats.h"
 
 #include <inttypes.h>
 #include <linux/sockios.h>

@@ -1,13 +1,13 @@
-/* doors.h - the listening sockets that newcomers come to, all of them together. */
+/* listeners.h - the listening sockets that newcomers come to, all of them together. */
 
-#ifndef DOORS_H
-#define DOORS_H
+#ifndef LISTENERS_H
+#define LISTENERS_H
 
 #include <stdbool.h>
 
+#include "backoff.h"
 #include "chatServer.h"
 #include "options.h"
-#include "rest.h"
 
 struct doors {
 	int first, end;   /* the sockets from the one and below the other */
@@ -28,4 +28,4 @@ unsigned int count_clients(const struct doors *doors, const conn_pool_t *pool);
 void doors_rest(struct doors *doors, conn_pool_t *pool);
 void doors_end_rest_in_time(struct doors *doors, conn_pool_t *pool);
 
-#endif /* DOORS_H */
+#endif /* LISTENERS_H */

@@ -1,7 +1,7 @@
-/* next_in.h - passing over a set of descriptors. */
+/* fdset_next.h - passing over a set of descriptors. */
 
-#ifndef NEXT_IN_H
-#define NEXT_IN_H
+#ifndef FDSET_NEXT_H
+#define FDSET_NEXT_H
 
 #include <string.h>
 #include <sys/select.h>
@@ -24,4 +24,4 @@ static inline int next_in(const fd_set *set, int from)
 	return FD_SETSIZE;
 }
 
-#endif /* NEXT_IN_H */
+#endif /* FDSET_NEXT_H */

@@ -4,25 +4,25 @@
 
 #include "backoff.h"
 
-void rest_begin(struct rest *rest)
+void backoff_start(struct backoff *backoff)
 {
-	clock_gettime(CLOCK_MONOTONIC, &rest->until);
-	rest->until.tv_nsec += REST_MS * 1000000L;
-	rest->until.tv_sec += rest->until.tv_nsec / 1000000000;
-	rest->until.tv_nsec %= 1000000000;
-	rest->on = true;
+	clock_gettime(CLOCK_MONOTONIC, &backoff->until);
+	backoff->until.tv_nsec += BACKOFF_MS * 1000000L;
+	backoff->until.tv_sec += backoff->until.tv_nsec / 1000000000;
+	backoff->until.tv_nsec %= 1000000000;
+	backoff->active = true;
 }
 
-bool rest_end_in_time(struct rest *rest)
+bool backoff_expired(struct backoff *backoff)
 {
 	struct timespec now;
 
-	if (!rest->on)
+	if (!backoff->active)
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec < rest->until.tv_sec ||
-	    (now.tv_sec == rest->until.tv_sec && now.tv_nsec < rest->until.tv_nsec))
+	if (now.tv_sec < backoff->until.tv_sec ||
+	    (now.tv_sec == backoff->until.tv_sec && now.tv_nsec < backoff->until.tv_nsec))
 		return false;
-	rest->on = false;
+	backoff->active = false;
 	return true;
 }

@@ -1,8 +1,8 @@
 /*
- * backoff.h - leaving something alone for a while.
+ * backoff.h - the retry delay after EMFILE, ENOBUFS or ENOMEM.
  *
- * What fails for want of descriptors or memory is ready all the same as far as select can see, and
- * would be tried over and over. So it is not watched again before some time has passed.
+ * A socket on which a call failed for want of descriptors or memory stays ready as far as select()
+ * can see. Watching it on would make the loop spin, so it is not watched until the delay is over.
  */
 
 #ifndef BACKOFF_H
@@ -11,17 +11,17 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* Ten tries a second: nobody waits long, and they cost nothing to speak of. */
-enum { REST_MS = 100 };
+/* Ten tries a second: nobody waits long, and the CPU time does not show. */
+enum { BACKOFF_MS = 100 };
 
-struct rest {
-	bool on;
+struct backoff {
+	bool active;
 	struct timespec until;
 };
 
-void rest_begin(struct rest *rest);
+void backoff_start(struct backoff *backoff);
 
-/* Ends a rest that has been long enough; whether it has ended just now. */
-bool rest_end_in_time(struct rest *rest);
+/* Ends a delay that is over. Returns true only when it has ended just now. */
+bool backoff_expired(struct backoff *backoff);
 
 #endif /* BACKOFF_H */

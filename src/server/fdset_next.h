@@ -1,4 +1,4 @@
-/* fdset_next.h - passing over a set of descriptors. */
+/* fdset_next.h - iterating over a set of descriptors. */
 
 #ifndef FDSET_NEXT_H
 #define FDSET_NEXT_H
@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/select.h>
 
-/* The lowest descriptor in the set that is not below `from`; FD_SETSIZE when there is none.
- * Looks at a word of the set at a time. */
-static inline int next_in(const fd_set *set, int from)
+/* Returns the lowest descriptor in the set that is not below `from`, or FD_SETSIZE when there is
+ * none. Looks at a word of the set at a time. */
+static inline int fdset_next(const fd_set *set, int from)
 {
 	enum { BITS = 8 * sizeof(unsigned long) };
 	unsigned long mask = ~0UL << from % BITS;

@@ -9,16 +9,18 @@
 #include "listen.h"
 #include "systemd.h"
 
-int doors_open(struct doors *doors, int passed, const struct options *options, conn_pool_t *pool)
+int listeners_open(struct listeners *listeners, int inherited, const struct options *options,
+                   conn_pool_t *pool)
 {
 	int sd;
 
-	doors->passed = passed > 0;
-	doors->first = passed > 0 ? FIRST_PASSED : listen_on(options->address, options->port);
-	if (doors->first == -1)
+	listeners->inherited = inherited > 0;
+	listeners->first = inherited > 0 ? FIRST_INHERITED
+	                                 : listen_on(options->address, options->port);
+	if (listeners->first == -1)
 		return -1;
-	doors->end = doors->first + (passed > 0 ? passed : 1);
-	for (sd = doors->first; sd < doors->end; sd++) {
+	listeners->end = listeners->first + (inherited > 0 ? inherited : 1);
+	for (sd = listeners->first; sd < listeners->end; sd++) {
 		if (add_conn(sd, pool) == -1) {
 			perror("add_conn");
 			return -1;
@@ -27,34 +29,34 @@ int doors_open(struct doors *doors, int passed, const struct options *options, c
 	return 0;
 }
 
-bool is_door(const struct doors *doors, int sd)
+bool is_listener(const struct listeners *listeners, int sd)
 {
-	return sd >= doors->first && sd < doors->end;
+	return sd >= listeners->first && sd < listeners->end;
 }
 
-unsigned int count_clients(const struct doors *doors, const conn_pool_t *pool)
+unsigned int count_clients(const struct listeners *listeners, const conn_pool_t *pool)
 {
-	return pool->nr_conns - (unsigned int)(doors->end - doors->first);
+	return pool->nr_conns - (unsigned int)(listeners->end - listeners->first);
 }
 
-void doors_rest(struct doors *doors, conn_pool_t *pool)
+void listeners_pause(struct listeners *listeners, conn_pool_t *pool)
 {
 	int sd;
 
-	rest_begin(&doors->rest);
-	for (sd = doors->first; sd < doors->end; sd++) {
+	backoff_start(&listeners->backoff);
+	for (sd = listeners->first; sd < listeners->end; sd++) {
 		FD_CLR(sd, &pool->read_set);
-		/* Nor is another door any better in this pass. */
+		/* The other listeners would fail in this pass as well. */
 		FD_CLR(sd, &pool->ready_read_set);
 	}
 }
 
-void doors_end_rest_in_time(struct doors *doors, conn_pool_t *pool)
+void listeners_resume(struct listeners *listeners, conn_pool_t *pool)
 {
 	int sd;
 
-	if (!rest_end_in_time(&doors->rest))
+	if (!backoff_expired(&listeners->backoff))
 		return;
-	for (sd = doors->first; sd < doors->end; sd++)
+	for (sd = listeners->first; sd < listeners->end; sd++)
 		FD_SET(sd, &pool->read_set);
 }

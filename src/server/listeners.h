@@ -1,4 +1,4 @@
-/* listeners.h - the listening sockets that newcomers come to, all of them together. */
+/* listeners.h - the listening sockets, which the server pauses and resumes all together. */
 
 #ifndef LISTENERS_H
 #define LISTENERS_H
@@ -9,23 +9,26 @@
 #include "chatServer.h"
 #include "options.h"
 
-struct doors {
-	int first, end;   /* the sockets from the one and below the other */
-	bool passed;      /* they listened before this program began */
-	struct rest rest; /* while it is on, they are out of the read set */
+struct listeners {
+	int first, end;         /* their descriptors: from `first` on and below `end` */
+	bool inherited;         /* they listened before this program began */
+	struct backoff backoff; /* while it is active, they are out of the read set */
 };
 
-/* Adds the doors to the pool: so many that have been passed, or where that is none a new one as the
- * options say. -1, having said why on standard error, when that cannot be. */
-int doors_open(struct doors *doors, int passed, const struct options *options, conn_pool_t *pool);
+/* Adds the listeners to the pool: the `inherited` ones, or if there are none a new one as the
+ * options say. On failure it prints the reason on standard error and returns -1. */
+int listeners_open(struct listeners *listeners, int inherited, const struct options *options,
+                   conn_pool_t *pool);
 
-bool is_door(const struct doors *doors, int sd);
+bool is_listener(const struct listeners *listeners, int sd);
 
-/* How many clients there are in the pool beside the doors. */
-unsigned int count_clients(const struct doors *doors, const conn_pool_t *pool);
+/* Returns how many connections of the pool are clients. */
+unsigned int count_clients(const struct listeners *listeners, const conn_pool_t *pool);
 
-/* Lets nobody in for a while. */
-void doors_rest(struct doors *doors, conn_pool_t *pool);
-void doors_end_rest_in_time(struct doors *doors, conn_pool_t *pool);
+/* Stops accepting, and starts the backoff. */
+void listeners_pause(struct listeners *listeners, conn_pool_t *pool);
+
+/* Accepts again if the backoff has expired. Call it before each wait. */
+void listeners_resume(struct listeners *listeners, conn_pool_t *pool);
 
 #endif /* LISTENERS_H */

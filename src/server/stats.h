@@ -1,4 +1,4 @@
-/* stats.h - what has gone through the server, for whoever asks. */
+/* stats.h - traffic counters, logged on SIGUSR1. */
 
 #ifndef STATS_H
 #define STATS_H
@@ -9,26 +9,26 @@
 
 #include "chatServer.h"
 
-struct figures {
+struct stats {
 	time_t started_at; /* on the monotonic clock */
 	uint64_t messages_in;
-	uint64_t bytes_in;
 	uint64_t messages_out;
-	uint64_t sent_to_gone; /* bytes that those have been sent who are no longer here */
+	uint64_t sent_to_departed; /* bytes sent to clients that have left */
 	uint64_t cut_off;
 	uint64_t refused;
 };
 
-/* Begins to count the time. */
-void figures_start(struct figures *figures);
+/* Starts the clock of the uptime. */
+void stats_start(struct stats *stats);
 
-/* Counts what a client has said, whom so many others hear. */
-void figures_heard(struct figures *figures, const char *text, size_t length, unsigned int others);
+/* Counts the lines in what a client sent, and their copies to so many recipients. */
+void stats_received(struct stats *stats, const char *text, size_t length, unsigned int recipients);
 
-/* Remembers what a client has been sent, who is about to be removed. */
-void figures_leave(struct figures *figures, int sd, conn_pool_t *pool);
+/* Keeps the count of what a client was sent. Call it before the client is removed. */
+void stats_departed(struct stats *stats, int sd, conn_pool_t *pool);
 
-/* Logs all of it in one line. There are so many clients in the pool beside the listeners. */
-void figures_log(const struct figures *figures, conn_pool_t *pool, unsigned int clients);
+/* Logs one line: the counters, and what the caller counts, clients and bytes received. */
+void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int clients,
+               uint64_t bytes_in);
 
 #endif /* STATS_H */

@@ -1,8 +1,8 @@
-//! Every system call of the server's loop fails in every way, at once, later, and again and again,
-//! while people talk. strace makes the calls fail, and tells which did and whom that hit.
+//! Every system call of the server's loop fails in every way: once, early or late, or repeatedly,
+//! while clients send. strace makes the calls fail, and its log tells which, on which descriptors.
 //!
-//! Whom a fault takes the connection from has heard everything up to some byte. All others hear
-//! everything, and that is known to the byte: what the server has read, it tells itself.
+//! A client that loses its connection to a fault has received everything up to some byte. All others
+//! receive everything, to the byte: the transcript tells what the server has read.
 
 use crate::client::Client;
 use crate::harness::Server;
@@ -28,7 +28,7 @@ const LENGTH: usize = 64;
 const ONCE: [(usize, usize); 5] = [(1, 0), (2, 0), (5, 0), (11, 0), (23, 0)];
 const AGAIN: [(usize, usize); 2] = [(1, 2), (3, 5)];
 
-/// What strace has told; it ends when strace does.
+/// The log of strace; it ends when strace does.
 struct Log {
     path: PathBuf,
     text: JoinHandle<String>,
@@ -80,7 +80,7 @@ fn line(speaker: usize, number: usize) -> Vec<u8> {
     format!("{speaker} {number:0>width$}\n", width = LENGTH - 3).into_bytes()
 }
 
-/// What has become of those who talked, as the server tells it.
+/// What the transcript tells of the clients.
 #[derive(Default)]
 struct Told {
     /// How many bytes have come in from each descriptor.
@@ -117,7 +117,7 @@ fn talk(server: &Server, room: &[Client]) -> Told {
     let mut told = Told::default();
     for number in 0..LINES {
         for (speaker, client) in room.iter().enumerate() {
-            // Who has been thrown out finds that out here.
+            // This fails for a client that has been removed.
             let _ = client.try_say(&line(speaker, number));
             if number % 3 == 0 {
                 told.follow(server, &room[speaker..=speaker], (number + 1) * LENGTH);
@@ -209,7 +209,7 @@ fn play(faults: &[Fault]) -> usize {
 }
 
 /// Has all of these calls fail in all of these ways at all of these times.
-fn torture(calls: &[&str], errors: &[&str], times: &[(usize, usize)]) {
+fn fail_each(calls: &[&str], errors: &[&str], times: &[(usize, usize)]) {
     if !has_strace() {
         return;
     }
@@ -241,43 +241,43 @@ fn accept_fails() {
         "ENETDOWN",
         "EHOSTUNREACH",
     ];
-    torture(&["accept4"], &errors, &[(1, 0), (4, 0), (1, 2), (2, 3)]);
+    fail_each(&["accept4"], &errors, &[(1, 0), (4, 0), (1, 2), (2, 3)]);
 }
 
 #[test]
 fn select_is_interrupted() {
-    torture(&["pselect6"], &["EINTR"], &[&ONCE[..], &AGAIN[..]].concat());
+    fail_each(&["pselect6"], &["EINTR"], &[&ONCE[..], &AGAIN[..]].concat());
 }
 
 #[test]
 fn read_fails_for_a_moment() {
-    torture(&["read"], &["EINTR", "EAGAIN"], &[&ONCE[..], &AGAIN[..]].concat());
+    fail_each(&["read"], &["EINTR", "EAGAIN"], &[&ONCE[..], &AGAIN[..]].concat());
 }
 
 #[test]
 fn read_finds_the_connection_lost() {
     let times = [&ONCE[..], &[(2, 9)]].concat();
-    torture(&["read"], &["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"], &times);
+    fail_each(&["read"], &["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"], &times);
 }
 
 #[test]
 fn send_fails_for_a_moment() {
     let times = [&ONCE[..], &AGAIN[..]].concat();
-    torture(&["sendto", "sendmsg"], &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"], &times);
+    fail_each(&["sendto", "sendmsg"], &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"], &times);
 }
 
 #[test]
 fn send_finds_the_connection_lost() {
     let times = [&ONCE[..], &[(2, 9)]].concat();
-    torture(&["sendto", "sendmsg"], &["EPIPE", "ECONNRESET", "ETIMEDOUT"], &times);
+    fail_each(&["sendto", "sendmsg"], &["EPIPE", "ECONNRESET", "ETIMEDOUT"], &times);
 }
 
 /// Whether a socket listens, and whether a signal waits.
 #[test]
 fn questions_go_without_an_answer() {
     let times = [&ONCE[..], &AGAIN[..]].concat();
-    torture(&["getsockopt"], &["ENOBUFS", "ENOTSOCK"], &times);
-    torture(&["rt_sigpending"], &["EFAULT"], &times);
+    fail_each(&["getsockopt"], &["ENOBUFS", "ENOTSOCK"], &times);
+    fail_each(&["rt_sigpending"], &["EFAULT"], &times);
 }
 
 /// Nobody's connection is lost by any of these, so nobody loses a word.

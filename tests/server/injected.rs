@@ -1,10 +1,10 @@
-//! What strace does to the running server's system calls, where that is more than a failure; for
-//! failures see `failing_calls`.
+//! What happens around a failed system call: no spinning, a reason in the log, a signal at the wrong
+//! moment. strace injects them. That every call may fail is tested in `failing_calls`.
 
 use crate::harness::Server;
 use crate::installed::skip;
 use crate::slow::relay;
-use crate::stats::Figures;
+use crate::stats::Stats;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
@@ -18,8 +18,8 @@ pub(crate) fn has_strace() -> bool {
     is_there
 }
 
-/// What has system calls fail as `injection` says, in strace's words, or those on `path` alone
-/// where there is one. With -D the server is still our own child.
+/// The command that has system calls fail as `injection` says, in strace's words; with a `path`,
+/// only those on it. With -D the server is still our own child.
 fn strace(injection: &str, path: Option<&str>) -> Option<Vec<String>> {
     if !has_strace() {
         return None;
@@ -96,7 +96,7 @@ fn signal_just_before_select_is_not_lost() {
 fn question_just_before_select_is_answered_at_once() {
     let Some(server) = server_with("write:signal=SIGUSR1:when=2") else { return };
     let _room = server.crowd(1);
-    assert_eq!(Figures::in_line(&server.next_complaint()).clients, 1);
+    assert_eq!(Stats::in_line(&server.next_complaint()).clients, 1);
     server.stop();
 }
 

@@ -1,10 +1,10 @@
-//! More visitors than descriptors, and a server that has nothing to do.
+//! More clients than descriptors, and a server that has nothing to do.
 
 use crate::client::Client;
 use crate::harness::{LISTENER, READ_SIZE, Server, free_port, may_open};
 use crate::installed::skip;
 use crate::slow::peak_memory;
-use crate::stats::Figures;
+use crate::stats::Stats;
 use std::thread;
 use std::time::Duration;
 
@@ -125,8 +125,8 @@ fn above_fd_setsize_newcomers_are_sent_away() {
         let complaint = server.next_complaint();
         assert!(complaint.ends_with(": refused: the room is full\n"), "{complaint}");
     }
-    let figures = Figures::of(&server);
-    assert_eq!((figures.clients, figures.refused), (INSIDE as u64, sent_away.len() as u64));
+    let stats = Stats::of(&server);
+    assert_eq!((stats.clients, stats.refused), (INSIDE as u64, sent_away.len() as u64));
     assert_eq!(server.stop().complaints, "");
     for client in &room {
         client.expect_end();
@@ -159,7 +159,7 @@ fn a_pass_that_has_enough_to_do_leaves_the_rest_to_the_next() {
     server.stop();
 }
 
-/// Whoever starts the server may leave it so many open files that select has no room for a listener.
+/// The parent process may leave so many files open that select has no room for a listener.
 #[test]
 fn a_listener_that_select_has_no_room_for_is_said_to_be() {
     if !may_open(2000) {

@@ -1,4 +1,4 @@
-//! What is passed on is whole lines, as they came.
+//! Whole lines are relayed, as they came.
 
 use crate::client::Client;
 use crate::harness::{READ_SIZE, Server};

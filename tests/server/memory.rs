@@ -1,4 +1,4 @@
-//! A server that gets no more memory: who is concerned is let go, the others chat on.
+//! A server that gets no more memory disconnects the client it fails for; the others chat on.
 
 use crate::harness::Server;
 
@@ -17,7 +17,7 @@ fn who_cannot_be_kept_in_mind_is_let_go() {
     server.wait_for_complaint(&format!("closed: {NO_MEMORY}"));
     talker.say("still here\n");
     listener.expect("still here\n");
-    // Whoever leaves now has no last words.
+    // The last line of a client that leaves now is lost.
     mumblers[0].fall_silent();
     server.wait_for_complaint(&format!("its last line is lost: {NO_MEMORY}"));
     talker.say("and here\n");

@@ -1,4 +1,4 @@
-//! Clients that misbehave, and the others who must not notice.
+//! Clients that reset, vanish, pause or speak another protocol: the others must not notice.
 
 use crate::client::Client;
 use crate::harness::Server;
@@ -110,7 +110,7 @@ fn a_reader_who_pauses_gets_everything() {
     let [talker, listener, paused] = server.joins();
     let burst = flood(0, BACKLOG);
     pass_on(&talker, &listener, &burst);
-    // Who has a backlog may talk, and does not lose it by that.
+    // A client with a backlog may send, and does not lose its backlog by that.
     paused.say("one moment\n");
     talker.expect("one moment\n");
     listener.expect("one moment\n");
@@ -121,7 +121,7 @@ fn a_reader_who_pauses_gets_everything() {
     chat_on(server, &talker, &paused);
 }
 
-/// Whoever leaves with a full queue and half a line leaves nothing to whoever comes next.
+/// The queue and the half line of a client that leaves do not reach the next with its descriptor.
 #[test]
 fn a_descriptor_that_is_used_again_starts_afresh() {
     let server = Server::start();

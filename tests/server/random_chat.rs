@@ -1,4 +1,4 @@
-//! Many who talk at once, in packets cut at random, against what must come of it.
+//! Clients that send at the same time, in packets cut at random: each line arrives once and whole.
 
 use crate::client::Client;
 use crate::harness::Server;

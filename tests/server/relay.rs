@@ -1,4 +1,4 @@
-//! Who hears what is said.
+//! Which clients get a line.
 
 use crate::client::Client;
 use crate::harness::{Server, may_open};

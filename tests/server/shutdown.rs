@@ -75,7 +75,7 @@ fn two_signals_that_come_together_are_no_worse_than_one() {
     check(&server.ended(), &(4..14).collect::<Vec<_>>());
 }
 
-/// Whoever is told nothing is disconnected like everyone else.
+/// Clients that have not read everything are disconnected like the others.
 #[test]
 fn with_unsaid_and_unheard_things() {
     let server = Server::start();

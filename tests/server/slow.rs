@@ -1,8 +1,8 @@
-//! Readers who do not keep up: what they cost is bounded, and nobody else notices.
+//! Slow readers: what they cost is bounded, and the other clients do not notice.
 
 use crate::client::Client;
 use crate::harness::Server;
-use crate::stats::Figures;
+use crate::stats::Stats;
 use std::fs;
 use std::thread;
 
@@ -102,9 +102,9 @@ fn who_is_cut_off_is_removed_and_its_number_used_again() {
     assert!(!text.contains("Connection closed for sd 6"), "it was not the client who closed it");
     let heard = has_heard_a_prefix(&stopped, SAID);
     assert!(server.next_complaint().ends_with(": cut off: too far behind the others\n"));
-    let figures = Figures::of(&server);
-    assert_eq!((figures.clients, figures.cut_off, figures.queued_bytes), (2, 1, 0));
-    assert_eq!(figures.bytes_out, (SAID + heard) as u64);
+    let stats = Stats::of(&server);
+    assert_eq!((stats.clients, stats.cut_off, stats.queued_bytes), (2, 1, 0));
+    assert_eq!(stats.bytes_out, (SAID + heard) as u64);
     let newcomer = server.join();
     assert_eq!(newcomer.sd, stopped.sd);
     talker.say("welcome\n");

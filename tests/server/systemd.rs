@@ -1,10 +1,10 @@
-//! Run by systemd: sockets that are handed over, readiness, the journal, and the units themselves.
+//! The server as a systemd service: socket activation, readiness, the journal, and the units.
 
 use crate::client::Client;
 use crate::descriptors::flags;
 use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
 use crate::installed::{is_installed, skip};
-use crate::stats::Figures;
+use crate::stats::Stats;
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
 use std::collections::BTreeSet;
 use std::env;
@@ -129,8 +129,8 @@ fn passed_sockets_of_ipv4_and_ipv6_make_one_room() {
     for sd in [3, 4, 5, 6] {
         assert_eq!(flags(&server, sd) & wanted, wanted, "of descriptor {sd}");
     }
-    let figures = Figures::of(&server);
-    assert_eq!((figures.clients, figures.messages_out, figures.bytes_out), (2, 2, 14));
+    let stats = Stats::of(&server);
+    assert_eq!((stats.clients, stats.messages_out, stats.bytes_out), (2, 2, 14));
     server.stop();
     four.expect_end();
     six.expect_end();
@@ -174,7 +174,7 @@ fn several_passed_sockets_without_descriptors_cost_nothing() {
     thread::sleep(Duration::from_secs(1));
     let passes = server.passes_so_far();
     assert!(passes <= 40, "{passes} passes");
-    assert_eq!(Figures::of(&server).clients, 5);
+    assert_eq!(Stats::of(&server).clients, 5);
     drop((room, waiting));
     server.wait_for_removals(20);
     server.stop();
@@ -322,7 +322,7 @@ fn lines_for_the_journal_have_a_priority_and_no_time() {
     assert_eq!(server.next_complaint(), "<4>accept: Too many open files\n");
     server.signal(libc::SIGUSR1);
     let line = server.next_complaint();
-    assert!(line.starts_with("<6>figures: clients=4 "), "{line}");
+    assert!(line.starts_with("<6>stats: clients=4 "), "{line}");
     server.stop();
 }
 
@@ -335,7 +335,7 @@ fn lines_for_others_than_the_journal_have_the_time() {
     let line = server.next_complaint();
     let (time, text) = line.split_once(' ').expect("the time comes first");
     assert!(time.len() == 24 && &time[10..11] == "T", "{line}");
-    assert!(text.starts_with("figures: clients=0 "), "{line}");
+    assert!(text.starts_with("stats: clients=0 "), "{line}");
     server.stop();
 }
 
@@ -423,7 +423,7 @@ fn the_unit_allows_what_the_server_calls() {
         listener.expect(&burst);
     });
     assert!(server.next_complaint().contains("cut off"));
-    Figures::of(&server);
+    Stats::of(&server);
     drop(stalled);
     server.stop();
 

@@ -1,4 +1,4 @@
-//! The one thing of telnet's that is not just relayed.
+//! Telnet's interrupt, which is answered and not relayed.
 
 use crate::harness::Server;
 

@@ -114,8 +114,8 @@ static bool accept_client(struct server *server, int listener)
 		refuse(server, sd, &client);
 		return true;
 	}
-	/* It may have come before the listener was set up. If this fails, the connection is broken and
-	 * the first read() reports it. */
+	/* The client may have connected before the listener was set up. If this fails, the connection
+	 * is broken and the first read() reports it. */
 	if (server->listeners.inherited)
 		set_up_tcp(sd);
 	server->clients[sd] = client;

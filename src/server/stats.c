@@ -5,12 +5,7 @@
 #include "stats.h"
 
 #include <inttypes.h>
-#include <linux/sockios.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "chatServerExt.h"
 #include "log.h"
@@ -57,41 +52,12 @@ void stats_received(struct stats *stats, const char *text, size_t length, unsign
 	stats->messages_out += messages * recipients;
 }
 
-/* How many bytes a client's kernel has acknowledged. */
-static uint64_t bytes_acknowledged(int sd)
-{
-	struct tcp_info info = { .tcpi_state = 0 };
-	socklen_t length = sizeof info;
-
-	return getsockopt(sd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1
-	               ? 0
-	               : (uint64_t)info.tcpi_bytes_acked;
-}
-
-/* How many bytes a client has been sent. The kernel knows: those that have been acknowledged, and
- * those that it still holds. So nobody has to count them while they go out. */
-static uint64_t bytes_sent(int sd, const chat_conn_info_t *info)
-{
-	uint64_t acknowledged, sent;
-	int held;
-
-	/* No acknowledgement may come between the two. */
-	do {
-		acknowledged = bytes_acknowledged(sd);
-		if (ioctl(sd, SIOCOUTQ, &held) == -1)
-			return 0;
-	} while (bytes_acknowledged(sd) != acknowledged);
-	sent = acknowledged + (uint64_t)held;
-	/* The end that a client is sent when it is cut off counts as if it were a byte. */
-	return info->cut_off && sent > 0 ? sent - 1 : sent;
-}
-
 void stats_departed(struct stats *stats, int sd, conn_pool_t *pool)
 {
 	chat_conn_info_t info;
 
 	if (chat_get_info(sd, pool, &info) == 0)
-		stats->sent_to_departed += bytes_sent(sd, &info);
+		stats->sent_to_departed += info.sent_bytes;
 }
 
 void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int clients,
@@ -105,7 +71,7 @@ void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int client
 		chat_conn_info_t info;
 
 		if (chat_get_info(conn->fd, pool, &info) == 0) {
-			bytes_out += bytes_sent(conn->fd, &info);
+			bytes_out += info.sent_bytes;
 			queued += info.queued_bytes;
 		}
 	}

@@ -50,9 +50,9 @@ impl Stats {
 }
 
 /// Sends a text, and waits until the server has read it and the others have what comes of it.
-fn say(server: &Server, speaker: &Client, text: &[u8], heard: &[u8], others: &[&Client]) {
-    speaker.say(text);
-    server.wait_for_bytes(speaker.sd, text.len());
+fn say(server: &Server, sender: &Client, text: &[u8], heard: &[u8], others: &[&Client]) {
+    sender.say(text);
+    server.wait_for_bytes(sender.sd, text.len());
     server.pass();
     for other in others {
         other.expect(heard);

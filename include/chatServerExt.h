@@ -30,6 +30,11 @@ struct chat_conn_info {
    */
   size_t queued_msgs;
   /**
+   * How many bytes the kernel has taken for the connection since add_conn. Beyond SIZE_MAX
+   * (4 GiB on 32-bit systems) the count starts again from 0.
+   */
+  size_t sent_bytes;
+  /**
    * 0; or, for a connection that has been cut off, the reason: ENOBUFS when too much was queued
    * (see chat_set_max_queue).
    */
@@ -162,7 +167,8 @@ void chat_set_max_queue(size_t bytes);
 void chat_set_quiet(int quiet);
 
 /**
- * Reports how far behind a connection is, and whether it has been cut off.
+ * Reports how far behind a connection is, how much has been sent to it, and whether it has been
+ * cut off.
  *
  * The queue is counted message by message, so messages that the program has taken out by itself do
  * not count. Nor does the batch of a corked pool (see chat_cork), until it is delivered.

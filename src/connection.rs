@@ -17,6 +17,8 @@ pub(crate) struct Connection {
     /// The bytes that are queued, as `queue` charges them. A program that takes messages out by
     /// itself leaves this too high.
     pub(crate) queued: usize,
+    /// The bytes that the kernel has taken.
+    pub(crate) sent_bytes: usize,
     /// The queue was too long: nothing is queued any more.
     pub(crate) cut_off: bool,
     /// The unfinished line that the program has read from it (see `pool::feed`).
@@ -80,6 +82,7 @@ impl ConnRef {
             conn,
             role,
             queued: 0,
+            sent_bytes: 0,
             cut_off: false,
             line: Buffer::new(),
             cursor: Cursor::NONE,
@@ -158,6 +161,7 @@ impl Connection {
         let sent = transmit::send(self.fd, pieces)?;
         if sent > 0 {
             self.role = Role::Peer;
+            self.sent_bytes = self.sent_bytes.wrapping_add(sent);
         }
         Ok(sent)
     }

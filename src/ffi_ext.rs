@@ -165,6 +165,9 @@ pub struct ConnInfo {
     pub queued_bytes: usize,
     /// How many messages are queued; the first one may have been sent in part.
     pub queued_msgs: usize,
+    /// How many bytes the kernel has taken for the connection since add_conn. Beyond SIZE_MAX
+    /// (4 GiB on 32-bit systems) the count starts again from 0.
+    pub sent_bytes: usize,
     /// 0; or, for a connection that has been cut off, the reason: ENOBUFS when too much was queued
     /// (see chat_set_max_queue).
     pub cut_off: c_int,
@@ -174,7 +177,8 @@ pub struct ConnInfo {
 #[allow(non_camel_case_types, reason = "the name that C programs use")]
 pub type chat_conn_info_t = ConnInfo;
 
-/// Reports how far behind a connection is, and whether it has been cut off.
+/// Reports how far behind a connection is, how much has been sent to it, and whether it has been
+/// cut off.
 ///
 /// The queue is counted message by message, so messages that the program has taken out by itself do
 /// not count. Nor does the batch of a corked pool (see chat_cork), until it is delivered.
@@ -202,6 +206,7 @@ pub unsafe extern "C" fn chat_get_info(
         let info = ConnInfo {
             queued_bytes: backlog.bytes,
             queued_msgs: backlog.messages,
+            sent_bytes: conn.sent_bytes,
             cut_off: if conn.cut_off { libc::ENOBUFS } else { 0 },
         };
         // SAFETY: the caller vouches for the memory, as this function asks.

@@ -35,8 +35,8 @@ fn becomes(said: &[u8], relayed: &[u8]) {
 #[test]
 fn control_characters_become_question_marks() {
     becomes(b"\x1b]0;owned\x07\n", b"?]0;owned?\n");
-    let control: Vec<u8> = (0..0x20).chain([0x7f]).collect();
-    becomes(&control, b"?????????\t\n??\r???????????????????");
+    let control: Vec<u8> = (0..0x20).chain([0x7f, b'\n']).collect();
+    becomes(&control, b"?????????\t\n??\r???????????????????\n");
     becomes("a\u{80}\u{85}\u{9b}31m\u{9f}b\n".as_bytes(), b"a???31m?b\n");
 }
 
@@ -50,7 +50,7 @@ fn text_stays_as_it_is() {
 #[test]
 fn each_byte_that_is_no_utf_8_becomes_a_question_mark() {
     // Alone, too short, overlong, a surrogate, too large.
-    becomes(b"\x80a\xbf\xc0\x80\xc1\xbf\xfeb\xff\xff\n", b"?a?????b??\n");
+    becomes(b"\x80a\xbf\xc0\x80\xc1\xbf\xfeb\xff\xff\n", b"?a??????b??\n");
     becomes(b"\xc3a\xe2\x82b\xf0\x9f\x99c\xe2\xc3\xbc\n", b"?a??b???c?\xc3\xbc\n");
     becomes(
         b"\xe0\x9f\xbf\xed\xa0\x80\xf0\x8f\xbf\xbf\xf4\x90\x80\x80\xf5\n",

@@ -29,6 +29,8 @@ static void help(void)
 	       "  --bind ADDRESS     listen on this address only, of IPv4 or IPv6\n"
 	       "  --max-queue BYTES  cut off a client for whom more than this waits\n"
 	       "                     (%d unless given; 0 for no limit)\n"
+	       "  --printable        relay control characters as question marks\n"
+	       "  --raw              relay every byte as it came, telnet's commands too\n"
 	       "  --quiet            no transcript on standard output\n"
 	       "  --help             print this and end\n"
 	       "  --version          print the version and end\n"
@@ -56,6 +58,8 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 	static const struct option known[] = {
 		{ "bind", required_argument, NULL, 'b' },
 		{ "max-queue", required_argument, NULL, 'm' },
+		{ "printable", no_argument, NULL, 'p' },
+		{ "raw", no_argument, NULL, 'r' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -67,7 +71,7 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 	/* The messages of getopt_long() then begin with the same name as those of warnx(). */
 	if (argc > 0)
 		argv[0] = program_invocation_short_name;
-	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+pr", known, NULL)) != -1) {
 		switch (option) {
 		case 'b':
 			options->address = optarg;
@@ -76,6 +80,12 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 			if (!parse_number(optarg, 0, SIZE_MAX, &number))
 				reject("not a number of bytes: '%s'", optarg);
 			options->max_queue = (size_t)number;
+			break;
+		case 'p':
+			options->printable = true;
+			break;
+		case 'r':
+			options->raw = true;
 			break;
 		case 'q':
 			transcript_disable();
@@ -93,6 +103,8 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 			exit(EXIT_FAILURE);
 		}
 	}
+	if (options->raw && options->printable)
+		reject("--raw and --printable exclude each other");
 	if (has_listeners) {
 		if (argc == optind && options->address == NULL)
 			return;

@@ -12,6 +12,8 @@ enum { MAX_QUEUE = 8 << 20 };
 struct options {
 	const char *address; /* to listen on */
 	const char *port;
+	bool printable;   /* relay control characters as question marks */
+	bool raw;         /* relay every byte as it came */
 	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */
 };
 

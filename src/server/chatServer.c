@@ -292,14 +292,14 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
 static void relay_ready(struct server *server)
 {
 	uint64_t before = server->flow.bytes;
-	uint64_t limit = before + server->pass.capacity / server->pool.nr_conns;
+	uint64_t limit = before + pass_most(&server->pass, server->pool.nr_conns);
 
 	pass_begin(&server->pass, READ_US);
 	chat_cork(&server->pool);
 	read_round(server, true, &server->next_light, limit);
 	read_round(server, false, &server->next_reader, limit);
 	uncork(server);
-	pass_delivered(&server->pass, (server->flow.bytes - before) * server->pool.nr_conns);
+	pass_delivered(&server->pass, (size_t)(server->flow.bytes - before));
 }
 
 /* Writes what is queued, for so many microseconds; the next pass goes on behind. Clients in `full`,
@@ -436,7 +436,6 @@ int main(int argc, char *argv[])
 	server.printable = options.printable;
 	chat_set_max_queue(options.max_queue);
 	flow_init(&server.flow, options.max_queue);
-	pass_init(&server.pass);
 	stats_start(&server.stats);
 	init_pool(&server.pool);
 	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)

@@ -6,19 +6,14 @@
 
 #include "clock.h"
 
-/* The capacity is at most ten full reads, each to a thousand clients: more in one system call saves
- * nothing more. A build that copies every message for every recipient sets it lower. */
+/* The most that one pass delivers, in bytes to all recipients together: ten full reads, each to a
+ * thousand clients. A build that copies every message for every recipient sets it lower. */
 #ifndef BYTES_A_PASS
 #define BYTES_A_PASS (10 * 16384 * 1000)
 #endif
 
-/* What any machine delivers in READ_US. */
-enum { LOWEST_CAPACITY = 1024 * 1024 };
-
-void pass_init(struct pass *pass)
-{
-	pass->capacity = 16 * LOWEST_CAPACITY;
-}
+/* A pass with less than this would take hardly less time: a send has a price of its own. */
+enum { LEAST = 32 * 1024 };
 
 void pass_begin(struct pass *pass, int64_t duration)
 {
@@ -31,16 +26,19 @@ bool pass_is_over(const struct pass *pass)
 	return now_us() >= pass->ends_at;
 }
 
-void pass_delivered(struct pass *pass, uint64_t bytes)
+size_t pass_most(const struct pass *pass, unsigned int clients)
 {
-	uint64_t took = (uint64_t)(now_us() - pass->began_at) + 1;
+	size_t most = pass->most > LEAST ? pass->most : LEAST;
+
+	return most < BYTES_A_PASS / clients ? most : BYTES_A_PASS / clients;
+}
+
+void pass_delivered(struct pass *pass, size_t bytes)
+{
+	size_t took = (size_t)(now_us() - pass->began_at);
 
 	if (took > 2 * READ_US)
-		pass->capacity = pass->capacity * READ_US / took;
-	else if (took < READ_US && bytes >= pass->capacity)
-		pass->capacity *= 2;
-	if (pass->capacity < LOWEST_CAPACITY)
-		pass->capacity = LOWEST_CAPACITY;
-	if (pass->capacity > BYTES_A_PASS)
-		pass->capacity = BYTES_A_PASS;
+		pass->most = bytes * READ_US / took;
+	else if (took < READ_US && bytes > pass->most / 2)
+		pass->most = bytes * 2;
 }

@@ -3,13 +3,14 @@
  *
  * Reading, with accepting and removing, may take as long as READ_US, and writing what is queued as
  * long as WRITE_US. What was read is delivered in one go, which cannot stop in the middle; so
- * reading also ends with as many bytes as can be delivered in that time, by the passes before.
+ * reading also ends with as many bytes as the passes before could deliver in such a time.
  */
 
 #ifndef PASS_H
 #define PASS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* LAST_WRITE_US is for what is queued when the server ends. */
@@ -17,10 +18,8 @@ enum { READ_US = 10000, WRITE_US = 10000, LAST_WRITE_US = 200000 };
 
 struct pass {
 	int64_t began_at, ends_at;
-	uint64_t capacity; /* the most to deliver, in bytes to all recipients together */
+	size_t most; /* bytes to read */
 };
-
-void pass_init(struct pass *pass);
 
 /* Begins a part of a pass that may take so many microseconds. */
 void pass_begin(struct pass *pass, int64_t duration);
@@ -28,7 +27,10 @@ void pass_begin(struct pass *pass, int64_t duration);
 /* Whether that time is over. */
 bool pass_is_over(const struct pass *pass);
 
-/* Ends reading and delivering, and adapts the capacity. */
-void pass_delivered(struct pass *pass, uint64_t bytes);
+/* Returns how many bytes may be read from clients, of which there are so many. */
+size_t pass_most(const struct pass *pass, unsigned int clients);
+
+/* Call it when so many bytes have been read and delivered. */
+void pass_delivered(struct pass *pass, size_t bytes);
 
 #endif /* PASS_H */

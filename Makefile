@@ -276,7 +276,7 @@ crate:
 FUZZ_SECONDS  ?= 600
 FUZZ          := $(BUILD)/fuzz
 FUZZ_MANIFEST := fuzz/Cargo.toml
-FUZZERS       := calls lines
+FUZZERS       := calls lines telnet
 FUZZ_HOST     := $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_FLAGS    := -Zsanitizer=address -Cpasses=sancov-module --cfg fuzzing \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table)

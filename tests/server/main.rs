@@ -7,6 +7,8 @@
 mod child;
 #[path = "../common/client.rs"]
 mod client;
+#[path = "../common/compiler.rs"]
+mod compiler;
 #[path = "../common/installed.rs"]
 mod installed;
 #[path = "../common/make.rs"]
@@ -37,6 +39,7 @@ mod stats;
 mod systemd;
 mod telnet;
 mod telnet_client;
+mod telnet_model;
 mod tls;
 mod tools;
 mod transcript;

@@ -1,9 +1,10 @@
 //! A client that gives up rather than hang.
 
 use crate::child::PATIENCE;
+use libc::c_int;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 
 pub(crate) struct Client {
     /// The server's descriptor for this client, once it is in the room.
@@ -15,11 +16,44 @@ impl Client {
     pub(crate) fn connect(address: IpAddr, port: u16) -> Self {
         let stream = TcpStream::connect_timeout(&(address, port).into(), PATIENCE)
             .expect("the server listens");
+        Self::on(stream)
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
         // Every call of `say` is a packet.
         stream.set_nodelay(true).expect("a connected socket");
         Self { sd: usize::MAX, stream }
+    }
+
+    /// A client for which the kernel holds little, and takes it in small segments.
+    pub(crate) fn connect_narrow(port: u16) -> Self {
+        const OPTIONS: [(c_int, c_int, c_int); 2] = [
+            (libc::SOL_SOCKET, libc::SO_RCVBUF, 4096),
+            (libc::IPPROTO_TCP, libc::TCP_MAXSEG, 1460),
+        ];
+        let size = |size: usize| libc::socklen_t::try_from(size).expect("a small struct");
+        let address = libc::sockaddr_in {
+            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_port: port.to_be(),
+            sin_addr: libc::in_addr { s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be() },
+            sin_zero: [0; 8],
+        };
+        // SAFETY: the structs are as large as they are said to be, the kernel copies them, and the
+        // descriptor is nobody else's.
+        let (outcomes, stream) = unsafe {
+            let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+            let set = OPTIONS.map(|(level, name, value)| {
+                let value_at = (&raw const value).cast();
+                libc::setsockopt(fd, level, name, value_at, size(size_of_val(&value)))
+            });
+            let address_at = (&raw const address).cast();
+            let connected = libc::connect(fd, address_at, size(size_of_val(&address)));
+            ([set[0], set[1], connected], TcpStream::from_raw_fd(fd))
+        };
+        assert_eq!(outcomes, [0; 3], "{}", io::Error::last_os_error());
+        Self::on(stream)
     }
 
     pub(crate) fn say(&self, bytes: impl AsRef<[u8]>) {

@@ -28,7 +28,7 @@ const ONCE: [(usize, usize); 5] = [(1, 0), (2, 0), (5, 0), (11, 0), (23, 0)];
 const AGAIN: [(usize, usize); 2] = [(1, 2), (3, 5)];
 
 /// The log of strace; it ends when strace does.
-struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     text: JoinHandle<String>,
 }
@@ -50,7 +50,7 @@ impl Log {
         Self { path, text }
     }
 
-    fn read(self) -> String {
+    pub(crate) fn read(self) -> String {
         let text = self.text.join().expect("it is read");
         fs::remove_file(&self.path).expect("it is there");
         text
@@ -58,7 +58,7 @@ impl Log {
 }
 
 /// A server whose system calls are traced, with the words for strace that say what fails.
-fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
+pub(crate) fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
     let log = Log::new();
     let trace = format!("trace={trace}");
     let path = log.path.to_str().expect("text").to_owned();

@@ -22,6 +22,7 @@ mod harness;
 
 mod descriptors;
 mod failing_calls;
+mod fairness;
 mod injected;
 mod leaving;
 mod limits;

@@ -73,7 +73,7 @@ fn is_started(server: &Server) {
 }
 
 /// A descriptor of the server's, also for this process.
-fn duplicate(server: &Server, sd: usize) -> OwnedFd {
+pub(crate) fn duplicate(server: &Server, sd: usize) -> OwnedFd {
     let pid = server.pid();
     // SAFETY: the calls touch no memory, and what they return is checked, and is ours.
     unsafe {

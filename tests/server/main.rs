@@ -18,8 +18,10 @@ mod program;
 #[path = "../common/valgrind.rs"]
 mod valgrind;
 
+mod flow;
 mod harness;
 
+mod backpressure;
 mod descriptors;
 mod failing_calls;
 mod fairness;

@@ -5,6 +5,7 @@ use libc::c_int;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr;
 
 pub(crate) struct Client {
     /// The server's descriptor for this client, once it is in the room.
@@ -29,31 +30,29 @@ impl Client {
 
     /// A client for which the kernel holds little, and takes it in small segments.
     pub(crate) fn connect_narrow(port: u16) -> Self {
-        const OPTIONS: [(c_int, c_int, c_int); 2] = [
-            (libc::SOL_SOCKET, libc::SO_RCVBUF, 4096),
-            (libc::IPPROTO_TCP, libc::TCP_MAXSEG, 1460),
-        ];
-        let size = |size: usize| libc::socklen_t::try_from(size).expect("a small struct");
         let address = libc::sockaddr_in {
-            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_family: libc::sa_family_t::try_from(libc::AF_INET).expect("a small number"),
             sin_port: port.to_be(),
             sin_addr: libc::in_addr { s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be() },
             sin_zero: [0; 8],
         };
-        // SAFETY: the structs are as large as they are said to be, the kernel copies them, and the
-        // descriptor is nobody else's.
-        let (outcomes, stream) = unsafe {
-            let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
-            let set = OPTIONS.map(|(level, name, value)| {
-                let value_at = (&raw const value).cast();
-                libc::setsockopt(fd, level, name, value_at, size(size_of_val(&value)))
-            });
-            let address_at = (&raw const address).cast();
-            let connected = libc::connect(fd, address_at, size(size_of_val(&address)));
-            ([set[0], set[1], connected], TcpStream::from_raw_fd(fd))
+        // SAFETY: the descriptor is a new one, and nobody else's.
+        let stream =
+            unsafe { TcpStream::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0)) };
+        set_option(&stream, libc::SOL_SOCKET, libc::SO_RCVBUF, &4096);
+        set_option(&stream, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &1460);
+        // SAFETY: the struct is as large as it is said to be, and the kernel copies it.
+        let outcome = unsafe {
+            let (fd, at) = (stream.as_raw_fd(), (&raw const address).cast());
+            libc::connect(fd, at, size(&address))
         };
-        assert_eq!(outcomes, [0; 3], "{}", io::Error::last_os_error());
+        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
         Self::on(stream)
+    }
+
+    /// Has the kernel hold more from now on.
+    pub(crate) fn widen(&self) {
+        set_option(&self.stream, libc::SOL_SOCKET, libc::SO_RCVBUF, &(4 << 20));
     }
 
     pub(crate) fn say(&self, bytes: impl AsRef<[u8]>) {
@@ -157,14 +156,21 @@ impl Client {
     /// Leaves with a reset.
     pub(crate) fn reset(self) {
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        let size = libc::socklen_t::try_from(size_of_val(&linger)).expect("a small struct");
-        // SAFETY: the struct is as large as it is said to be, and the kernel copies it.
-        let outcome = unsafe {
-            let (fd, value) = (self.stream.as_raw_fd(), (&raw const linger).cast());
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, value, size)
-        };
-        assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+        set_option(&self.stream, libc::SOL_SOCKET, libc::SO_LINGER, &linger);
     }
+}
+
+fn size<T>(_: &T) -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).expect("a small struct")
+}
+
+fn set_option<T>(stream: &TcpStream, level: c_int, name: c_int, value: &T) {
+    // SAFETY: the value is as large as it is said to be, and the kernel copies it.
+    let outcome = unsafe {
+        let (fd, at) = (stream.as_raw_fd(), ptr::from_ref(value).cast());
+        libc::setsockopt(fd, level, name, at, size(value))
+    };
+    assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
 }
 
 /// So many clients, all in a room that does not say so. Newcomers are let in one after another, so

@@ -57,14 +57,20 @@ impl Log {
     }
 }
 
-/// A server whose system calls are traced, with the words for strace that say what fails.
-pub(crate) fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
+/// The command that traces these calls and has some of them fail as `inject` says, and its log.
+/// With -D the server is still our own child.
+pub(crate) fn tracer(trace: &str, inject: &[&str]) -> (Vec<String>, Log) {
     let log = Log::new();
     let trace = format!("trace={trace}");
     let path = log.path.to_str().expect("text").to_owned();
-    // With -D the server is still our own child.
-    let strace = ["strace", "-D", "-qq", "-s", "0", "-o", &path, "-e", &trace];
-    (Server::start_under(&[&strace, inject].concat(), &[]), log)
+    let words = ["strace", "-D", "-qq", "-s", "0", "-o", &path, "-e", &trace];
+    (words.iter().chain(inject).map(|word| (*word).to_owned()).collect(), log)
+}
+
+/// A server whose system calls are traced, with the words for strace that say what fails.
+pub(crate) fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
+    let (words, log) = tracer(trace, inject);
+    (Server::start_under(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]), log)
 }
 
 /// How many such calls a server makes before it first waits.

@@ -146,3 +146,25 @@ fn a_pass_writes_so_long_and_the_next_goes_on_behind() {
         assert!(text[from..].contains(&format!("({},", reader.sd)), "to {}", reader.sd);
     }
 }
+
+/// A try to write to somebody for whom the kernel has no room is a system call for nothing.
+#[test]
+fn who_has_no_room_is_not_tried_before_select_says_so() {
+    if !has_strace() {
+        return;
+    }
+    let (server, log) = server_under_strace("sendto,sendmsg", &[]);
+    let [sender, recipient] = server.joins();
+    let mut stopped = [Client::connect_narrow(server.port)];
+    server.let_in(&mut stopped);
+    pass_on(&sender, &recipient, &flood(0, 1000));
+    for _ in 0..50 {
+        sender.say("hello\n");
+        recipient.expect("hello\n");
+    }
+    server.stop();
+    let text = log.read();
+    let to_it = format!("({},", stopped[0].sd);
+    let tries = text.lines().filter(|line| line.contains(&to_it) && line.contains("EAGAIN"));
+    assert!(tries.clone().count() <= 3, "{} tries", tries.count());
+}

@@ -168,3 +168,19 @@ fn who_has_no_room_is_not_tried_before_select_says_so() {
     let tries = text.lines().filter(|line| line.contains(&to_it) && line.contains("EAGAIN"));
     assert!(tries.clone().count() <= 3, "{} tries", tries.count());
 }
+
+/// Each try to write takes a while, and many have something queued.
+#[test]
+fn the_end_does_not_wait_for_all_that_is_queued() {
+    const READERS: usize = 20;
+    let Some((server, log)) = slow_server("sendto,sendmsg") else { return };
+    let [sender, recipient] = server.joins();
+    let mut readers: Vec<_> = (0..READERS).map(|_| Client::connect_narrow(server.port)).collect();
+    server.let_in(&mut readers);
+    pass_on(&sender, &recipient, &flood(0, 300));
+    server.stop();
+    let text = log.read();
+    let (before, after) = text.rsplit_once("pselect6(").expect("it has waited");
+    let tries = after.matches("EAGAIN").count();
+    assert!(before.contains("EAGAIN") && tries < READERS / 2, "{tries} tries");
+}

@@ -50,11 +50,6 @@ impl Client {
         Self::on(stream)
     }
 
-    /// Has the kernel hold more from now on.
-    pub(crate) fn widen(&self) {
-        set_option(&self.stream, libc::SOL_SOCKET, libc::SO_RCVBUF, &(4 << 20));
-    }
-
     pub(crate) fn say(&self, bytes: impl AsRef<[u8]>) {
         self.try_say(bytes.as_ref()).expect("the server takes it");
     }

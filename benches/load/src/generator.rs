@@ -57,15 +57,15 @@ impl Generator {
         }
         let (window, taking_turns, timer) = match cell.pace {
             Pace::Closed(window) => (window, 0, None),
-            Pace::Open(rate) => (MOST_OUTSTANDING, cell.speakers, Some(Timer::new(rate)?)),
+            Pace::Open(rate) => (MOST_OUTSTANDING, cell.senders, Some(Timer::new(rate)?)),
         };
         let windows =
-            [vec![window; cell.speakers], vec![FLOOD / cell.bytes; cell.flooders]].concat();
+            [vec![window; cell.senders], vec![FLOOD / cell.bytes; cell.flooders]].concat();
         if let Some(timer) = &timer {
             epoll::add(&epoll, &timer.fd, EventData::new_u64(TIMER), EventFlags::IN)?;
         }
         Ok(Self {
-            ledger: Ledger::new(clients.len(), &windows, cell.speakers, cell.bytes),
+            ledger: Ledger::new(clients.len(), &windows, cell.senders, cell.bytes),
             epoll,
             events: Vec::with_capacity(clients.len() + 1),
             speakers: windows.iter().map(|_| Speaker::default()).collect(),

@@ -5,6 +5,7 @@
 //! the first few of them are the speakers.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -18,7 +19,7 @@ pub const SHORTEST_LINE: usize = HEADER + 2;
 
 /// What went wrong between saying and hearing, in lines of single listeners. A torn line counts
 /// as lost, too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Faults {
     pub lost: usize,
     pub doubled: usize,

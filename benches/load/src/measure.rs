@@ -6,6 +6,7 @@ use crate::generator::Generator;
 use crate::ledger::Faults;
 use crate::machine::{self, Cores};
 use crate::room::{self, Room};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::TcpStream;
 use std::thread;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 /// What goes before a measurement, as a share of the usual length of one.
 const WARM_UP: f64 = 0.2;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Measurement {
     pub deliveries: u64,
     pub seconds: f64,
@@ -29,6 +30,7 @@ pub struct Measurement {
     pub joined_kib: u64,
     pub peak_kib: u64,
     /// Of all that was said, the warm-up included.
+    #[serde(skip)]
     pub faults: Faults,
     /// Whether those who never read were cut off.
     pub cut_off: bool,

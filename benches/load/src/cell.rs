@@ -66,8 +66,8 @@ pub enum Scenario {
     /// Ten senders with a hundred lines a second in all, alone and with ninety more recipients: the
     /// latency when there is no load to speak of.
     Latency,
-    /// Twenty senders with two hundred lines a second in all, while one more client floods the room:
-    /// their latency. The lines are long enough for the generator to check them faster than the
+    /// Twenty senders with two hundred lines a second in all, while one more client floods the
+    /// room: their latency. The lines are long enough for the generator to check them faster than the
     /// server relays them; otherwise the latency would be that of the generator's own backlog.
     Flood,
     /// The same room without and with a reader that has stopped for good. The lines are long, so

@@ -54,8 +54,8 @@ fn noise(results: &Results) -> String {
     match noisy {
         0 => format!("The middle half of each ratio's rounds lies within {limit}.\n"),
         _ => format!(
-            "**Too noisy to tell: {noisy} of {} ratios**, marked ~. The middle half of their rounds \
-             lies more than {limit} apart.\n",
+            "**Too noisy to tell: {noisy} of {} ratios**, marked ~. The middle half of their \
+             rounds lies more than {limit} apart.\n",
             ratios.count()
         ),
     }

@@ -83,7 +83,7 @@ impl Results {
         self.compare((cell, contender), (cell, 0), Measurement::cpu_per_delivery_ns)
     }
 
-    /// A contender's value in one cell as a ratio to its value in another: the median of the rounds.
+    /// A contender's value in one cell as a ratio to its value in another: the rounds' median.
     pub fn growth(
         &self,
         [from, to]: [usize; 2],

@@ -5,8 +5,8 @@
 //! it may begin at any line of each sender, and then receives all that follow, in order, once.
 //!
 //! Every line must be received, with two exceptions. When a client ends its connection abruptly or
-//! is cut off, its last lines may be lost, and the last one may break off; but a whole line that one
-//! recipient has received, all others must receive as well. And as long as a client is behind, it
+//! is cut off, its last lines may be lost, and the last one may break off; but a whole line that
+//! one recipient has received, all others must receive as well. And as long as a client is behind, it
 //! may be cut off any time, so that its lines are not relied on.
 
 use crate::line::{HEADER, Id, Lines, START, header};
@@ -289,8 +289,8 @@ impl Checker {
         }
     }
 
-    /// Checks what a recipient gets, except for an unfinished line at the end; returns the number of
-    /// bytes checked.
+    /// Checks what a recipient gets, except for an unfinished line at the end; returns the number
+    /// of bytes checked.
     pub fn receive(&mut self, recipient: Id, text: &[u8]) -> Result<usize, Fault> {
         let mut at = 0;
         loop {

@@ -1,8 +1,8 @@
 //! The lines that are sent. Sender and number determine a line to the last byte, so that it can be
 //! checked whether a received one is whole.
 //!
-//! A line begins with the only at sign in it: this shows where the next one begins after a line that
-//! broke off.
+//! A line begins with the only at sign in it: this shows where the next one begins after a line
+//! that broke off.
 
 use fastrand::Rng;
 use std::ops::Range;

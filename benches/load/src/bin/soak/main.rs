@@ -25,8 +25,8 @@ The command starts a server, with {port} where its port belongs.
 
   --seconds NUMBER  how long (600 unless given)
   --clients NUMBER  how many are in the room at a time (500 unless given)
-  --seed NUMBER     determines what the clients do; the seed of an earlier run repeats it, except for
-                    the timing of the kernel
+  --seed NUMBER     determines what the clients do; the seed of an earlier run repeats it, except
+                    for the timing of the kernel
   --help            print this and end
 ";
 

@@ -131,7 +131,7 @@ fn expanded(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
             let (_, preset) = PRESETS
                 .iter()
                 .find(|(known, _)| name == known)
-                .ok_or_else(|| format!("there is no preset {}", name.display()))?;
+                .ok_or_else(|| format!("there is no preset {}", name.to_string_lossy()))?;
             let options = preset.split_whitespace().map(OsString::from);
             Ok(options.chain(others.iter().cloned()).collect())
         }

@@ -312,9 +312,7 @@ impl Checker {
     /// checked.
     pub fn is_beginning(&self, text: &[u8]) -> bool {
         match header(text) {
-            Some((id, number)) => {
-                self.senders.contains_key(&id) && self.lines.begins_with(id, number, text)
-            }
+            Some((id, number)) => id < self.came && self.lines.begins_with(id, number, text),
             None => text.len() < HEADER && text.first().is_none_or(|first| *first == START),
         }
     }
@@ -348,7 +346,7 @@ impl Checker {
     fn may_break_off(&self, id: Id, number: u32) -> bool {
         self.senders.get(&id).map_or(id < self.came, |sender| {
             let may_have_ended = sender.end.map_or(sender.is_behind, |end| end == End::Abrupt);
-            may_have_ended && number >= sender.received
+            may_have_ended && (sender.received..=sender.sent).contains(&number)
         })
     }
 

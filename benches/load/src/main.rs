@@ -75,37 +75,39 @@ fn measure(options: &Options) -> Result<Results, Box<dyn Error>> {
 
     let mut results = Results { notes: vec![machine::description()], ..Results::default() };
     if cores.are_one() {
-        results
-            .notes
-            .push("Server and generator share the only core: take no number for more.".into());
+        let warning = "Server and generator share the only core: take no number for more.";
+        results.notes.push(warning.into());
     }
     let is_not_there =
         |one: Contender| format!("Not on this machine: {} (`{}`).", one.name, one.command());
     results.notes.extend(missing.into_iter().map(is_not_there));
-    let time = Duration::from_secs_f64(options.seconds);
-    let groups: Vec<_> = options.cells.chunk_by(are_measured_together).collect();
     for round in 0..options.rounds {
-        for (number, cells) in groups.iter().enumerate() {
-            let last = cells.last().expect("a group has cells");
-            eprint!(
-                "\r\x1b[Kround {} of {}, step {} of {}: {last} ",
-                round + 1,
-                options.rounds,
-                number + 1,
-                groups.len(),
-            );
-            // Another one goes first in each round: being first may be an advantage.
-            let measured = measure_in_turns(&contenders, cells, cores, time, round);
-            for (cell, by_contender) in cells.iter().zip(measured) {
-                for (contender, measured) in contenders.iter().zip(by_contender) {
-                    let outcome = measured.map_err(|error| error.to_string());
-                    results.add(cell, &contender.name, outcome);
-                }
-            }
-        }
-        eprint!("\r\x1b[K");
+        run_round(&mut results, round, &contenders, cores, options);
     }
     Ok(results)
+}
+
+fn run_round(
+    results: &mut Results,
+    round: usize,
+    contenders: &[Contender],
+    cores: Cores,
+    options: &Options,
+) {
+    let time = Duration::from_secs_f64(options.seconds);
+    for cells in options.cells.chunk_by(are_measured_together) {
+        let last = cells.last().expect("a chunk has cells");
+        eprint!("\r\x1b[Kround {} of {}: {last} ", round + 1, options.rounds);
+        // Another one goes first in each round: being first may be an advantage.
+        let measured = measure_in_turns(contenders, cells, cores, time, round);
+        for (cell, by_contender) in cells.iter().zip(measured) {
+            for (contender, measured) in contenders.iter().zip(by_contender) {
+                let outcome = measured.map_err(|error| error.to_string());
+                results.add(cell, &contender.name, outcome);
+            }
+        }
+    }
+    eprint!("\r\x1b[K");
 }
 
 /// A plain cell is measured by itself, and the cells of a scenario together.

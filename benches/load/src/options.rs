@@ -159,17 +159,10 @@ fn combinations(
     bytes: &[usize],
     windows: &[usize],
 ) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for &clients in clients {
-        for &senders in senders {
-            for &bytes in bytes {
-                for &window in windows {
-                    cells.push(Cell::new(clients, senders, bytes, Pace::Closed(window)));
-                }
-            }
-        }
-    }
-    cells
+    let pairs = clients.iter().flat_map(|c| senders.iter().map(move |s| (*c, *s)));
+    let triples = pairs.flat_map(|(c, s)| bytes.iter().map(move |b| (c, s, *b)));
+    let with_windows = triples.flat_map(|(c, s, b)| windows.iter().map(move |w| (c, s, b, *w)));
+    with_windows.map(|(c, s, b, w)| Cell::new(c, s, b, Pace::Closed(w))).collect()
 }
 
 fn check(cell: &Cell) -> Result<(), String> {

@@ -31,7 +31,8 @@ $(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)
 
 $(RIVALS) $(BENCH)/micro:
 	@mkdir -p $(@D)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(BENCH_FLAGS) -o $@ $(filter benches/%.c src/%.c %.a,$^) $(LDFLAGS)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(BENCH_FLAGS) -o $@ \
+		$(filter benches/%.c src/%.c %.a,$^) $(LDFLAGS)
 
 bench: all $(RIVALS)
 	$(RUN_LOAD) --preset full $(CONTENDERS) $(OPTIONS)
@@ -52,9 +53,9 @@ bench-check: all $(RIVALS) $(BENCH)/micro
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 
-# The limit is low enough for clients that stall to reach it, and the allocator keeps nothing of what
-# is freed, so that the process's memory shows what the server holds. SOAK_OPTIONS='--seed NUMBER'
-# repeats a run.
+# The limit is low enough for clients that stall to reach it, and the allocator keeps nothing of
+# what is freed, so that the process's memory shows what the server holds.
+# SOAK_OPTIONS='--seed NUMBER' repeats a run.
 SOAK_SECONDS ?= 600
 
 soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\

@@ -288,8 +288,7 @@ fn options_are_those_of_help() {
 fn server_sources() -> String {
     let folder = root().join("src/server");
     let files = fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("one").path());
-    let paths = files.chain([root().join("src/chatServer.c")]);
-    paths.map(|path| fs::read_to_string(path).expect("text")).collect()
+    files.map(|path| fs::read_to_string(path).expect("text")).collect()
 }
 
 /// What the server logs stands in the page, and nothing else does.

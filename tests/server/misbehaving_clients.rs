@@ -1,11 +1,11 @@
-//! Clients that misbehave, and the others who must not notice.
+//! Clients that reset, vanish, pause or speak another protocol: the others must not notice.
 
 use crate::client::Client;
 use crate::harness::Server;
 use std::net::Ipv4Addr;
 use std::thread;
 
-/// More lines than the kernel holds for one who does not read, so that the server has to.
+/// More lines than the kernel holds for a client that does not read, so the server queues some.
 const BACKLOG: usize = 8000;
 
 /// So many lines of 1,000 bytes, numbered from `first`.
@@ -14,15 +14,15 @@ fn flood(first: usize, count: usize) -> Vec<u8> {
     lines.collect::<String>().into_bytes()
 }
 
-/// Has `talker` say `bytes` and `listener` hear them, at a time.
-fn pass_on(talker: &Client, listener: &Client, bytes: &[u8]) {
+/// Has `sender` send `bytes` while `recipient` reads them.
+fn pass_on(sender: &Client, recipient: &Client, bytes: &[u8]) {
     thread::scope(|scope| {
-        scope.spawn(|| talker.say(bytes));
-        listener.expect(bytes);
+        scope.spawn(|| sender.say(bytes));
+        recipient.expect(bytes);
     });
 }
 
-/// The rest of the room chats on, to the last and in both directions.
+/// Checks that two clients still chat, in both directions.
 fn chat_on(server: Server, one: &Client, other: &Client) {
     one.say("are you there?\n");
     other.expect("are you there?\n");
@@ -36,97 +36,97 @@ fn chat_on(server: Server, one: &Client, other: &Client) {
 #[test]
 fn a_reset_in_the_middle_of_a_flood_takes_one_client_only() {
     let server = Server::start();
-    let [talker, listener, victim] = server.joins();
+    let [sender, recipient, victim] = server.joins();
     let (before, after) = (flood(0, 2000), flood(2000, 6000));
-    pass_on(&talker, &listener, &before);
+    pass_on(&sender, &recipient, &before);
     let gone = format!("removing connection with sd {} ", victim.sd);
     thread::scope(|scope| {
-        scope.spawn(|| talker.say(&after));
+        scope.spawn(|| sender.say(&after));
         // A part of it is through, so the rest is under way.
-        listener.expect(&after[..1_000_000]);
+        recipient.expect(&after[..1_000_000]);
         victim.reset();
-        listener.expect(&after[1_000_000..]);
+        recipient.expect(&after[1_000_000..]);
     });
     server.wait_for(&gone);
-    chat_on(server, &talker, &listener);
+    chat_on(server, &sender, &recipient);
 }
 
 /// The flood is of empty lines, since a reset may cut any other in two.
 #[test]
-fn a_talker_who_resets_in_the_middle_of_a_flood_leaves_alone() {
+fn a_sender_who_resets_in_the_middle_of_a_flood_leaves_alone() {
     let server = Server::start();
-    let [talker, listener, victim] = server.joins();
+    let [sender, recipient, victim] = server.joins();
     let (empty_lines, lines) = (vec![b'\n'; 3_000_000], flood(0, 1000));
     let heard = thread::scope(|scope| {
-        let heard = scope.spawn(|| listener.hear_until(b"over\n"));
-        scope.spawn(|| talker.hear_until(b"go on\n"));
-        let talking = scope.spawn(|| talker.say(&lines));
+        let heard = scope.spawn(|| recipient.hear_until(b"over\n"));
+        scope.spawn(|| sender.hear_until(b"go on\n"));
+        let talking = scope.spawn(|| sender.say(&lines));
         victim.say(&empty_lines);
         victim.reset();
         server.wait_for("removing connection with sd 6 ");
         talking.join().expect("all is said");
-        listener.say("go on\n");
-        talker.say("over\n");
+        recipient.say("go on\n");
+        sender.say("over\n");
         heard.join().expect("it is heard")
     });
     let heard = heard.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\n");
     let heard: Vec<u8> = heard.flatten().copied().collect();
     assert!(heard == [lines, b"over\n".to_vec()].concat(), "other than what was said");
-    chat_on(server, &talker, &listener);
+    chat_on(server, &sender, &recipient);
 }
 
 #[test]
 fn two_hundred_resets_at_once_take_nobody_along() {
     let server = Server::start();
-    let [talker, listener] = server.joins();
+    let [sender, recipient] = server.joins();
     let victims = server.crowd(200);
     server.pause();
     for victim in victims {
         victim.reset();
     }
-    // What is said in the same pass is queued for some who are gone.
-    talker.say("in between\n");
+    // This is queued for clients that are already gone.
+    sender.say("in between\n");
     server.resume();
     server.wait_for_removals(200);
-    listener.expect("in between\n");
+    recipient.expect("in between\n");
     assert_eq!(server.join().sd, 6, "the lowest descriptor is free again");
-    chat_on(server, &talker, &listener);
+    chat_on(server, &sender, &recipient);
 }
 
 #[test]
 fn a_reader_who_has_vanished_with_a_full_queue_is_not_missed() {
     let server = Server::start();
-    let [talker, listener, vanished] = server.joins();
-    pass_on(&talker, &listener, &flood(0, BACKLOG));
+    let [sender, recipient, vanished] = server.joins();
+    pass_on(&sender, &recipient, &flood(0, BACKLOG));
     drop(vanished);
     server.wait_for_removals(1);
-    pass_on(&talker, &listener, &flood(BACKLOG, 1000));
-    chat_on(server, &talker, &listener);
+    pass_on(&sender, &recipient, &flood(BACKLOG, 1000));
+    chat_on(server, &sender, &recipient);
 }
 
 #[test]
 fn a_reader_who_pauses_gets_everything() {
     let server = Server::start();
-    let [talker, listener, paused] = server.joins();
+    let [sender, recipient, paused] = server.joins();
     let burst = flood(0, BACKLOG);
-    pass_on(&talker, &listener, &burst);
-    // Who has a backlog may talk, and does not lose it by that.
+    pass_on(&sender, &recipient, &burst);
+    // A client with a backlog may send, and does not lose its backlog by that.
     paused.say("one moment\n");
-    talker.expect("one moment\n");
-    listener.expect("one moment\n");
-    talker.say("take your time\n");
-    listener.expect("take your time\n");
+    sender.expect("one moment\n");
+    recipient.expect("one moment\n");
+    sender.say("take your time\n");
+    recipient.expect("take your time\n");
     paused.expect(&burst);
     paused.expect("take your time\n");
-    chat_on(server, &talker, &paused);
+    chat_on(server, &sender, &paused);
 }
 
-/// Whoever leaves with a full queue and half a line leaves nothing to whoever comes next.
+/// The queue and the half line of a client that leaves do not reach the next with its descriptor.
 #[test]
 fn a_descriptor_that_is_used_again_starts_afresh() {
     let server = Server::start();
-    let [talker, listener, leaver] = server.joins();
-    pass_on(&talker, &listener, &flood(0, BACKLOG));
+    let [sender, recipient, leaver] = server.joins();
+    pass_on(&sender, &recipient, &flood(0, BACKLOG));
     let number = leaver.sd;
     server.passes_so_far();
 
@@ -134,7 +134,7 @@ fn a_descriptor_that_is_used_again_starts_afresh() {
     drop(leaver);
     let mut newcomers = server.visitors(1);
     server.resume();
-    // Which of the two the server sees first is its own affair.
+    // The server may see either first.
     let (mut gone, mut come) = (false, false);
     while !(gone && come) {
         let line = server.until(|_| true);
@@ -143,16 +143,16 @@ fn a_descriptor_that_is_used_again_starts_afresh() {
     }
     newcomers.extend(server.visitors(1));
     server.let_in(&mut newcomers[1..]);
-    talker.say("welcome\n");
+    sender.say("welcome\n");
     for newcomer in &newcomers {
         newcomer.expect("welcome\n");
     }
-    listener.expect("welcome\n");
+    recipient.expect("welcome\n");
     newcomers[1].say("thanks\n");
-    for other in [&talker, &listener, &newcomers[0]] {
+    for other in [&sender, &recipient, &newcomers[0]] {
         other.expect("thanks\n");
     }
-    chat_on(server, &talker, &listener);
+    chat_on(server, &sender, &recipient);
 }
 
 #[test]

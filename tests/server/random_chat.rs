@@ -1,4 +1,4 @@
-//! Many who talk at once, in packets cut at random, against what must come of it.
+//! Clients that send at the same time, in packets cut at random: each line arrives once and whole.
 
 use crate::client::Client;
 use crate::harness::Server;
@@ -35,7 +35,7 @@ impl Dice {
     }
 }
 
-/// A seed, which is printed and may be given.
+/// The seed of CHAT_SEED, or a new one; printed either way.
 pub(crate) fn seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     let given = std::env::var("CHAT_SEED").ok().and_then(|seed| seed.parse().ok());
@@ -44,11 +44,11 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
-/// What a client says: lines that begin with its number. Most are short, as in a chat.
-fn lines(speaker: usize, dice: &mut Dice) -> Vec<Vec<u8>> {
+/// The lines that a client sends, which begin with its number. Most are short, as in a chat.
+fn lines(sender: usize, dice: &mut Dice) -> Vec<Vec<u8>> {
     let mut line = |_| {
         let longest = if dice.below(4) == 0 { LONGEST } else { 80 };
-        let mut line = vec![u8::try_from(speaker).expect("few clients")];
+        let mut line = vec![u8::try_from(sender).expect("few clients")];
         let length = dice.below(longest);
         line.extend((0..length).map(|_| dice.byte()));
         line.push(b'\n');
@@ -57,7 +57,7 @@ fn lines(speaker: usize, dice: &mut Dice) -> Vec<Vec<u8>> {
     (0..LINES).map(&mut line).collect()
 }
 
-/// Says it all, cut where it happens.
+/// Sends it all in pieces of random size.
 fn say_in_pieces(client: &Client, bytes: &[u8], dice: &mut Dice) {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -68,23 +68,22 @@ fn say_in_pieces(client: &Client, bytes: &[u8], dice: &mut Dice) {
     }
 }
 
-/// Each other client's lines have come once, whole, and in the order in which they were said.
-fn check(listener: usize, heard: &[u8], said: &[Vec<Vec<u8>>]) {
+/// Checks that each other client's lines came once, whole, and in order.
+fn check(recipient: usize, heard: &[u8], said: &[Vec<Vec<u8>>]) {
     let mut next = [0; CLIENTS];
     for line in heard.split_inclusive(|byte| *byte == b'\n') {
-        let speaker = usize::from(line[0]);
-        assert!(speaker < CLIENTS && speaker != listener, "{listener} hears from {speaker}");
-        let wanted = said[speaker].get(next[speaker]);
+        let sender = usize::from(line[0]);
+        assert!(sender < CLIENTS && sender != recipient, "{recipient} got a line of {sender}");
+        let wanted = said[sender].get(next[sender]);
         assert!(
             wanted.is_some_and(|wanted| wanted == line),
-            "{listener} does not hear line {} of {speaker} as it was said",
-            next[speaker],
+            "{recipient} got another line than line {} of {sender}",
+            next[sender],
         );
-        next[speaker] += 1;
+        next[sender] += 1;
     }
-    for (speaker, heard) in next.into_iter().enumerate().filter(|(speaker, _)| *speaker != listener)
-    {
-        assert_eq!(heard, LINES, "lines of {speaker}, as {listener} hears them");
+    for (sender, heard) in next.into_iter().enumerate().filter(|(sender, _)| *sender != recipient) {
+        assert_eq!(heard, LINES, "lines of {sender} that {recipient} got");
     }
 }
 
@@ -92,7 +91,7 @@ fn check(listener: usize, heard: &[u8], said: &[Vec<Vec<u8>>]) {
 fn everyone_hears_every_other_line_once_whole_and_in_order() {
     let seed = seed();
     let mut dice = Dice::new(seed);
-    let said: Vec<_> = (0..CLIENTS).map(|speaker| lines(speaker, &mut dice)).collect();
+    let said: Vec<_> = (0..CLIENTS).map(|sender| lines(sender, &mut dice)).collect();
     let texts: Vec<_> = said.iter().map(|lines| lines.concat()).collect();
     let total: usize = texts.iter().map(Vec::len).sum();
 

@@ -1,13 +1,13 @@
-//! What the server answers to SIGUSR1, and that SIGHUP means nothing to it.
+//! The statistics that the server logs on SIGUSR1; it ignores SIGHUP.
 
 use crate::client::Client;
 use crate::harness::Server;
 use libc::{SIGHUP, SIGUSR1};
 use std::thread;
 
-/// The figures as the server tells them, in their order, but for the time.
+/// The line's counters in their order, without the time.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Figures {
+pub(crate) struct Stats {
     pub(crate) clients: u64,
     pub(crate) messages_in: u64,
     pub(crate) bytes_in: u64,
@@ -18,22 +18,22 @@ pub(crate) struct Figures {
     pub(crate) refused: u64,
 }
 
-impl Figures {
-    /// Asks the server, which must not have complained of anything that has not been read.
+impl Stats {
+    /// Asks the server. Every earlier line of its log must have been read.
     pub(crate) fn of(server: &Server) -> Self {
         server.signal(SIGUSR1);
         Self::in_line(&server.next_complaint())
     }
 
     pub(crate) fn in_line(line: &str) -> Self {
-        let (_, text) = line.trim_end().split_once("figures: ").unwrap_or_else(|| panic!("{line}"));
+        let (_, text) = line.trim_end().split_once("stats: ").unwrap_or_else(|| panic!("{line}"));
         let mut pairs = text.split(' ').map(|pair| pair.split_once('=').expect("NAME=NUMBER"));
         let mut next = |wanted: &str| {
-            let (name, number) = pairs.next().expect("another figure");
+            let (name, number) = pairs.next().expect("another counter");
             assert_eq!(name, wanted, "in {line}");
             number.parse::<u64>().expect("a number")
         };
-        let figures = Self {
+        let stats = Self {
             clients: next("clients"),
             messages_in: next("messages_in"),
             bytes_in: next("bytes_in"),
@@ -45,14 +45,14 @@ impl Figures {
         };
         next("uptime_s");
         assert_eq!(pairs.next(), None, "in {line}");
-        figures
+        stats
     }
 }
 
-/// Has the speaker say this, and waits until it has been read and, where it is heard, delivered.
-fn say(server: &Server, speaker: &Client, text: &[u8], heard: &[u8], others: &[&Client]) {
-    speaker.say(text);
-    server.wait_for_bytes(speaker.sd, text.len());
+/// Sends a text, and waits until the server has read it and the others have what comes of it.
+fn say(server: &Server, sender: &Client, text: &[u8], heard: &[u8], others: &[&Client]) {
+    sender.say(text);
+    server.wait_for_bytes(sender.sd, text.len());
     server.pass();
     for other in others {
         other.expect(heard);
@@ -60,53 +60,53 @@ fn say(server: &Server, speaker: &Client, text: &[u8], heard: &[u8], others: &[&
 }
 
 #[test]
-fn figures_are_exact() {
+fn statistics_are_exact() {
     let server = Server::start();
-    let mut wanted = Figures::default();
-    assert_eq!(Figures::of(&server), wanted, "of an empty room");
+    let mut wanted = Stats::default();
+    assert_eq!(Stats::of(&server), wanted, "of an empty room");
 
     let [one, two, three] = server.joins();
     say(&server, &one, b"hello\n", b"hello\n", &[&two, &three]);
     wanted.clients = 3;
     (wanted.messages_in, wanted.bytes_in) = (1, 6);
     (wanted.messages_out, wanted.bytes_out) = (2, 12);
-    assert_eq!(Figures::of(&server), wanted, "after a line");
+    assert_eq!(Stats::of(&server), wanted, "after a line");
 
     say(&server, &two, b"half a", b"", &[]);
     wanted.bytes_in += 6;
-    assert_eq!(Figures::of(&server), wanted, "while a line has not ended");
+    assert_eq!(Stats::of(&server), wanted, "while a line has not ended");
 
     say(&server, &two, b" line\n\nthree", b"half a line\n\n", &[&one, &three]);
     (wanted.messages_in, wanted.bytes_in) = (3, wanted.bytes_in + 12);
     (wanted.messages_out, wanted.bytes_out) = (6, wanted.bytes_out + 2 * 13);
-    assert_eq!(Figures::of(&server), wanted, "after two more");
+    assert_eq!(Stats::of(&server), wanted, "after two more");
 
     drop(three);
     server.wait_for_removals(1);
     wanted.clients = 2;
-    assert_eq!(Figures::of(&server), wanted, "what was sent to who has left stays counted");
+    assert_eq!(Stats::of(&server), wanted, "what was sent to who has left stays counted");
 
     drop(two);
     server.wait_for_removals(1);
     one.expect("three");
     (wanted.clients, wanted.bytes_out) = (1, wanted.bytes_out + 5);
-    assert_eq!(Figures::of(&server), wanted, "a last line without an end is sent, and is no line");
+    assert_eq!(Stats::of(&server), wanted, "a last line without an end is sent, and is no line");
 
     say(&server, &one, &[b'\n'; 3001], b"", &[]);
     (wanted.messages_in, wanted.bytes_in) = (wanted.messages_in + 3001, wanted.bytes_in + 3001);
-    assert_eq!(Figures::of(&server), wanted, "after words that nobody hears");
+    assert_eq!(Stats::of(&server), wanted, "after words that nobody hears");
 
     say(&server, &one, b"\xff\xf4\xff\xfd\x06", b"\xff\xfc\x06", &[&one]);
     (wanted.bytes_in, wanted.bytes_out) = (wanted.bytes_in + 5, wanted.bytes_out + 3);
-    assert_eq!(Figures::of(&server), wanted, "telnet's interrupt and its answer are bytes");
+    assert_eq!(Stats::of(&server), wanted, "telnet's interrupt and its answer are bytes");
 
     let complaints = server.stop().complaints;
     assert_eq!(complaints, "", "each question has one answer");
 }
 
-/// Whatever the moment, what has come in is with the kernel, or queued, or the beginning of a line.
+/// At any moment, what has come in is sent, or queued, or the beginning of a line.
 #[test]
-fn figures_add_up_under_load() {
+fn statistics_add_up_under_load() {
     const LINE: &str = "as fast as it can be said\n";
     const FLOODERS: u64 = 4;
     // Nobody is cut off, so nothing is dropped.
@@ -114,16 +114,16 @@ fn figures_add_up_under_load() {
     let [_stalled, flooders @ ..] = server.quiet_joins::<{ FLOODERS as usize + 1 }>();
     let others = FLOODERS;
     // What quiet_joins has said: a line of the last one.
-    let greeting = Figures::of(&server);
+    let greeting = Stats::of(&server);
     assert_eq!((greeting.bytes_in, greeting.bytes_out), (9, 9 * others));
 
     let all = 1 + FLOODERS * 30 * 2000;
-    let check = |figures: &Figures| {
-        let due = figures.bytes_in * others;
-        let unfinished = due.checked_sub(figures.bytes_out + figures.queued_bytes);
+    let check = |stats: &Stats| {
+        let due = stats.bytes_in * others;
+        let unfinished = due.checked_sub(stats.bytes_out + stats.queued_bytes);
         let most = FLOODERS * others * (LINE.len() as u64 - 1);
-        assert!(unfinished.is_some_and(|bytes| bytes <= most), "{figures:?}");
-        assert_eq!(figures.messages_out, figures.messages_in * others, "{figures:?}");
+        assert!(unfinished.is_some_and(|bytes| bytes <= most), "{stats:?}");
+        assert_eq!(stats.messages_out, stats.messages_in * others, "{stats:?}");
     };
     thread::scope(|scope| {
         for flooder in &flooders {
@@ -135,15 +135,15 @@ fn figures_add_up_under_load() {
         let mut last = greeting.clone();
         let mut answers = 0;
         while last.messages_in < all {
-            let figures = Figures::of(&server);
-            check(&figures);
-            assert!(figures.messages_in >= last.messages_in && figures.bytes_out >= last.bytes_out);
-            last = figures;
+            let stats = Stats::of(&server);
+            check(&stats);
+            assert!(stats.messages_in >= last.messages_in && stats.bytes_out >= last.bytes_out);
+            last = stats;
             answers += 1;
         }
         assert!(answers > 3, "they were asked for while there was load");
     });
-    let last = Figures::of(&server);
+    let last = Stats::of(&server);
     check(&last);
     assert_eq!(last.messages_in, all);
     assert_eq!(last.bytes_in * others, last.bytes_out + last.queued_bytes);

@@ -1,13 +1,13 @@
-//! Every system call of the server's loop fails in every way, at once, later, and again and again,
-//! while people talk. strace makes the calls fail, and tells which did and whom that hit.
+//! Every system call of the server's loop fails in every way: once, early or late, or repeatedly,
+//! while clients send. strace makes the calls fail, and its log tells which, on which descriptors.
 //!
-//! Whom a fault takes the connection from has heard everything up to some byte. All others hear
-//! everything, and that is known to the byte: what the server has read, it tells itself.
+//! A client that loses its connection to a fault has received everything up to some byte. All
+//! others receive everything, to the byte: the transcript tells what the server has read.
 
 use crate::client::Client;
 use crate::harness::Server;
 use crate::injected::has_strace;
-use crate::model::{Dice, seed};
+use crate::random_chat::{Dice, seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -18,17 +18,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
 const CLIENTS: usize = 4;
-/// How many lines each says.
+/// How many lines each client sends.
 const LINES: usize = 12;
-/// All lines are so long. What one read gets is whole lines then, as many of them fill the server's
-/// buffer to the last byte.
+/// The length of every line divides the server's buffer size, so that a read gets whole lines.
 const LENGTH: usize = 64;
 
-/// When the calls of the loop fail, counted from 1: one of them, or one and every so many after.
+/// Which calls of the loop fail, counted from 1: the first of them, and the step to the next or 0.
 const ONCE: [(usize, usize); 5] = [(1, 0), (2, 0), (5, 0), (11, 0), (23, 0)];
 const AGAIN: [(usize, usize); 2] = [(1, 2), (3, 5)];
 
-/// What strace has told; it ends when strace does.
+/// The log of strace; it ends when strace does.
 struct Log {
     path: PathBuf,
     text: JoinHandle<String>,
@@ -75,12 +74,12 @@ fn calls_before_the_loop(call: &str) -> usize {
     log.read().lines().take_while(|line| !line.starts_with("pselect6(")).count()
 }
 
-/// What one client says: numbered lines that begin with who it is.
-fn line(speaker: usize, number: usize) -> Vec<u8> {
-    format!("{speaker} {number:0>width$}\n", width = LENGTH - 3).into_bytes()
+/// A numbered line that begins with the number of its sender.
+fn line(sender: usize, number: usize) -> Vec<u8> {
+    format!("{sender} {number:0>width$}\n", width = LENGTH - 3).into_bytes()
 }
 
-/// What has become of those who talked, as the server tells it.
+/// What the transcript tells of the clients.
 #[derive(Default)]
 struct Told {
     /// How many bytes have come in from each descriptor.
@@ -97,7 +96,7 @@ impl Told {
         self.gone.contains(&sd) || self.count(sd) == count
     }
 
-    /// Follows the transcript until the server has heard so many bytes from everyone who is left.
+    /// Follows the transcript until the server has read so many bytes from each remaining client.
     fn follow(&mut self, server: &Server, room: &[Client], count: usize) {
         while !room.iter().all(|client| self.is_done_with(client.sd, count)) {
             let line = server.next_line().expect("the server goes on");
@@ -112,15 +111,15 @@ impl Told {
     }
 }
 
-/// Everyone says all lines, at times one after another and at times all at once.
+/// Every client sends all its lines, sometimes in turn and sometimes all at once.
 fn talk(server: &Server, room: &[Client]) -> Told {
     let mut told = Told::default();
     for number in 0..LINES {
-        for (speaker, client) in room.iter().enumerate() {
-            // Who has been thrown out finds that out here.
-            let _ = client.try_say(&line(speaker, number));
+        for (sender, client) in room.iter().enumerate() {
+            // This fails for a client that has been removed.
+            let _ = client.try_say(&line(sender, number));
             if number % 3 == 0 {
-                told.follow(server, &room[speaker..=speaker], (number + 1) * LENGTH);
+                told.follow(server, &room[sender..=sender], (number + 1) * LENGTH);
             }
         }
         if number % 3 == 0 {
@@ -131,21 +130,24 @@ fn talk(server: &Server, room: &[Client]) -> Told {
     told
 }
 
-/// Checks what `listener` has heard of what each has said. Everyone else's lines have come whole and
-/// in order; all of them, unless it was hit.
-fn check(listener: usize, heard: &[u8], said: &[usize], is_hit: bool) {
+/// Checks that `recipient` got the lines of all others, whole and in order: all of them, unless it
+/// was hit.
+fn check(recipient: usize, heard: &[u8], said: &[usize], is_hit: bool) {
     let mut next = vec![0; said.len()];
     for piece in heard.chunks(LENGTH) {
-        let speaker = usize::from(piece[0].wrapping_sub(b'0'));
-        assert!(speaker < said.len() && speaker != listener, "{listener} hears of {speaker}");
-        let wanted = line(speaker, next[speaker]);
-        assert!(wanted.starts_with(piece), "{listener} does not hear {speaker} as it spoke");
-        assert!(is_hit || piece.len() == LENGTH, "{listener} hears half a line");
-        next[speaker] += 1;
+        let sender = usize::from(piece[0].wrapping_sub(b'0'));
+        assert!(sender < said.len() && sender != recipient, "{recipient} got a line of {sender}");
+        let wanted = line(sender, next[sender]);
+        assert!(
+            wanted.starts_with(piece),
+            "{recipient} got another line of {sender} than was sent"
+        );
+        assert!(is_hit || piece.len() == LENGTH, "{recipient} got half a line");
+        next[sender] += 1;
     }
-    for speaker in (0..said.len()).filter(|speaker| *speaker != listener) {
-        let (heard, said) = (next[speaker], said[speaker]);
-        assert!(heard == said || is_hit && heard < said, "{listener}: {heard} of {said} lines");
+    for sender in (0..said.len()).filter(|sender| *sender != recipient) {
+        let (heard, said) = (next[sender], said[sender]);
+        assert!(heard == said || is_hit && heard < said, "{recipient}: {heard} of {said} lines");
     }
 }
 
@@ -166,14 +168,14 @@ impl Fault<'_> {
         format!("inject={call}:error={error}:when={first}{again}")
     }
 
-    /// Whether it is the end of the connection that it is found on.
+    /// Whether the connection that the call fails on is lost.
     fn takes_the_connection(&self) -> bool {
         self.call != "accept4"
             && matches!(self.error, "EPIPE" | "ECONNRESET" | "ETIMEDOUT" | "EHOSTUNREACH")
     }
 }
 
-/// Has a room talk while calls fail. Answers how many did.
+/// Has clients chat while calls fail. Returns how many calls did.
 fn play(faults: &[Fault]) -> usize {
     let injections: Vec<_> = faults.iter().map(Fault::injection).collect();
     println!("{}", injections.join(" "));
@@ -208,8 +210,8 @@ fn play(faults: &[Fault]) -> usize {
     failed.len()
 }
 
-/// Has all of these calls fail in all of these ways at all of these times.
-fn torture(calls: &[&str], errors: &[&str], times: &[(usize, usize)]) {
+/// Has each of the calls fail with each of the errors at each of the times.
+fn fail_each(calls: &[&str], errors: &[&str], times: &[(usize, usize)]) {
     if !has_strace() {
         return;
     }
@@ -241,46 +243,46 @@ fn accept_fails() {
         "ENETDOWN",
         "EHOSTUNREACH",
     ];
-    torture(&["accept4"], &errors, &[(1, 0), (4, 0), (1, 2), (2, 3)]);
+    fail_each(&["accept4"], &errors, &[(1, 0), (4, 0), (1, 2), (2, 3)]);
 }
 
 #[test]
 fn select_is_interrupted() {
-    torture(&["pselect6"], &["EINTR"], &[&ONCE[..], &AGAIN[..]].concat());
+    fail_each(&["pselect6"], &["EINTR"], &[&ONCE[..], &AGAIN[..]].concat());
 }
 
 #[test]
 fn read_fails_for_a_moment() {
-    torture(&["read"], &["EINTR", "EAGAIN"], &[&ONCE[..], &AGAIN[..]].concat());
+    fail_each(&["read"], &["EINTR", "EAGAIN"], &[&ONCE[..], &AGAIN[..]].concat());
 }
 
 #[test]
 fn read_finds_the_connection_lost() {
     let times = [&ONCE[..], &[(2, 9)]].concat();
-    torture(&["read"], &["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"], &times);
+    fail_each(&["read"], &["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"], &times);
 }
 
 #[test]
 fn send_fails_for_a_moment() {
     let times = [&ONCE[..], &AGAIN[..]].concat();
-    torture(&["sendto", "sendmsg"], &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"], &times);
+    fail_each(&["sendto", "sendmsg"], &["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM"], &times);
 }
 
 #[test]
 fn send_finds_the_connection_lost() {
     let times = [&ONCE[..], &[(2, 9)]].concat();
-    torture(&["sendto", "sendmsg"], &["EPIPE", "ECONNRESET", "ETIMEDOUT"], &times);
+    fail_each(&["sendto", "sendmsg"], &["EPIPE", "ECONNRESET", "ETIMEDOUT"], &times);
 }
 
-/// Whether a socket listens, and whether a signal waits.
+/// getsockopt() asks whether a socket listens, sigpending() whether a signal is pending.
 #[test]
 fn questions_go_without_an_answer() {
     let times = [&ONCE[..], &AGAIN[..]].concat();
-    torture(&["getsockopt"], &["ENOBUFS", "ENOTSOCK"], &times);
-    torture(&["rt_sigpending"], &["EFAULT"], &times);
+    fail_each(&["getsockopt"], &["ENOBUFS", "ENOTSOCK"], &times);
+    fail_each(&["rt_sigpending"], &["EFAULT"], &times);
 }
 
-/// Nobody's connection is lost by any of these, so nobody loses a word.
+/// None of these loses a connection, so every byte arrives.
 #[test]
 fn all_calls_fail_for_a_moment_at_a_time() {
     let calls: [(&str, &[&str]); 5] = [
@@ -308,14 +310,14 @@ fn all_calls_fail_for_a_moment_at_a_time() {
     assert!(faults > 0, "none has failed");
 }
 
-/// The transcript is nobody's business in the room.
+/// The clients do not notice.
 #[test]
 fn writing_the_transcript_fails() {
     if !has_strace() {
         return;
     }
     for error in ["EAGAIN", "EINTR", "EIO", "ENOSPC", "EPIPE"] {
-        // The first tells that the server listens.
+        // The first write must succeed: it shows that the server listens.
         let inject = format!("inject=write:error={error}:when=2+2");
         let (server, log) = server_under_strace("write", &["-e", &inject]);
         let [one, other] = server.quiet_joins();
@@ -332,7 +334,7 @@ fn writing_the_transcript_fails() {
     }
 }
 
-/// There is no way to go on, and nobody is left in doubt about it.
+/// The server cannot go on: it logs why, closes all connections and exits with a failure.
 #[test]
 fn select_fails_for_good() {
     if !has_strace() {

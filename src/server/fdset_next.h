@@ -1,14 +1,14 @@
-/* next_in.h - passing over a set of descriptors. */
+/* fdset_next.h - iterating over a set of descriptors. */
 
-#ifndef NEXT_IN_H
-#define NEXT_IN_H
+#ifndef FDSET_NEXT_H
+#define FDSET_NEXT_H
 
 #include <string.h>
 #include <sys/select.h>
 
-/* The lowest descriptor in the set that is not below `from`; FD_SETSIZE when there is none.
- * Looks at a word of the set at a time. */
-static inline int next_in(const fd_set *set, int from)
+/* Returns the lowest descriptor in the set that is not below `from`, or FD_SETSIZE when there is
+ * none. Looks at a word of the set at a time. */
+static inline int fdset_next(const fd_set *set, int from)
 {
 	enum { BITS = 8 * sizeof(unsigned long) };
 	unsigned long mask = ~0UL << from % BITS;
@@ -24,4 +24,4 @@ static inline int next_in(const fd_set *set, int from)
 	return FD_SETSIZE;
 }
 
-#endif /* NEXT_IN_H */
+#endif /* FDSET_NEXT_H */

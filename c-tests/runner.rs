@@ -16,6 +16,7 @@
 //! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`). `LIBRARY` names a folder with an archive
 //! to test in place of what `make` builds, such as one built with sanitizers.
 
+use common::{compiler, make, valgrind};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -23,12 +24,8 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs};
 
-#[path = "../tests/common/compiler.rs"]
-mod compiler;
-#[path = "../tests/common/make.rs"]
-mod make;
-#[path = "../tests/common/valgrind.rs"]
-mod valgrind;
+#[path = "../tests/common/mod.rs"]
+mod common;
 
 /// What the line of a source begins with that has arguments for the linker.
 const LINK_MARK: &str = " * link: ";

@@ -1,6 +1,6 @@
 //! A client that gives up rather than hang.
 
-use crate::child::PATIENCE;
+use super::child::PATIENCE;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::fd::AsRawFd;

@@ -1,8 +1,8 @@
 //! The examples in a document: what is shown as typed is typed, and what is shown as the answer is
 //! compared with the answer.
 
-use crate::child::{PATIENCE, free_port};
-use crate::program::{Program, set_apart};
+use super::child::{PATIENCE, free_port};
+use super::program::{Program, set_apart};
 use libc::{SIGINT, SIGKILL, c_int};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};

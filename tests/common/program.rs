@@ -1,6 +1,6 @@
 //! A program as a child process: what it prints, and how it ends.
 
-use crate::child::{PATIENCE, lines_of};
+use super::child::{PATIENCE, lines_of};
 use libc::{SIGINT, SIGTERM, c_int};
 use std::io;
 use std::iter;

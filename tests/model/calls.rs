@@ -1,7 +1,7 @@
 //! The library's functions, on a pool that is sound, with outcomes as Rust has them.
 
-use crate::library as c;
-use crate::library::{ConnInfo, Pool};
+use super::library as c;
+use super::library::{ConnInfo, Pool};
 use libc::c_int;
 use std::ptr;
 

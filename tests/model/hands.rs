@@ -2,8 +2,8 @@
 //! that only such a program takes.
 
 use super::calls::PoolBox;
+use super::library::{Conn, Msg};
 use super::step::Manners;
-use crate::library::{Conn, Msg};
 use libc::{c_int, c_ulong, fd_set};
 use std::ptr;
 

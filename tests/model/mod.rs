@@ -15,6 +15,8 @@
 //! | `socket` | a descriptor in the room, and the peer at its other end |
 //! | `line` | the model of what `chat_feed` makes of chunks, and a player for it alone |
 
+use super::library;
+
 pub(crate) mod calls;
 pub(crate) mod expected;
 pub(crate) mod hands;

@@ -1,15 +1,13 @@
 //! The types of the headers lie in memory as the C compiler has them. The types of the fields
 //! themselves, which may hide in padding, are pinned in c-tests/types.c.
 
+use crate::common::compiler;
 use chatserver::ffi::{Conn, Msg, Pool};
 use chatserver::ffi_ext::ConnInfo;
 use std::error::Error;
 use std::mem::{align_of, offset_of, size_of};
 use std::path::Path;
 use std::process::Command;
-
-#[path = "common/compiler.rs"]
-mod compiler;
 
 /// The lines that layout.c prints for one type, from what Rust says.
 macro_rules! lines {

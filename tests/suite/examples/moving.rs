@@ -1,10 +1,11 @@
 //! An existing chatServer.c goes the way that examples/moving/README.md shows.
 
-use crate::client::Client;
-use crate::installed::{is_installed, skip};
-use crate::programs::under_runner;
-use crate::room::{Room, burst, ended};
-use crate::{make, root};
+use super::programs::under_runner;
+use super::room::{Room, burst, ended};
+use super::root;
+use crate::common::client::Client;
+use crate::common::installed::{is_installed, skip};
+use crate::common::make;
 use libc::SIGINT;
 use std::fs;
 use std::os::unix::fs::symlink;

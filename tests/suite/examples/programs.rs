@@ -1,7 +1,8 @@
 //! The programs of examples/, built without a word from the compiler.
 
-use crate::installed::{is_installed, skip};
-use crate::{make, root};
+use super::root;
+use crate::common::installed::{is_installed, skip};
+use crate::common::make;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;

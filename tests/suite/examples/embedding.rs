@@ -1,9 +1,10 @@
 //! Rooms in C, in C++, in Python, and beside a loop of the program's own.
 
-use crate::program::Program;
-use crate::programs::{built, script};
-use crate::room::{Room, chat, chats, waits_for_a_descriptor};
-use crate::{compiler, root};
+use super::programs::{built, script};
+use super::room::{Room, chat, chats, waits_for_a_descriptor};
+use super::root;
+use crate::common::compiler;
+use crate::common::program::Program;
 use libc::SIGTERM;
 use std::collections::BTreeSet;
 use std::fs;

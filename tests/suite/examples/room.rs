@@ -1,8 +1,8 @@
 //! A chat room that one of the examples has opened, and what has to be true in each.
 
-use crate::child::{PATIENCE, free_port};
-use crate::client::{Client, quiet_crowd};
-use crate::program::{Ended, Program, set_apart};
+use crate::common::child::{PATIENCE, free_port};
+use crate::common::client::{Client, quiet_crowd};
+use crate::common::program::{Ended, Program, set_apart};
 use libc::{SIGTERM, c_int};
 use std::fs;
 use std::net::Ipv4Addr;

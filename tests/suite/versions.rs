@@ -1,11 +1,9 @@
 //! One version, wherever it is written.
 
+use crate::common::make;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-#[path = "common/make.rs"]
-mod make;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");

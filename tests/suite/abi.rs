@@ -4,15 +4,11 @@
 //! The record is that of the latest release, or for now of the first one to come; `make abi`
 //! renews it.
 
+use crate::common::{installed, make};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-
-#[path = "common/installed.rs"]
-mod installed;
-#[path = "common/make.rs"]
-mod make;
 
 /// The shared object with its description of types.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {

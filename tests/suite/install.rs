@@ -1,6 +1,9 @@
 //! What `make install` puts into a staging folder is all that a user of the library and of the
 //! server needs, and `make uninstall` leaves nothing of it.
 
+use crate::common::child::{PATIENCE, free_port, lines_of};
+use crate::common::installed::{is_installed, skip};
+use crate::common::make;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -8,16 +11,6 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-
-#[path = "common/child.rs"]
-mod child;
-#[path = "common/installed.rs"]
-mod installed;
-#[path = "common/make.rs"]
-mod make;
-
-use child::{PATIENCE, free_port, lines_of};
-use installed::{is_installed, skip};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,14 +1,12 @@
 //! The functions of the shared object, under the names and types of the crate's own.
 
+use crate::common::make;
 pub(crate) use chatserver::ffi::{Conn, Msg, Pool};
 pub(crate) use chatserver::ffi_ext::ConnInfo;
 use libc::{c_char, c_int};
 use libloading::Library;
 use std::path::Path;
 use std::sync::OnceLock;
-
-#[path = "../common/make.rs"]
-mod make;
 
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();

@@ -1,15 +1,11 @@
 //! The library as `make` builds it: what it exports, what it needs, how large it is.
 
-use headers::HEADERS;
+use crate::common::headers::{self, HEADERS};
+use crate::common::make;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-#[path = "common/headers.rs"]
-mod headers;
-#[path = "common/make.rs"]
-mod make;
 
 /// A file that `make` has built.
 fn built(name: &str) -> PathBuf {

@@ -1,19 +1,13 @@
 //! The instruments are on: each of them finds a fault of the kind it is there for, in C and, where
-//! it looks there, in the library. The faults are those of `faults.c`, which `make` builds and
+//! it looks there, in the library. The faults are those of `instruments.c`, which `make` builds and
 //! `memcheck.sh` runs just as they build and run the tests and the server.
 
+use crate::common::{installed, make, valgrind};
 use std::process::Command;
 use std::sync::LazyLock;
 
-#[path = "common/installed.rs"]
-mod installed;
-#[path = "common/make.rs"]
-mod make;
-#[path = "common/valgrind.rs"]
-mod valgrind;
-
 static BUILT: LazyLock<()> =
-    LazyLock::new(|| make::make(&["build/faults", "build/sanitized/faults"]));
+    LazyLock::new(|| make::make(&["build/instruments", "build/sanitized/instruments"]));
 
 /// What valgrind answers with where it has complaints.
 const VALGRINDS: Option<i32> = Some(99);
@@ -55,12 +49,12 @@ fn under_valgrind(fault: &[&str]) -> Option<Run> {
         installed::skip("no valgrind");
         return None;
     }
-    Some(Run::of(&[&["tests/memcheck.sh", "build/faults"], fault].concat()))
+    Some(Run::of(&[&["tests/memcheck.sh", "build/instruments"], fault].concat()))
 }
 
 /// A fault in a program that is built with sanitizers, the library included.
 fn sanitized(fault: &[&str]) -> Run {
-    let run = Run::of(&[&["build/sanitized/faults"], fault].concat());
+    let run = Run::of(&[&["build/sanitized/instruments"], fault].concat());
     assert_eq!(run.status == Some(0), fault.is_empty(), "{}", run.said);
     run
 }
@@ -118,7 +112,7 @@ fn valgrind_tracks_descriptors() {
 
 #[test]
 fn address_sanitizer_looks_at_c() {
-    sanitizer_finds("read_after_free", "heap-use-after-free", "tests/faults.c");
+    sanitizer_finds("read_after_free", "heap-use-after-free", "tests/suite/instruments.c");
 }
 
 /// A place in `src/` is in the stack of the access only where the library's own code is checked.
@@ -132,7 +126,7 @@ fn address_sanitizer_looks_at_the_library() {
 
 #[test]
 fn undefined_behavior_sanitizer_looks_at_c() {
-    sanitizer_finds("overflow_an_int", "tests/faults.c", "signed integer overflow");
+    sanitizer_finds("overflow_an_int", "tests/suite/instruments.c", "signed integer overflow");
 }
 
 #[test]
@@ -143,6 +137,6 @@ fn rust_looks_for_undefined_behavior_in_the_library() {
 
 #[test]
 fn leak_sanitizer_looks_for_leaks() {
-    sanitizer_finds("forget_memory", "Direct leak of 8 byte(s)", "tests/faults.c");
+    sanitizer_finds("forget_memory", "Direct leak of 8 byte(s)", "tests/suite/instruments.c");
     sanitizer_finds("library_memory_is_forgotten", "Direct leak of 64 byte(s)", "src/buffer.rs");
 }

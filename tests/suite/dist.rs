@@ -1,14 +1,10 @@
 //! The source tarball: the same bytes of the same sources, and all that `make` needs, on a machine
 //! without a network.
 
+use crate::common::installed::{is_installed, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
-
-#[path = "common/installed.rs"]
-mod installed;
-
-use installed::{is_installed, skip};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const NAME: &str = concat!("chatserver-", env!("CARGO_PKG_VERSION"));

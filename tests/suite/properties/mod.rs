@@ -8,7 +8,7 @@
 //! the fuzzers begin with it.
 
 mod library;
-#[path = "../model/mod.rs"]
+#[path = "../../model/mod.rs"]
 mod model;
 
 use model::{line, room, step};

@@ -2,7 +2,7 @@
 //! (`tests/model/mod.rs`). What is tested is the shared object that `make` builds.
 //!
 //! `PROPTEST_CASES` says how many sequences each test makes up (1000 without it). Every run prints
-//! its seeds: `PROPTEST_RNG_SEED=SEED cargo test --test properties` is the same run again. A
+//! its seeds: `PROPTEST_RNG_SEED=SEED cargo test --test suite properties::` is the same run again. A
 //! sequence that fails is cut down to a short one, which is printed step by step, with the command
 //! that writes its bytes: as a file in `fuzz/corpus/` it is played in every run from then on, and
 //! the fuzzers begin with it.
@@ -15,10 +15,12 @@ use model::{line, room, step};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use std::env;
 use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes that mean something to be played.
@@ -85,7 +87,7 @@ fn print(bytes: &[u8], f: &mut fmt::Formatter) -> fmt::Result {
 /// Plays many random sequences, with the seed that is given or a new one.
 fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
     let mut config = Config { failure_persistence: None, ..Config::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
+    if env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 1000;
     }
     if let RngSeed::Random = config.rng_seed {
@@ -120,23 +122,50 @@ fn replay<S: Sequence>() {
     }
 }
 
-/// 200 steps: enough for queues, cork and limit to meet, few enough for hundreds of sequences.
-#[test]
-fn pools_are_as_the_model_says_after_any_calls() {
-    check::<Calls>(vec(any::<[u8; 4]>(), 0..200).prop_map(|records| records.concat()));
+/// Makes tests that each run in a process of their own. The model gives descriptors fixed numbers and
+/// sets limits for the whole process, and a child that another test starts at the wrong moment would
+/// hold a copy of a descriptor that the model closes.
+macro_rules! tests_in_own_processes {
+    ($(fn $name:ident() $body:block)+) => {
+        $(
+            #[test]
+            fn $name() {
+                if env::var_os(OWN_PROCESS).is_some() {
+                    $body
+                } else {
+                    run_in_own_process(stringify!($name));
+                }
+            }
+        )+
+    };
 }
 
-#[test]
-fn lines_are_as_the_model_says_in_any_chunks() {
-    check::<Chunks>(vec(any::<u8>(), 0..600));
+/// Set where the process is a test's own.
+const OWN_PROCESS: &str = "OWN_PROCESS";
+
+fn run_in_own_process(name: &str) {
+    let mut command = Command::new(env::current_exe().expect("the tests are a program"));
+    command.args(["--exact", &format!("properties::{name}"), "--nocapture"]);
+    let status = command.env(OWN_PROCESS, "1").stdout(Stdio::null()).status();
+    let status = status.expect("it can be run");
+    assert!(status.success(), "{name}: {status}");
 }
 
-#[test]
-fn calls_that_the_fuzzer_found_are_as_the_model_says() {
-    replay::<Calls>();
-}
+tests_in_own_processes! {
+    fn pools_are_as_the_model_says_after_any_calls() {
+        // Enough steps for queues, cork and limit to meet, few enough for hundreds of sequences.
+        check::<Calls>(vec(any::<[u8; 4]>(), 0..200).prop_map(|records| records.concat()));
+    }
 
-#[test]
-fn lines_that_the_fuzzer_found_are_as_the_model_says() {
-    replay::<Chunks>();
+    fn lines_are_as_the_model_says_in_any_chunks() {
+        check::<Chunks>(vec(any::<u8>(), 0..600));
+    }
+
+    fn calls_that_the_fuzzer_found_are_as_the_model_says() {
+        replay::<Calls>();
+    }
+
+    fn lines_that_the_fuzzer_found_are_as_the_model_says() {
+        replay::<Chunks>();
+    }
 }

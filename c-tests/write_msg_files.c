@@ -1,4 +1,4 @@
-/* write_msg on descriptors that are no sockets: pipes, terminals, files. */
+/* write_msg on descriptors that are not sockets: pipes, terminals, files. */
 
 #define _GNU_SOURCE /* F_SETPIPE_SZ, cfmakeraw, posix_openpt */
 
@@ -6,7 +6,7 @@
 
 #include "room.h"
 
-/* A pipe whose writing end is in the pool, as small as they come. */
+/* A pipe of the smallest size, whose writing end is in the pool. */
 static struct client join_by_pipe(conn_pool_t *pool)
 {
 	int ends[2];
@@ -17,7 +17,7 @@ static struct client join_by_pipe(conn_pool_t *pool)
 	return (struct client){ .sd = ends[1], .peer = ends[0] };
 }
 
-/* A terminal that passes all bytes as they are; it is in the pool, the master is the peer. */
+/* A raw pseudo-terminal: the pool has the slave, and the peer is the master. */
 static struct client join_by_terminal(conn_pool_t *pool)
 {
 	struct termios settings;
@@ -45,18 +45,18 @@ static void say_pattern(size_t size, conn_pool_t *pool)
 	for (at = 0; at < size; at += 997) {
 		size_t length = size - at < 997 ? size - at : 997;
 
-		CHECK_EQ(add_msg(NOBODY, bytes + at, (int)length, pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, bytes + at, (int)length, pool), 0);
 	}
 	free(bytes);
 }
 
-/* Hands out and reads by turns; the descriptor's flags are to be the same after every call.
- * Answers how often something had to wait. */
+/* Writes and reads by turns; no call may change the descriptor's flags. Returns after how many
+ * calls something was still queued. */
 static int check_stream(struct client client, size_t size, conn_pool_t *pool)
 {
 	conn_t *conn = conn_of(client.sd, pool);
 	int flags = fcntl(client.sd, F_GETFL), waited = 0;
-	char *heard = malloc(size + 1);
+	char *received = malloc(size + 1);
 	size_t count = 0;
 
 	say_pattern(size, pool);
@@ -68,23 +68,24 @@ static int check_stream(struct client client, size_t size, conn_pool_t *pool)
 		         conn->write_msg_head != NULL);
 		waited += conn->write_msg_head != NULL;
 		wait_for(client, pool);
-		count += hear(client.peer, heard + count, size + 1 - count);
+		count += read_available(client.peer, received + count, size + 1 - count);
 	}
 	CHECK_EQ(count, size);
-	check_pattern(heard, size, 0);
+	check_pattern(received, size, 0);
 	CHECK(conn->write_msg_head == NULL && conn->write_msg_tail == NULL);
-	free(heard);
+	free(received);
 	return waited;
 }
 
-/* Checks that writing to a pipe without a reader fails, and that mask and flags are as before. */
+/* Checks that writing to a pipe without a reader fails and changes neither signal mask nor
+ * flags. */
 static void check_gone(struct client client, conn_pool_t *pool)
 {
 	long blocked = blocked_signals();
 	int flags = fcntl(client.sd, F_GETFL);
 
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "again", 5, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "again", 5, pool), 0);
 	CHECK_FAILS(write_msg(client.sd, pool), EPIPE);
 	CHECK_EQ(blocked_signals(), blocked);
 	CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
@@ -118,11 +119,11 @@ TEST(a_nonblocking_pipe_stays_nonblocking)
 	leave(client, &pool);
 }
 
-/* Nobody reads, so a call that blocks is the test's end by its alarm. */
+/* Nobody reads, so a call that blocks ends the test by its alarm. */
 TEST(a_full_blocking_pipe_is_not_waited_for)
 {
 	struct client client;
-	struct picture before;
+	struct snapshot before;
 	conn_pool_t pool;
 	int flags, round;
 
@@ -132,13 +133,13 @@ TEST(a_full_blocking_pipe_is_not_waited_for)
 	CHECK_EQ(flags & O_NONBLOCK, 0);
 	say_pattern(10000, &pool);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	/* Some of it may still fit where a page has room. */
+	/* Some more may fit into a page that is not full. */
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	before = picture_of(&pool);
+	before = take_snapshot(&pool);
 	CHECK(pool.conn_head->write_msg_head != NULL);
 	for (round = 0; round < 3; round++) {
 		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		CHECK(is_as_in(&before, &pool));
+		CHECK(is_unchanged(&before, &pool));
 		CHECK(FD_ISSET(client.sd, &pool.write_set));
 		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
 	}
@@ -230,17 +231,17 @@ TEST(a_terminal_gets_the_whole_stream)
 TEST(a_file_gets_the_whole_stream)
 {
 	FILE *file = tmpfile();
-	char heard[10000];
+	char received[10000];
 	conn_pool_t pool;
 	int sd = dup(fileno(file));
 
 	init_pool(&pool);
 	CHECK_EQ(add_conn(sd, &pool), 0);
-	say_pattern(sizeof heard, &pool);
+	say_pattern(sizeof received, &pool);
 	CHECK_EQ(write_msg(sd, &pool), 0);
 	CHECK(pool.conn_head->write_msg_head == NULL);
-	CHECK_EQ(pread(fileno(file), heard, sizeof heard, 0), sizeof heard);
-	check_pattern(heard, sizeof heard, 0);
+	CHECK_EQ(pread(fileno(file), received, sizeof received, 0), sizeof received);
+	check_pattern(received, sizeof received, 0);
 	CHECK_EQ(remove_conn(sd, &pool), 0);
 	fclose(file);
 }
@@ -253,7 +254,7 @@ TEST(a_descriptor_that_cannot_be_written_is_an_error)
 	CHECK_EQ(pipe(ends), 0);
 	init_pool(&pool);
 	CHECK_EQ(add_conn(ends[0], &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	CHECK_FAILS(write_msg(ends[0], &pool), EBADF);
 	CHECK_EQ(queued(ends[0], &pool), 0);
 	CHECK(!FD_ISSET(ends[0], &pool.write_set));

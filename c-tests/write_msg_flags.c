@@ -1,7 +1,7 @@
-/* A kernel that tells no flags of a descriptor, or lets none be changed: then nothing can be written
- * to a pipe without the danger of waiting for its reader.
+/* write_msg to a pipe when fcntl fails: without O_NONBLOCK a write could wait for the reader, so
+ * nothing may be written.
  *
- * The linker leads the library's calls to the functions below.
+ * The linker redirects the library's calls to the functions below.
  * link: -Wl,--wrap=fcntl
  */
 
@@ -9,7 +9,7 @@
 
 #include "room.h"
 
-/* The command that fails, and why. */
+/* The fcntl command that fails, and its errno. */
 static int failing, error;
 
 int __real_fcntl(int fd, int command, int argument);
@@ -37,7 +37,7 @@ static void check_nothing_is_written(int command, int reason)
 	CHECK_EQ(pipe(ends), 0);
 	CHECK_EQ(init_pool(&pool), 0);
 	CHECK_EQ(add_conn(ends[1], &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	failing = command;
 	error = reason;
 	CHECK_FAILS(write_msg(ends[1], &pool), reason);
@@ -45,7 +45,7 @@ static void check_nothing_is_written(int command, int reason)
 	CHECK_EQ(queued(ends[1], &pool), 0);
 	CHECK(!FD_ISSET(ends[1], &pool.write_set));
 	CHECK_EQ(remove_conn(ends[1], &pool), 0);
-	check_hears(ends[0], "", 0);
+	check_receives(ends[0], "", 0);
 	close(ends[0]);
 }
 

@@ -1,5 +1,5 @@
-/* faults.c - faults of a library, one for each value of PLANTED. They go between the torture and the
- * library itself, and the torture is to find them: this shows that it is not asleep. */
+/* defects.c - defects of a library, one for each value of PLANTED, placed between the torture
+ * and the library. The torture must find each, which shows that it works. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,11 +9,11 @@
 
 enum { FAILURE_HIDDEN = 1, BLOCK_LOST, HALF_DONE, BYTE_LOST };
 
-/* The torture knows those below by these names. */
+/* The torture calls the functions below by these names. */
 #undef __real_add_msg
 #undef __real_write_msg
 
-/* For all that the compiler knows, somebody has the block now. */
+/* Keeps the compiler from removing the allocation. */
 static void keep(void *block)
 {
 	__asm__ volatile("" : : "r"(block) : "memory");

@@ -4,7 +4,7 @@
 //! nobody else can know. All else follows from the headers.
 
 use super::calls::Outcome;
-use super::hands::{Bits, mark};
+use super::direct_access::{Bits, mark};
 use super::line;
 use super::socket::Socket;
 use super::step::{Manners, POOLS, SEATS, Who};
@@ -56,7 +56,7 @@ pub(crate) struct Pool {
     pub(crate) uncounted: Bits,
 }
 
-pub(crate) struct Expected {
+pub(crate) struct Model {
     pub(crate) pools: [Pool; POOLS],
     pub(crate) sockets: [Option<Socket>; SEATS],
     pub(crate) limit: usize,
@@ -125,7 +125,7 @@ impl Pool {
     }
 }
 
-impl Expected {
+impl Model {
     pub(crate) fn new(limit: usize) -> Self {
         Self { pools: Default::default(), sockets: Default::default(), limit }
     }

@@ -1,4 +1,5 @@
-/* The bound on what a slow reader may cost, and what a program can learn of it. */
+/* chat_set_max_queue: a slow reader is cut off at the limit. chat_get_info: what a program can
+ * ask. */
 
 #include "chatServerExt.h"
 #include "room.h"
@@ -53,7 +54,7 @@ TEST(who_is_over_the_default_limit_is_cut_off)
 			char sink[1 << 16];
 
 			CHECK_EQ(write_msg(clients[0].sd, &pool), 0);
-			hear(clients[0].peer, sink, sizeof sink);
+			read_available(clients[0].peer, sink, sizeof sink);
 		}
 	}
 	check_in_good_standing(clients[0]);
@@ -66,9 +67,9 @@ TEST(exactly_the_limit_may_wait_and_not_a_byte_more)
 	struct client client;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
+	shrink_send_buffer(client.sd);
 	chat_set_max_queue(100000);
-	say(MUCH); /* nothing waits yet, so any length may */
+	say(MUCH); /* any length may be queued first */
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	CHECK(info_of(client).queued_bytes > 100000);
 	chat_set_max_queue(info_of(client).queued_bytes + 64);
@@ -85,7 +86,7 @@ TEST(a_short_message_counts_for_32_bytes)
 	size_t waiting;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
+	shrink_send_buffer(client.sd);
 	say(MUCH);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	waiting = info_of(client).queued_bytes;
@@ -118,7 +119,7 @@ TEST(without_a_limit_everything_waits)
 TEST(who_is_cut_off_has_heard_a_prefix_without_a_gap)
 {
 	struct client client;
-	char *heard = malloc(MUCH);
+	char *received = malloc(MUCH);
 	size_t length;
 
 	open_room(&client, 1, &pool);
@@ -127,13 +128,13 @@ TEST(who_is_cut_off_has_heard_a_prefix_without_a_gap)
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	say(1);
 	check_is_cut_off(client);
-	length = hear(client.peer, heard, MUCH);
+	length = read_available(client.peer, received, MUCH);
 	CHECK(length > 0);
-	check_pattern(heard, length, 0);
-	CHECK(is_readable(client.peer)); /* the end */
-	CHECK_EQ(read(client.peer, heard, 1), 0);
+	check_pattern(received, length, 0);
+	CHECK(is_readable(client.peer)); /* end of file */
+	CHECK_EQ(read(client.peer, received, 1), 0);
 	leave(client, &pool);
-	free(heard);
+	free(received);
 }
 
 TEST(who_is_cut_off_gets_nothing_more)
@@ -141,7 +142,7 @@ TEST(who_is_cut_off_gets_nothing_more)
 	struct client client;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
+	shrink_send_buffer(client.sd);
 	chat_set_max_queue(1000);
 	say(MUCH);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
@@ -155,7 +156,7 @@ TEST(who_is_cut_off_gets_nothing_more)
 	leave(client, &pool);
 }
 
-/* A program may take messages out by itself, so what the library remembers may be too much. */
+/* A program may take messages out by itself; the library must not go on counting them. */
 TEST(what_the_program_has_taken_out_is_not_counted)
 {
 	struct client client;
@@ -167,7 +168,7 @@ TEST(what_the_program_has_taken_out_is_not_counted)
 		conn_t *conn = conn_of(client.sd, &pool);
 		msg_t *first, *second;
 
-		/* Two always stay, so the queue is never seen empty. */
+		/* Two always stay, so that the library never sees the queue empty. */
 		say(30000);
 		first = conn->write_msg_head;
 		second = first->next;
@@ -182,7 +183,7 @@ TEST(what_the_program_has_taken_out_is_not_counted)
 	leave(client, &pool);
 }
 
-/* To make room, what waits is sent and freed; what is to be said may be a part of it. */
+/* To make room the library sends and frees queued messages; the new text may point into one. */
 TEST(what_waits_may_be_said_again_where_there_is_no_room)
 {
 	struct client clients[3];
@@ -217,59 +218,14 @@ TEST(nobody_is_cut_off_while_the_kernel_takes_more)
 	leave(client, &pool);
 }
 
-TEST(a_message_for_one_is_for_that_one_alone)
-{
-	struct client clients[3];
-
-	open_room(clients, 3, &pool);
-	CHECK_EQ(chat_tell(clients[1].sd, "psst", 4, &pool), 0);
-	CHECK_EQ(queued(clients[0].sd, &pool), 0);
-	CHECK_EQ(queued(clients[2].sd, &pool), 0);
-	CHECK(FD_ISSET(clients[1].sd, &pool.write_set));
-	CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
-	check_hears(clients[1].peer, "psst", 4);
-	CHECK_EQ(chat_tell(clients[1].sd, NULL, 0, &pool), 0);
-	CHECK_EQ(queued(clients[1].sd, &pool), 0);
-	leave_all(clients, 3, &pool);
-}
-
-TEST(arguments_that_make_no_sense_are_refused)
+TEST(chat_get_info_refuses_arguments_that_make_no_sense)
 {
 	struct client client;
 	chat_conn_info_t info;
 
 	open_room(&client, 1, &pool);
-	CHECK_FAILS(chat_tell(client.sd, "x", 1, NULL), EINVAL);
-	CHECK_FAILS(chat_tell(client.sd, NULL, 1, &pool), EINVAL);
-	CHECK_FAILS(chat_tell(client.sd, "x", -1, &pool), EINVAL);
-	CHECK_FAILS(chat_tell(client.sd + 1, "x", 1, &pool), ENOENT);
-	CHECK_FAILS(chat_tell(-1, "x", 1, &pool), ENOENT);
 	CHECK_FAILS(chat_get_info(client.sd, NULL, &info), EINVAL);
 	CHECK_FAILS(chat_get_info(client.sd, &pool, NULL), EINVAL);
 	CHECK_FAILS(chat_get_info(client.sd + 1, &pool, &info), ENOENT);
 	leave(client, &pool);
-}
-
-TEST(quiet_is_a_removal_without_a_line)
-{
-	struct client clients[2];
-	struct capture printed;
-	char line[64];
-
-	open_room(clients, 2, &pool);
-	chat_set_quiet(1);
-	printed = capture(stdout);
-	leave(clients[0], &pool);
-	chat_set_quiet(0);
-	snprintf(line, sizeof line, "removing connection with sd %d \n", clients[1].sd);
-	leave(clients[1], &pool);
-	check_printed(printed, line);
-}
-
-TEST(version_is_three_numbers)
-{
-	int major, minor, patch, length = 0;
-
-	CHECK_EQ(sscanf(chat_version(), "%d.%d.%d%n", &major, &minor, &patch, &length), 3);
-	CHECK_EQ(chat_version()[length], '\0');
 }

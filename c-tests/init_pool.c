@@ -19,7 +19,7 @@ TEST(init_pool_zeroes_memory_that_was_never_set)
 	free(pool);
 }
 
-/* valgrind would tell of a look at what malloc has given. */
+/* valgrind reports a read of uninitialised memory. */
 TEST(init_pool_does_not_read_the_memory)
 {
 	conn_pool_t *pool = malloc(sizeof *pool);

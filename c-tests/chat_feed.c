@@ -1,14 +1,14 @@
-/* chat_feed: whole lines from what was read in pieces. */
+/* chat_feed: puts together whole lines from reads of any size. */
 
 #include <sys/mman.h>
 
 #include "chatServerExt.h"
 #include "room.h"
 
-/* Of a line that does not end, so much is kept at most; see the header. */
+/* The most that is kept of an unfinished line; see the header. */
 enum { PIECE = 64 * 1024 };
 
-/* A speaker, and a listener who shows what was passed on. */
+/* A sender, and a recipient that shows what was passed on. */
 struct talk {
 	conn_pool_t pool;
 	struct client speaker, listener;
@@ -34,7 +34,7 @@ static void feed(struct talk *talk, const char *bytes, size_t size)
 	CHECK_EQ(queued(talk->speaker.sd, &talk->pool), 0);
 }
 
-/* How many bytes are queued for the listener. */
+/* How many bytes are queued for the recipient. */
 static size_t passed_on(struct talk *talk)
 {
 	const msg_t *msg = conn_of(talk->listener.sd, &talk->pool)->write_msg_head;
@@ -45,20 +45,20 @@ static size_t passed_on(struct talk *talk)
 	return size;
 }
 
-/* Checks that the listener hears these bytes by now, and nothing else. */
+/* Checks that the recipient has received these bytes and nothing else. */
 static void check_told(struct talk *talk, const char *bytes, size_t size)
 {
-	char *heard = malloc(size + 1);
+	char *received = malloc(size + 1);
 	size_t count = 0;
 
 	while (queued(talk->listener.sd, &talk->pool) > 0) {
 		CHECK_EQ(write_msg(talk->listener.sd, &talk->pool), 0);
-		count += hear(talk->listener.peer, heard + count, size + 1 - count);
+		count += read_available(talk->listener.peer, received + count, size + 1 - count);
 		CHECK(count <= size);
 	}
 	CHECK_EQ(count, size);
-	CHECK(size == 0 || memcmp(heard, bytes, size) == 0);
-	free(heard);
+	CHECK(size == 0 || memcmp(received, bytes, size) == 0);
+	free(received);
 }
 
 TEST(a_whole_line_is_passed_on_as_it_is)
@@ -165,9 +165,9 @@ TEST(two_clients_never_mix)
 	CHECK_EQ(write_msg(clients[0].sd, &pool), 0);
 	CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
 	CHECK_EQ(write_msg(clients[2].sd, &pool), 0);
-	check_hears(clients[0].peer, "SECOND ONE\n", 11);
-	check_hears(clients[1].peer, "from the first\n", 15);
-	check_hears(clients[2].peer, "from the first\nSECOND ONE\n", 26);
+	check_receives(clients[0].peer, "SECOND ONE\n", 11);
+	check_receives(clients[1].peer, "from the first\n", 15);
+	check_receives(clients[2].peer, "from the first\nSECOND ONE\n", 26);
 	leave_all(clients, 3, &pool);
 }
 
@@ -180,7 +180,7 @@ TEST(the_end_of_the_file_delivers_the_tail)
 	check_told(&talk, "first\n", 6);
 	feed(&talk, NULL, 0);
 	check_told(&talk, "last", 4);
-	/* It has been said now. */
+	/* The tail has been delivered, so nothing is left. */
 	feed(&talk, NULL, 0);
 	CHECK_EQ(passed_on(&talk), 0);
 	CHECK(!FD_ISSET(talk.listener.sd, &talk.pool.write_set));
@@ -191,13 +191,13 @@ TEST(the_end_of_the_file_delivers_the_tail)
 
 TEST(the_end_of_a_file_without_a_tail_delivers_nothing)
 {
-	struct picture before;
+	struct snapshot before;
 	struct talk talk;
 
 	begin(&talk);
-	before = picture_of(&talk.pool);
+	before = take_snapshot(&talk.pool);
 	feed(&talk, NULL, 0);
-	CHECK(is_as_in(&before, &talk.pool));
+	CHECK(is_unchanged(&before, &talk.pool));
 	feed(&talk, "line\n", 5);
 	check_told(&talk, "line\n", 5);
 	feed(&talk, NULL, 0);
@@ -205,7 +205,7 @@ TEST(the_end_of_a_file_without_a_tail_delivers_nothing)
 	finish(&talk);
 }
 
-/* valgrind would tell of what is not freed. */
+/* valgrind reports what is not freed. */
 TEST(a_tail_goes_with_its_connection)
 {
 	struct talk talk;
@@ -257,10 +257,10 @@ TEST(listeners_are_passed_over)
 
 static void check_refused(int sd, const char *buffer, int len, int error, struct talk *talk)
 {
-	struct picture before = picture_of(&talk->pool);
+	struct snapshot before = take_snapshot(&talk->pool);
 
 	CHECK_FAILS(chat_feed(sd, buffer, len, &talk->pool), error);
-	CHECK(is_as_in(&before, &talk->pool));
+	CHECK(is_unchanged(&before, &talk->pool));
 }
 
 TEST(errors_change_nothing)
@@ -326,8 +326,8 @@ TEST(chat_feed_sends_and_prints_nothing)
 	finish(&talk);
 }
 
-/* A line of `size` bytes, the newline included, that comes in pieces of `step`. Never is more
- * kept than is allowed, and never is a line passed on early that is shorter. */
+/* Feeds a line of `size` bytes, newline included, in pieces of `step`. No more is kept than
+ * allowed, and no line that fits is passed on early. */
 static void check_long_line(size_t size, size_t step)
 {
 	char *line = malloc(size);

@@ -1,4 +1,4 @@
-/* Corking: what is said is held once and sent once. */
+/* chat_cork and chat_uncork: messages are collected in one batch and sent together. */
 
 #include <malloc.h>
 
@@ -28,9 +28,9 @@ TEST(nothing_is_queued_until_the_pool_is_uncorked)
 	CHECK_EQ(queued(clients[2].sd, &pool), 0);
 	CHECK(!is_readable(clients[2].peer));
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[0].peer, "two ", 4);
-	check_hears(clients[1].peer, "one ", 4);
-	check_hears(clients[2].peer, "one two ", 8);
+	check_receives(clients[0].peer, "two ", 4);
+	check_receives(clients[1].peer, "one ", 4);
+	check_receives(clients[2].peer, "one two ", 8);
 	CHECK_EQ(queued(clients[2].sd, &pool), 0);
 	CHECK(!FD_ISSET(clients[2].sd, &pool.write_set));
 	leave_all(clients, 3, &pool);
@@ -56,11 +56,11 @@ TEST(what_nobody_in_the_room_says_is_heard_by_all)
 	open_room(clients, 2, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "one ");
-	CHECK_EQ(add_msg(NOBODY, "news ", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "news ", 5, &pool), 0);
 	say(clients[0], "two");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[0].peer, "news ", 5);
-	check_hears(clients[1].peer, "one news two", 12);
+	check_receives(clients[0].peer, "news ", 5);
+	check_receives(clients[1].peer, "one news two", 12);
 	leave_all(clients, 2, &pool);
 }
 
@@ -74,9 +74,9 @@ TEST(corking_twice_is_corking_once)
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "b");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[1].peer, "ab", 2);
+	check_receives(clients[1].peer, "ab", 2);
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[1].peer, "", 0);
+	check_receives(clients[1].peer, "", 0);
 	leave_all(clients, 2, &pool);
 }
 
@@ -90,7 +90,7 @@ TEST(an_empty_pool_can_be_corked_and_uncorked)
 	say(clients[0], "hello");
 	CHECK_EQ(chat_uncork(&pool), 0);
 	CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
-	check_hears(clients[1].peer, "hello", 5);
+	check_receives(clients[1].peer, "hello", 5);
 	leave_all(clients, 2, &pool);
 	CHECK_FAILS(chat_cork(NULL), EINVAL);
 	CHECK_FAILS(chat_uncork(NULL), EINVAL);
@@ -106,8 +106,8 @@ TEST(who_joins_hears_only_what_is_said_after)
 	late = join(&pool);
 	say(clients[0], "after");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[1].peer, "before after", 12);
-	check_hears(late.peer, "after", 5);
+	check_receives(clients[1].peer, "before after", 12);
+	check_receives(late.peer, "after", 5);
 	leave(late, &pool);
 	leave_all(clients, 2, &pool);
 }
@@ -122,14 +122,14 @@ TEST(who_leaves_gets_nothing_and_what_it_said_is_delivered)
 	say(clients[1], "goodbye");
 	CHECK_EQ(remove_conn(clients[0].sd, &pool), 0);
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[2].peer, "my last words goodbye", 21);
-	check_hears(clients[1].peer, "my last words ", 14);
-	check_hears(clients[0].peer, "", 0);
+	check_receives(clients[2].peer, "my last words goodbye", 21);
+	check_receives(clients[1].peer, "my last words ", 14);
+	check_receives(clients[0].peer, "", 0);
 	close(clients[0].peer);
 	leave_all(clients + 1, 2, &pool);
 }
 
-/* The newcomer has the number of one who has said something, and is somebody else. */
+/* A newcomer with the number of an earlier sender is a different connection. */
 TEST(a_number_used_again_while_corked_is_somebody_else)
 {
 	struct client clients[2], late;
@@ -143,8 +143,8 @@ TEST(a_number_used_again_while_corked_is_somebody_else)
 	say(late, "new");
 	say(clients[0], "!");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[0].peer, "old new", 7);
-	check_hears(late.peer, "!", 1);
+	check_receives(clients[0].peer, "old new", 7);
+	check_receives(late.peer, "!", 1);
 	leave(late, &pool);
 	leave(clients[0], &pool);
 }
@@ -161,7 +161,7 @@ TEST(what_was_queued_before_comes_before)
 	say(clients[0], "fourth");
 	CHECK_EQ(chat_uncork(&pool), 0);
 	CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
-	check_hears(clients[1].peer, "first second third fourth", 25);
+	check_receives(clients[1].peer, "first second third fourth", 25);
 	leave_all(clients, 2, &pool);
 }
 
@@ -178,7 +178,7 @@ TEST(a_pool_emptied_while_corked_owns_nothing)
 	CHECK_EQ(chat_uncork(&pool), 0);
 	clients[0] = join(&pool);
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[0].peer, "", 0);
+	check_receives(clients[0].peer, "", 0);
 	leave(clients[0], &pool);
 }
 
@@ -191,7 +191,7 @@ TEST(the_batch_outlives_the_first_connection)
 	say(clients[2], "still here");
 	leave(clients[0], &pool);
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[1].peer, "still here", 10);
+	check_receives(clients[1].peer, "still here", 10);
 	leave_all(clients + 1, 2, &pool);
 }
 
@@ -207,7 +207,7 @@ TEST(a_full_batch_is_delivered_at_once)
 	CHECK(!is_readable(clients[1].peer));
 	CHECK_EQ(add_msg(clients[0].sd, text, 1, &pool), 0);
 	CHECK(is_readable(clients[1].peer));
-	CHECK_EQ(queued(clients[1].sd, &pool), 1); /* what the kernel did not take */
+	CHECK_EQ(queued(clients[1].sd, &pool), 1); /* the kernel did not take these */
 	CHECK(FD_ISSET(clients[1].sd, &pool.write_set));
 	CHECK_EQ(chat_uncork(&pool), 0);
 	free(text);
@@ -235,7 +235,7 @@ TEST(who_is_over_the_limit_is_cut_off_on_uncorking)
 	leave_all(clients, 2, &pool);
 }
 
-/* What was said before has it cut off, so what is for it alone comes too late. */
+/* Delivering the batch first cuts it off, so the private message must not be queued. */
 TEST(nothing_is_told_to_who_is_cut_off_meanwhile)
 {
 	struct client clients[2];
@@ -265,7 +265,7 @@ TEST(a_peer_that_is_gone_gets_nothing_and_stays_until_the_read)
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "hello");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[2].peer, "hello", 5);
+	check_receives(clients[2].peer, "hello", 5);
 	CHECK_EQ(queued(clients[1].sd, &pool), 0);
 	CHECK(!FD_ISSET(clients[1].sd, &pool.write_set));
 	CHECK_EQ(pool.nr_conns, 3);
@@ -300,8 +300,9 @@ TEST(the_first_connection_may_be_taken_out_by_the_program)
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[0], "hello");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[2].peer, "hello", 5);
-	/* What nobody frees, valgrind would call lost: the batch, which is a program's price here. */
+	check_receives(clients[2].peer, "hello", 5);
+	/* The program frees nothing: the connection carries the batch, which valgrind would call
+	 * lost. */
 	first = pool.conn_head;
 	pool.conn_head = first->next;
 	pool.conn_head->prev = NULL;
@@ -310,8 +311,8 @@ TEST(the_first_connection_may_be_taken_out_by_the_program)
 	CHECK_EQ(chat_cork(&pool), 0);
 	say(clients[1], "xyz12345");
 	CHECK_EQ(chat_uncork(&pool), 0);
-	check_hears(clients[2].peer, "xyz12345", 8);
-	/* Back in front, it is removed in the ordinary way, and its batch with it. */
+	check_receives(clients[2].peer, "xyz12345", 8);
+	/* Put back at the head, it is removed in the ordinary way, with its batch. */
 	leave_all(clients + 1, 2, &pool);
 	pool.conn_head = first;
 	first->next = NULL;
@@ -319,12 +320,12 @@ TEST(the_first_connection_may_be_taken_out_by_the_program)
 	leave(clients[0], &pool);
 }
 
-/* The batch has to hold it once; what is kept for the next time is not so large. */
+/* The batch has to hold it once, but must not keep so much memory for the next one. */
 TEST(an_unusually_large_message_arrives_and_its_memory_is_given_back)
 {
 	enum { LARGE = 2 * BOUND + 1 };
 	struct client clients[2];
-	char *large = malloc(LARGE), *heard = malloc(LARGE);
+	char *large = malloc(LARGE), *received = malloc(LARGE);
 	size_t size = 0;
 
 	open_room(clients, 2, &pool);
@@ -334,13 +335,13 @@ TEST(an_unusually_large_message_arrives_and_its_memory_is_given_back)
 	CHECK_EQ(add_msg(clients[0].sd, large, LARGE, &pool), 0);
 	free(large);
 	CHECK_EQ(chat_uncork(&pool), 0);
-	/* What is queued and what is heard, but not the batch, which is twice as large as either. */
+	/* What is queued and what is received, but not the batch, which is twice as large. */
 	CHECK(mallinfo2().hblkhd < 4 * BOUND);
 	while (size < LARGE) {
-		size += hear(clients[1].peer, heard + size, LARGE - size);
+		size += read_available(clients[1].peer, received + size, LARGE - size);
 		CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
 	}
-	check_pattern(heard, LARGE, 0);
-	free(heard);
+	check_pattern(received, LARGE, 0);
+	free(received);
 	leave_all(clients, 2, &pool);
 }

@@ -317,24 +317,3 @@ TEST(a_connection_keeps_its_address)
 		leave(clients[at], &pool);
 	}
 }
-
-TEST(add_conn_prints_nothing)
-{
-	struct capture out, err;
-	conn_pool_t pool;
-	struct client client;
-	int failures = 0;
-
-	init_pool(&pool);
-	out = capture(stdout);
-	err = capture(stderr);
-	client = join(&pool);
-	failures += add_conn(client.sd, &pool);
-	failures += add_conn(-1, &pool);
-	failures += add_conn(FD_SETSIZE, &pool);
-	failures += add_conn(client.sd, NULL);
-	check_printed(err, "");
-	check_printed(out, "");
-	CHECK_EQ(failures, -4);
-	leave(client, &pool);
-}

@@ -165,19 +165,6 @@ TEST(add_msg_takes_any_bytes)
 	leave_all(clients, 2, &pool);
 }
 
-TEST(add_msg_takes_a_message_that_begins_with_or_is_a_nul)
-{
-	struct client clients[2];
-	conn_pool_t pool;
-
-	open_room(clients, 2, &pool);
-	CHECK_EQ(add_msg(clients[0].sd, "\0", 1, &pool), 0);
-	CHECK_EQ(add_msg(clients[0].sd, "\0b\0", 3, &pool), 0);
-	check_message(conn_of(clients[1].sd, &pool)->write_msg_head, "\0", 1);
-	check_message(conn_of(clients[1].sd, &pool)->write_msg_tail, "\0b\0", 3);
-	leave_all(clients, 2, &pool);
-}
-
 TEST(addMsg_capitalises_ascii_letters_of_its_copy_and_nothing_else)
 {
 	struct client clients[2];
@@ -370,25 +357,5 @@ TEST(add_msg_does_not_believe_the_tail_of_an_empty_queue)
 	check_sound(&pool);
 	CHECK(conn->write_msg_head == conn->write_msg_tail);
 	check_message(conn->write_msg_head, "hello", 5);
-	leave_all(clients, 2, &pool);
-}
-
-TEST(add_msg_sends_and_prints_nothing)
-{
-	struct client clients[2];
-	struct capture out, err;
-	conn_pool_t pool;
-	int failures;
-
-	open_room(clients, 2, &pool);
-	out = capture(stdout);
-	err = capture(stderr);
-	failures = add_msg(clients[0].sd, "hello", 5, &pool);
-	failures += add_msg(clients[0].sd, "hello", -1, &pool);
-	failures += addMsg(-1, "hello", 5, &pool);
-	check_printed(err, "");
-	check_printed(out, "");
-	CHECK_EQ(failures, -2);
-	CHECK(!is_readable(clients[1].peer));
 	leave_all(clients, 2, &pool);
 }

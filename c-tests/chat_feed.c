@@ -61,33 +61,53 @@ static void check_told(struct talk *talk, const char *bytes, size_t size)
 	free(received);
 }
 
-TEST(a_whole_line_is_passed_on_as_it_is)
+/* What is fed, NULL being the end of the file, and what is passed on then. */
+struct exchange {
+	const char *fed, *received;
+};
+
+static void check_exchanges(const struct exchange *exchange, int count)
 {
 	struct talk talk;
 
 	begin(&talk);
-	feed(&talk, "hello\n", 6);
-	CHECK(FD_ISSET(talk.listener.sd, &talk.pool.write_set));
-	CHECK(!FD_ISSET(talk.speaker.sd, &talk.pool.write_set));
-	check_told(&talk, "hello\n", 6);
+	for (; count-- > 0; exchange++) {
+		const size_t size = strlen(exchange->received);
+
+		feed(&talk, exchange->fed, exchange->fed != NULL ? strlen(exchange->fed) : 0);
+		CHECK_EQ(passed_on(&talk), size);
+		CHECK_EQ(FD_ISSET(talk.listener.sd, &talk.pool.write_set) != 0, size > 0);
+		CHECK(!FD_ISSET(talk.speaker.sd, &talk.pool.write_set));
+		check_told(&talk, exchange->received, size);
+	}
 	finish(&talk);
 }
 
-TEST(a_tail_is_kept_until_its_line_ends)
-{
-	struct talk talk;
+#define CHECK_EXCHANGES(...)                                                        \
+	check_exchanges((const struct exchange[]){ __VA_ARGS__ },                    \
+	                sizeof(struct exchange[]){ __VA_ARGS__ } / sizeof(struct exchange))
 
-	begin(&talk);
-	feed(&talk, "hello, ", 7);
-	CHECK_EQ(passed_on(&talk), 0);
-	CHECK(!FD_ISSET(talk.listener.sd, &talk.pool.write_set));
-	feed(&talk, "world", 5);
-	CHECK_EQ(passed_on(&talk), 0);
-	feed(&talk, "\nand", 4);
-	check_told(&talk, "hello, world\n", 13);
-	feed(&talk, " more\n", 6);
-	check_told(&talk, "and more\n", 9);
-	finish(&talk);
+TEST(a_whole_line_is_passed_on_and_a_tail_is_kept_until_its_line_ends)
+{
+	CHECK_EXCHANGES({ "hello\n", "hello\n" }, { "hello, ", "" }, { "world", "" },
+	                { "\nand", "hello, world\n" }, { " more\n", "and more\n" });
+}
+
+TEST(cr_and_lf_may_come_apart)
+{
+	CHECK_EXCHANGES({ "hello\r", "" }, { "\n", "hello\r\n" }, { "a\rb\r", "" },
+	                { "\n\r\n", "a\rb\r\n\r\n" });
+}
+
+TEST(empty_lines_are_lines)
+{
+	CHECK_EXCHANGES({ "\n", "\n" }, { "\n\n\na", "\n\n\n" }, { "\n\n", "a\n\n" });
+}
+
+TEST(the_end_of_the_file_delivers_the_tail_once)
+{
+	CHECK_EXCHANGES({ "first\nlast", "first\n" }, { NULL, "last" }, { NULL, "" },
+	                { "more\n", "more\n" });
 }
 
 TEST(all_whole_lines_of_a_call_make_one_message)
@@ -101,36 +121,6 @@ TEST(all_whole_lines_of_a_call_make_one_message)
 	feed(&talk, "ur\nfive\n", 8);
 	CHECK_EQ(queued(talk.listener.sd, &talk.pool), 2);
 	check_told(&talk, "one\ntwo\nthree\nfour\nfive\n", 24);
-	finish(&talk);
-}
-
-TEST(cr_and_lf_may_come_apart)
-{
-	struct talk talk;
-
-	begin(&talk);
-	feed(&talk, "hello\r", 6);
-	CHECK_EQ(passed_on(&talk), 0);
-	feed(&talk, "\n", 1);
-	check_told(&talk, "hello\r\n", 7);
-	feed(&talk, "a\rb\r", 4);
-	CHECK_EQ(passed_on(&talk), 0);
-	feed(&talk, "\n\r\n", 3);
-	check_told(&talk, "a\rb\r\n\r\n", 7);
-	finish(&talk);
-}
-
-TEST(empty_lines_are_lines)
-{
-	struct talk talk;
-
-	begin(&talk);
-	feed(&talk, "\n", 1);
-	check_told(&talk, "\n", 1);
-	feed(&talk, "\n\n\na", 4);
-	CHECK_EQ(queued(talk.listener.sd, &talk.pool), 1);
-	feed(&talk, "\n\n", 2);
-	check_told(&talk, "\n\n\na\n\n", 6);
 	finish(&talk);
 }
 
@@ -169,24 +159,6 @@ TEST(two_clients_never_mix)
 	check_receives(clients[1].peer, "from the first\n", 15);
 	check_receives(clients[2].peer, "from the first\nSECOND ONE\n", 26);
 	leave_all(clients, 3, &pool);
-}
-
-TEST(the_end_of_the_file_delivers_the_tail)
-{
-	struct talk talk;
-
-	begin(&talk);
-	feed(&talk, "first\nlast", 10);
-	check_told(&talk, "first\n", 6);
-	feed(&talk, NULL, 0);
-	check_told(&talk, "last", 4);
-	/* The tail has been delivered, so nothing is left. */
-	feed(&talk, NULL, 0);
-	CHECK_EQ(passed_on(&talk), 0);
-	CHECK(!FD_ISSET(talk.listener.sd, &talk.pool.write_set));
-	feed(&talk, "more\n", 5);
-	check_told(&talk, "more\n", 5);
-	finish(&talk);
 }
 
 TEST(the_end_of_a_file_without_a_tail_delivers_nothing)
@@ -304,25 +276,6 @@ TEST(exactly_len_bytes_are_looked_at_and_none_is_changed)
 	check_refused(talk.speaker.sd, pages + size, -1, EINVAL, &talk);
 	check_told(&talk, "one\ntwo\nwo\n", 11);
 	munmap(pages, size * 2);
-	finish(&talk);
-}
-
-TEST(chat_feed_sends_and_prints_nothing)
-{
-	struct capture out, err;
-	struct talk talk;
-	int failures;
-
-	begin(&talk);
-	out = capture(stdout);
-	err = capture(stderr);
-	failures = chat_feed(talk.speaker.sd, "hello\nworld", 11, &talk.pool);
-	failures += chat_feed(talk.speaker.sd, NULL, 0, &talk.pool);
-	failures += chat_feed(-1, "hello\n", 6, &talk.pool);
-	check_printed(err, "");
-	check_printed(out, "");
-	CHECK_EQ(failures, -1);
-	CHECK(!is_readable(talk.listener.peer));
 	finish(&talk);
 }
 

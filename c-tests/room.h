@@ -187,6 +187,46 @@ static inline void check_pattern(const char *buffer, size_t size, size_t start)
 		CHECK_EQ(buffer[at], pattern(start + at));
 }
 
+/* Queues so many bytes of the stream, from `start` on, for all. */
+static inline void queue_pattern(size_t start, size_t size, conn_pool_t *pool)
+{
+	char *bytes = malloc(size);
+
+	fill(bytes, size, start);
+	CHECK_EQ(add_msg(OUTSIDER, bytes, (int)size, pool), 0);
+	free(bytes);
+}
+
+/* Writes and reads by turns until the stream of `size` bytes, which is queued, has arrived. No call
+ * may move a message in its block, or change the descriptor's flags. Returns after how many calls
+ * something was still queued. */
+static inline int check_stream(struct client client, size_t size, conn_pool_t *pool)
+{
+	const conn_t *conn = conn_of(client.sd, pool);
+	int flags = fcntl(client.sd, F_GETFL), waits = 0;
+	char *received = malloc(size + 1);
+	size_t count = 0;
+
+	while (count < size) {
+		const msg_t *head = conn->write_msg_head;
+		const char *start = head != NULL ? head->message : NULL;
+
+		CHECK_EQ(write_msg(client.sd, pool), 0);
+		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
+		check_queue_sound(conn);
+		CHECK(head == NULL || conn->write_msg_head != head || head->message == start);
+		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0, conn->write_msg_head != NULL);
+		waits += conn->write_msg_head != NULL;
+		wait_for(client, pool);
+		count += read_available(client.peer, received + count, size + 1 - count);
+	}
+	CHECK_EQ(count, size);
+	check_pattern(received, size, 0);
+	CHECK(conn->write_msg_head == NULL && conn->write_msg_tail == NULL);
+	free(received);
+	return waits;
+}
+
 /* Makes the socket's send buffer as small as the kernel allows, so that it is soon full. */
 static inline void shrink_send_buffer(int sd)
 {

@@ -21,16 +21,6 @@ static void check_refused(int sd, int error, conn_pool_t *pool)
 	}
 }
 
-/* Queues so many bytes of the stream, from `start` on, for all. */
-static void say_pattern(size_t start, size_t size, conn_pool_t *pool)
-{
-	char *bytes = malloc(size);
-
-	fill(bytes, size, start);
-	CHECK_EQ(add_msg(OUTSIDER, bytes, (int)size, pool), 0);
-	free(bytes);
-}
-
 /* How many bytes are queued for the conn; checks that they are the stream from `start` on. */
 static size_t check_backlog(const conn_t *conn, size_t start)
 {
@@ -43,35 +33,6 @@ static size_t check_backlog(const conn_t *conn, size_t start)
 		size += (size_t)msg->size;
 	}
 	return size;
-}
-
-/* Writes and reads by turns until nothing is queued. After every step, what was received and what
- * is queued must make up the stream of `size` bytes. */
-static void check_stream(struct client client, size_t size, conn_pool_t *pool)
-{
-	conn_t *conn = conn_of(client.sd, pool);
-	char *received = malloc(size + 1);
-	size_t count = 0, blocks = 0;
-
-	while (count < size) {
-		const msg_t *head_before = conn->write_msg_head;
-		const char *start_before = head_before ? head_before->message : NULL;
-
-		CHECK_EQ(write_names[blocks % NAMES](client.sd, pool), 0);
-		if (conn->write_msg_head != NULL && conn->write_msg_head == head_before)
-			CHECK(conn->write_msg_head->message == start_before);
-		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0,
-		         conn->write_msg_head != NULL);
-		if (conn->write_msg_head == NULL)
-			CHECK(conn->write_msg_tail == NULL);
-		wait_for(client, pool);
-		count += read_available(client.peer, received + count, size + 1 - count);
-		blocks++;
-	}
-	CHECK_EQ(count, size);
-	check_pattern(received, size, 0);
-	CHECK(conn->write_msg_head == NULL);
-	free(received);
 }
 
 TEST(write_msg_refuses_null_and_who_is_not_in_the_pool)
@@ -220,7 +181,7 @@ TEST(a_message_taken_in_part_stays_at_the_start_of_its_block)
 
 	open_room(&client, 1, &pool);
 	shrink_send_buffer(client.sd);
-	say_pattern(0, SIZE, &pool);
+	queue_pattern(0, SIZE, &pool);
 	msg = pool.conn_head->write_msg_head;
 	start = msg->message;
 	while (count < SIZE) {
@@ -245,14 +206,14 @@ TEST(a_message_taken_in_part_stays_at_the_start_of_its_block)
 }
 
 /* Messages of many sizes, so that the kernel stops anywhere in them. */
-static size_t say_many(conn_pool_t *pool)
+static size_t queue_many(conn_pool_t *pool)
 {
 	size_t size = 0, number;
 
 	for (number = 0; number < 300; number++) {
 		size_t length = 1 + number * number * 37 % 4099;
 
-		say_pattern(size, length, pool);
+		queue_pattern(size, length, pool);
 		size += length;
 	}
 	return size;
@@ -266,7 +227,7 @@ TEST(the_stream_is_whole_when_the_kernel_takes_little_at_a_time)
 
 	open_room(&client, 1, &pool);
 	shrink_send_buffer(client.sd);
-	size = say_many(&pool);
+	size = queue_many(&pool);
 	check_stream(client, size, &pool);
 	leave(client, &pool);
 }
@@ -280,7 +241,7 @@ TEST(the_stream_is_whole_over_tcp)
 	init_pool(&pool);
 	shrink_send_buffer(client.sd);
 	CHECK_EQ(add_conn(client.sd, &pool), 0);
-	size = say_many(&pool);
+	size = queue_many(&pool);
 	check_stream(client, size, &pool);
 	leave(client, &pool);
 }
@@ -297,7 +258,7 @@ TEST(write_msg_to_a_full_blocking_socket_keeps_everything)
 	shrink_send_buffer(client.sd);
 	flags = fcntl(client.sd, F_GETFL);
 	CHECK_EQ(flags & O_NONBLOCK, 0);
-	say_pattern(0, 30000, &pool);
+	queue_pattern(0, 30000, &pool);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	CHECK(pool.conn_head->write_msg_head != NULL);
 	before = take_snapshot(&pool);
@@ -319,10 +280,10 @@ TEST(what_is_queued_behind_a_full_kernel_comes_after_the_rest)
 
 	open_room(&client, 1, &pool);
 	shrink_send_buffer(client.sd);
-	say_pattern(0, size, &pool);
+	queue_pattern(0, size, &pool);
 	for (round = 0; round < 20; round++) {
 		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		say_pattern(size, 100, &pool);
+		queue_pattern(size, 100, &pool);
 		size += 100;
 		check_sound(&pool);
 	}
@@ -340,7 +301,7 @@ TEST(a_nonblocking_socket_stays_nonblocking)
 	shrink_send_buffer(client.sd);
 	fcntl(client.sd, F_SETFL, O_NONBLOCK);
 	flags = fcntl(client.sd, F_GETFL);
-	say_pattern(0, 30000, &pool);
+	queue_pattern(0, 30000, &pool);
 	check_stream(client, 30000, &pool);
 	CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
 	leave(client, &pool);
@@ -385,8 +346,8 @@ TEST(the_stream_is_whole_under_a_thousand_signals_a_second)
 		size_t count = 0;
 		ssize_t got;
 
-		say_pattern(0, SIZE / 2, &pool);
-		say_pattern(SIZE / 2, SIZE / 2, &pool);
+		queue_pattern(0, SIZE / 2, &pool);
+		queue_pattern(SIZE / 2, SIZE / 2, &pool);
 		while (count < SIZE) {
 			CHECK_EQ(write_msg(client.sd, &pool), 0);
 			got = recv(client.peer, received + count, SIZE + 1 - count, MSG_DONTWAIT);
@@ -400,26 +361,4 @@ TEST(the_stream_is_whole_under_a_thousand_signals_a_second)
 	CHECK(!is_readable(client.peer));
 	free(received);
 	leave(client, &pool);
-}
-
-TEST(write_msg_prints_nothing)
-{
-	struct client client;
-	struct capture out, err;
-	conn_pool_t pool;
-	int failures;
-
-	open_room(&client, 1, &pool);
-	close(client.peer);
-	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
-	out = capture(stdout);
-	err = capture(stderr);
-	failures = write_msg(client.sd, &pool);
-	failures += write_msg(client.sd, &pool);
-	failures += write_msg(-1, &pool);
-	failures += write_msg(client.sd, NULL);
-	check_printed(err, "");
-	check_printed(out, "");
-	CHECK_EQ(failures, -3);
-	CHECK_EQ(remove_conn(client.sd, &pool), 0);
 }

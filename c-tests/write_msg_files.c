@@ -36,45 +36,23 @@ static struct client join_by_terminal(conn_pool_t *pool)
 }
 
 /* Queues the stream of `size` bytes in messages of a prime length. */
-static void say_pattern(size_t size, conn_pool_t *pool)
+static void queue_in_pieces(size_t size, conn_pool_t *pool)
 {
-	char *bytes = malloc(size);
 	size_t at;
 
-	fill(bytes, size, 0);
-	for (at = 0; at < size; at += 997) {
-		size_t length = size - at < 997 ? size - at : 997;
-
-		CHECK_EQ(add_msg(OUTSIDER, bytes + at, (int)length, pool), 0);
-	}
-	free(bytes);
+	for (at = 0; at < size; at += 997)
+		queue_pattern(at, size - at < 997 ? size - at : 997, pool);
 }
 
-/* Writes and reads by turns; no call may change the descriptor's flags. Returns after how many
- * calls something was still queued. */
-static int check_stream(struct client client, size_t size, conn_pool_t *pool)
+/* A pipe in a new pool, which nobody reads any more. */
+static struct client open_broken_pipe(conn_pool_t *pool)
 {
-	conn_t *conn = conn_of(client.sd, pool);
-	int flags = fcntl(client.sd, F_GETFL), waited = 0;
-	char *received = malloc(size + 1);
-	size_t count = 0;
+	struct client client;
 
-	say_pattern(size, pool);
-	while (count < size) {
-		CHECK_EQ(write_msg(client.sd, pool), 0);
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-		check_queue_sound(conn);
-		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0,
-		         conn->write_msg_head != NULL);
-		waited += conn->write_msg_head != NULL;
-		wait_for(client, pool);
-		count += read_available(client.peer, received + count, size + 1 - count);
-	}
-	CHECK_EQ(count, size);
-	check_pattern(received, size, 0);
-	CHECK(conn->write_msg_head == NULL && conn->write_msg_tail == NULL);
-	free(received);
-	return waited;
+	init_pool(pool);
+	client = join_by_pipe(pool);
+	close(client.peer);
+	return client;
 }
 
 /* Checks that writing to a pipe without a reader fails and changes neither signal mask nor
@@ -103,6 +81,7 @@ TEST(a_pipe_gets_the_whole_stream)
 
 	init_pool(&pool);
 	client = join_by_pipe(&pool);
+	queue_in_pieces(100000, &pool);
 	CHECK(check_stream(client, 100000, &pool) > 1);
 	leave(client, &pool);
 }
@@ -115,6 +94,7 @@ TEST(a_nonblocking_pipe_stays_nonblocking)
 	init_pool(&pool);
 	client = join_by_pipe(&pool);
 	CHECK_EQ(fcntl(client.sd, F_SETFL, O_NONBLOCK), 0);
+	queue_in_pieces(20000, &pool);
 	CHECK(check_stream(client, 20000, &pool) > 1);
 	leave(client, &pool);
 }
@@ -131,7 +111,7 @@ TEST(a_full_blocking_pipe_is_not_waited_for)
 	client = join_by_pipe(&pool);
 	flags = fcntl(client.sd, F_GETFL);
 	CHECK_EQ(flags & O_NONBLOCK, 0);
-	say_pattern(10000, &pool);
+	queue_in_pieces(10000, &pool);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	/* Some more may fit into a page that is not full. */
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
@@ -152,9 +132,7 @@ TEST(a_pipe_without_a_reader_is_an_error_and_no_signal)
 	conn_pool_t pool;
 
 	set_sigpipe_to_default();
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK(!is_sigpipe_pending());
 	CHECK_EQ(remove_conn(client.sd, &pool), 0);
@@ -174,9 +152,7 @@ TEST(a_programs_own_sigpipe_handler_is_not_called)
 	conn_pool_t pool;
 
 	CHECK(signal(SIGPIPE, on_sigpipe) != SIG_ERR);
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK_EQ(handled, 0);
 	raise(SIGPIPE);
@@ -190,9 +166,7 @@ TEST(an_ignored_sigpipe_stays_ignored)
 	conn_pool_t pool;
 
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK(!is_sigpipe_pending());
 	CHECK(signal(SIGPIPE, SIG_DFL) == SIG_IGN);
@@ -206,9 +180,7 @@ TEST(a_blocked_sigpipe_is_pending_afterwards_only_if_it_was_before)
 
 	set_sigpipe_to_default();
 	block_sigpipe();
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK(!is_sigpipe_pending());
 	raise(SIGPIPE);
@@ -224,6 +196,7 @@ TEST(a_terminal_gets_the_whole_stream)
 
 	init_pool(&pool);
 	client = join_by_terminal(&pool);
+	queue_in_pieces(50000, &pool);
 	CHECK(check_stream(client, 50000, &pool) > 1);
 	leave(client, &pool);
 }
@@ -237,7 +210,7 @@ TEST(a_file_gets_the_whole_stream)
 
 	init_pool(&pool);
 	CHECK_EQ(add_conn(sd, &pool), 0);
-	say_pattern(sizeof received, &pool);
+	queue_in_pieces(sizeof received, &pool);
 	CHECK_EQ(write_msg(sd, &pool), 0);
 	CHECK(pool.conn_head->write_msg_head == NULL);
 	CHECK_EQ(pread(fileno(file), received, sizeof received, 0), sizeof received);

@@ -1,4 +1,4 @@
-//! Has `make` bring things up to date, so that no test looks at stale ones.
+//! Runs `make`, so that no test uses stale files.
 
 use std::process::Command;
 use std::sync::{Mutex, Once, PoisonError};
@@ -17,7 +17,7 @@ pub(crate) fn make(arguments: &[&str]) {
         .arg("--silent")
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // An outer make's flags and job server are not for this one.
+        // This make must not use an outer one's flags and job server.
         .env_remove("MAKEFLAGS")
         .env_remove("MAKELEVEL")
         .stdout(std::process::Stdio::null())

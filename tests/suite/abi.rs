@@ -1,7 +1,7 @@
-//! What programs are linked with is as recorded in `tests/abi/`, or the version says that it is
-//! not: a new minor version may add functions, and anything else takes a new major one.
+//! The ABI is as recorded in `tests/abi/`, or the version number allows the change: a new minor
+//! version may add functions, and anything else takes a new major one.
 //!
-//! The record is that of the latest release, or for now of the first one to come; `make abi`
+//! The record is of the latest release, and until there is one, of the first to come; `make abi`
 //! renews it.
 
 use crate::common::{installed, make};
@@ -27,7 +27,7 @@ static RECORD: LazyLock<(PathBuf, Version)> = LazyLock::new(|| {
     (file.clone(), Version::from(version))
 });
 
-/// What of a version number counts here; compared as numbers are.
+/// The parts of a version number that matter for the ABI.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
 struct Version {
     major: u32,
@@ -50,7 +50,7 @@ enum Change {
     Break,
 }
 
-/// How the library differs from a record, and abidiff's words for it; `None` without abidiff.
+/// How the library differs from a record, and abidiff's report; `None` without abidiff.
 fn change(record: &Path) -> Option<(Change, String)> {
     if !installed::is_installed("abidiff") {
         installed::skip("no abidiff");
@@ -65,7 +65,7 @@ fn change(record: &Path) -> Option<(Change, String)> {
     })
 }
 
-/// Whether abidiff finds a difference, a renamed field included, and what it says.
+/// Whether abidiff finds a difference, a renamed field included, and its report.
 fn compare(record: &Path, options: &[&str]) -> (bool, String) {
     let mut command = Command::new("abidiff");
     command.arg("--harmless").args(options).arg(record).arg(&*LIBRARY);
@@ -79,7 +79,7 @@ fn compare(record: &Path, options: &[&str]) -> (bool, String) {
     }
 }
 
-/// Whether a version may have this change, seen from the version of the record.
+/// Whether a version may have this change since the version of the record.
 fn may_have(version: Version, change: &Change, recorded: Version) -> bool {
     match change {
         Change::None => version >= recorded,
@@ -115,7 +115,7 @@ fn a_version_may_have_what_its_number_says() {
     }
 }
 
-/// Checks what a change is taken for that leads from an edited record to the library.
+/// Checks how the change from an edited record to the library is classified.
 fn is_taken_for(expected: Change, name: &str, edit: impl Fn(&str) -> String) {
     let record = fs::read_to_string(&RECORD.0).expect("the record is text");
     let edited = record.lines().map(edit).collect::<Vec<_>>().join("\n");
@@ -130,7 +130,7 @@ fn is_taken_for(expected: Change, name: &str, edit: impl Fn(&str) -> String) {
 #[test]
 fn a_new_function_is_an_addition() {
     is_taken_for(Change::Addition, "without-cork.abi", |line| {
-        // Out of the symbols, and out of the functions that have one.
+        // Removes it from the symbols, and the symbol from the function.
         if line.contains("<elf-symbol name='chat_cork'") {
             return String::new();
         }

@@ -1,5 +1,4 @@
-//! The source tarball: the same bytes of the same sources, and all that `make` needs, on a machine
-//! without a network.
+//! The source tarball: it is reproducible, and holds all that `make` needs without a network.
 
 use crate::common::installed::{is_installed, skip};
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::{env, fs};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const NAME: &str = concat!("chatserver-", env!("CARGO_PKG_VERSION"));
 
-/// A folder of this name with nothing in it.
+/// An empty folder of this name.
 fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dist").join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -32,8 +31,8 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{complaints}", output.status);
 }
 
-/// The tarball, packed into a folder of its own after `before`; `None` where there is nothing to
-/// pack it from.
+/// Packs the tarball into a folder of its own, after the shell command `before`; `None` where there
+/// is no repository to pack.
 fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
     if !Path::new(ROOT).join(".git").exists() {
         println!("skipped: what has been packed once is not packed again");
@@ -52,7 +51,7 @@ fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
 #[test]
 fn same_sources_make_the_same_tarball() {
     let Some(one) = tarball("one", "umask 022") else { return };
-    // Another user at another time.
+    // As another user in another time zone.
     let other = tarball("other", "umask 077; export TZ=Asia/Tokyo");
     let bytes = |path| fs::read(path).expect("a tarball");
     assert!(bytes(one) == bytes(other.expect("the same machine")), "the tarballs differ");
@@ -69,7 +68,7 @@ fn tarball_builds_without_a_network() {
     assert_eq!(crates, ["libc"]);
     assert_eq!(libc_entry(&sources.join("vendor")), libc_entry(Path::new(ROOT)));
 
-    // The toolchain may be a part of the home folder, but no crate that has been fetched is.
+    // An empty CARGO_HOME has no fetched crates.
     let home = scratch("cargo-home");
     let script = "make --silent && ./server --version && make --silent clean \
         && test ! -e server && test ! -e build && test -z \"$(find target -name '*chatserver*')\"";
@@ -77,7 +76,7 @@ fn tarball_builds_without_a_network() {
     assert!(!home.join("registry").exists(), "a crate has been fetched");
 }
 
-/// What a folder's lock file says of libc.
+/// The entry for libc in a folder's lock file.
 fn libc_entry(folder: &Path) -> String {
     let lock = fs::read_to_string(folder.join("Cargo.lock")).expect("a lock file");
     let entry = lock.split("\n\n").find(|entry| entry.contains("name = \"libc\""));

@@ -1,4 +1,4 @@
-//! The committed headers are what the outer ring says.
+//! The committed headers are what cbindgen makes of the sources.
 
 use std::path::Path;
 use std::{env, fs};
@@ -15,7 +15,7 @@ fn check(header: &str, source: &str, config: &str) {
         .generate()
         .expect("the source makes a header")
         .write(&mut generated);
-    // What Rust calls a function's safety is to readers of C what has to hold before the call.
+    // Rust's section title means nothing to readers of C.
     let generated = String::from_utf8(generated).expect("a header is text");
     let generated = generated.replace(" * # Safety\n *\n", " * Preconditions:\n");
     let committed = root.join(header);

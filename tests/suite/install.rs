@@ -1,5 +1,5 @@
-//! What `make install` puts into a staging folder is all that a user of the library and of the
-//! server needs, and `make uninstall` leaves nothing of it.
+//! `make install` installs all that a user of library and server needs, and `make uninstall` removes
+//! it all.
 
 use crate::common::child::{PATIENCE, free_port, lines_of};
 use crate::common::installed::{is_installed, skip};
@@ -19,17 +19,17 @@ const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
 /// What the user's program prints.
 const GREETING: &str = concat!("hello with ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// A staging folder, and where below it things are to go.
+/// A staging folder, and the folders below it to install to.
 struct Stage {
     destdir: PathBuf,
     layout: &'static [&'static str],
     libdir: &'static str,
 }
 
-/// One prefix for everything.
+/// One prefix for all files.
 const PREFIX_ALONE: &[&str] = &["PREFIX=/opt/chat"];
 
-/// As a distribution has it that keeps the libraries of several machines apart.
+/// Every folder set, as by a distribution with a library folder for each architecture.
 const EVERY_FOLDER: &[&str] = &[
     "PREFIX=/opt/chat",
     "BINDIR=/opt/chat/games",
@@ -51,8 +51,7 @@ impl Stage {
         stage
     }
 
-    /// Without cargo and a compiler, as root may have neither, and as somebody who usually keeps
-    /// files to himself.
+    /// Runs make without cargo and a compiler, since root may have neither, and with a strict umask.
     fn make(&self, goal: &str) {
         let status = Command::new("sh")
             .args(["-c", "umask 077 && exec make --silent \"$@\"", "make"])
@@ -66,12 +65,12 @@ impl Stage {
         assert!(status.expect("make can be run").success(), "make {goal} failed");
     }
 
-    /// A file or folder by the name that it has once it is where it belongs.
+    /// The staged file or folder that will be installed at `path`.
     fn staged(&self, path: &str) -> PathBuf {
         self.destdir.join(path.strip_prefix('/').expect("absolute"))
     }
 
-    /// All files and links, by the names that they have once they are where they belong.
+    /// The paths at which all staged files and links will be installed.
     fn files(&self) -> BTreeSet<String> {
         fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
             for entry in fs::read_dir(folder).expect("a folder") {
@@ -85,14 +84,14 @@ impl Stage {
         relative.map(|path| format!("/{}", path.display())).collect()
     }
 
-    /// Has pkg-config see what is staged, and put `root` in front of the folders it answers.
+    /// Makes pkg-config read the staged file, and prefix the folders in its answers with `root`.
     fn tell_pkg_config<'a>(&self, command: &'a mut Command, root: &Path) -> &'a mut Command {
         command
             .env("PKG_CONFIG_LIBDIR", self.staged(self.libdir).join("pkgconfig"))
             .env("PKG_CONFIG_SYSROOT_DIR", root)
     }
 
-    /// Builds the user's program with what pkg-config answers to these options.
+    /// Builds the user's program with pkg-config's answer to these options.
     fn build(&self, options: &str) -> Option<PathBuf> {
         if !is_installed("pkg-config") {
             skip("no pkg-config");
@@ -132,14 +131,14 @@ fn soname() -> String {
     format!("libchatserver.so.{MAJOR}")
 }
 
-/// The shared objects that a program asks for.
+/// The shared objects that a program needs.
 fn needed(program: &Path) -> Vec<String> {
     let dynamic = output(Command::new("readelf").args(["--dynamic", "--wide"]).arg(program));
     let lines = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
     lines.map(|line| line.split(['[', ']']).nth(1).expect("[name]").to_owned()).collect()
 }
 
-/// What a program prints that ends well.
+/// The output of a program, which must succeed.
 fn output(command: &mut Command) -> String {
     let output = command.env_remove("LD_LIBRARY_PATH").output().expect("it can be run");
     let complaints = String::from_utf8_lossy(&output.stderr);
@@ -151,14 +150,14 @@ fn succeeds(command: &mut Command) {
     output(command);
 }
 
-/// The names below a folder of the sources that end like this, without the end.
+/// The names in a source folder that end like this, without the ending.
 fn names(folder: &str, end: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(Path::new(ROOT).join(folder)) else { return vec![] };
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
     names.filter_map(|name| Some(name.expect("text").strip_suffix(end)?.to_owned())).collect()
 }
 
-/// All that is to be installed, when the folders are these.
+/// The paths to be installed, given the folders.
 fn expected(bin: &str, lib: &str, include: &str, man: &str, units: &str) -> BTreeSet<String> {
     let mut files = BTreeSet::from([
         format!("{bin}/chatserver"),
@@ -220,7 +219,7 @@ fn files_are_readable_and_filled_in_and_know_no_staging_folder() {
     }
 }
 
-/// Whether this is how the names of placeholders look.
+/// Whether the word looks like the name of a placeholder.
 fn is_placeholder(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
 }
@@ -276,7 +275,7 @@ fn cmake_takes_the_package_out_of_any_folder() {
     stage.build_and_run_with_cmake("/opt/chat/lib/machine/cmake/chatserver");
 }
 
-/// The installed server; ended with the test.
+/// The installed server; killed when dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -315,7 +314,7 @@ fn uninstall_leaves_nothing_but_what_is_others() {
         let stage = Stage::new("a folder with spaces", layout);
         let ours = stage.files();
         assert!(!ours.is_empty());
-        // Somebody else's files lie beside each of ours.
+        // A file of another package lies beside each of ours.
         let neighbour = |file: &String| format!("{}/another's", file.rsplit_once('/').unwrap().0);
         let others: BTreeSet<_> = ours.iter().map(neighbour).collect();
         for file in &others {
@@ -323,7 +322,7 @@ fn uninstall_leaves_nothing_but_what_is_others() {
         }
         stage.make("uninstall");
         assert_eq!(stage.files(), others);
-        // Alone, the package's own folder goes as well, and twice does no harm.
+        // Without such files the package's own folder is removed as well. A second time does nothing.
         let stage = Stage::new("a folder with spaces", layout);
         stage.make("uninstall");
         stage.make("uninstall");

@@ -1,8 +1,8 @@
 /*
- * faults - does what it is told to do wrong, so that an instrument has something to find.
+ * instruments.c - commits a fault that valgrind or a sanitizer must find.
  *
- * `faults NAME` commits one fault, `faults` none. In those whose names begin with `library_` it is
- * the library that touches what it must not, because it has been given something wrong.
+ * `instruments NAME` commits one fault, `instruments` none. In those named `library_` the library
+ * makes the bad access, because it is given something wrong.
  */
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #include "chatServerExt.h"
 
-/* So that a compiler does not see what is coming. */
+/* Hides the fault from the compiler. */
 static void *volatile hidden;
 static volatile int number = 0x7fffffff;
 
@@ -106,7 +106,7 @@ static int library_reads_a_crooked_message(void)
 	return write_msg(sd, &pool);
 }
 
-/* The unfinished line is the library's, and a program that frees the connection does not know. */
+/* The program frees a connection without its unfinished line, which the library allocated. */
 static int library_memory_is_forgotten(void)
 {
 	conn_pool_t pool;

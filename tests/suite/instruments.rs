@@ -1,6 +1,5 @@
-//! The instruments are on: each of them finds a fault of the kind it is there for, in C and, where
-//! it looks there, in the library. The faults are those of `instruments.c`, which `make` builds and
-//! `memcheck.sh` runs just as they build and run the tests and the server.
+//! Valgrind and the sanitizers work: each finds the faults of `instruments.c` that it should find, in
+//! C and in the library. `make` and `memcheck.sh` build and run that program as they do the tests.
 
 use crate::common::{installed, make, valgrind};
 use std::process::Command;
@@ -9,7 +8,7 @@ use std::sync::LazyLock;
 static BUILT: LazyLock<()> =
     LazyLock::new(|| make::make(&["build/instruments", "build/sanitized/instruments"]));
 
-/// What valgrind answers with where it has complaints.
+/// The exit status by which valgrind reports errors.
 const VALGRINDS: Option<i32> = Some(99);
 
 struct Run {
@@ -18,7 +17,7 @@ struct Run {
 }
 
 impl Run {
-    /// Runs a program, with the instruments' own settings as they usually are.
+    /// Runs a program with the default settings of the instruments.
     fn of(words: &[&str]) -> Self {
         LazyLock::force(&BUILT);
         let mut command = Command::new(words[0]);
@@ -29,7 +28,7 @@ impl Run {
         Self { status: output.status.code(), said }
     }
 
-    /// Checks that there is this complaint, and that the stack under it has this in it.
+    /// Checks that there is this complaint, with this text in its stack.
     fn complains(&self, complaint: &str, place: &str) {
         let Some(at) = self.said.find(complaint) else {
             panic!("no {complaint}, but {:?} and:\n{}", self.status, self.said)
@@ -43,7 +42,7 @@ impl Run {
     }
 }
 
-/// A fault in a program with the library that `make` builds, under valgrind; `None` without it.
+/// Runs a fault under valgrind with the ordinary library; `None` without valgrind.
 fn under_valgrind(fault: &[&str]) -> Option<Run> {
     if !installed::is_installed("valgrind") {
         installed::skip("no valgrind");
@@ -52,7 +51,7 @@ fn under_valgrind(fault: &[&str]) -> Option<Run> {
     Some(Run::of(&[&["tests/memcheck.sh", "build/instruments"], fault].concat()))
 }
 
-/// A fault in a program that is built with sanitizers, the library included.
+/// Runs a fault with sanitizers in the program and the library.
 fn sanitized(fault: &[&str]) -> Run {
     let run = Run::of(&[&["build/sanitized/instruments"], fault].concat());
     assert_eq!(run.status == Some(0), fault.is_empty(), "{}", run.said);
@@ -115,7 +114,7 @@ fn address_sanitizer_looks_at_c() {
     sanitizer_finds("read_after_free", "heap-use-after-free", "tests/suite/instruments.c");
 }
 
-/// A place in `src/` is in the stack of the access only where the library's own code is checked.
+/// A stack names a place in `src/` only if the library's own code is instrumented.
 #[test]
 fn address_sanitizer_looks_at_the_library() {
     sanitizer_finds("library_reads_after_free", "heap-use-after-free", "src/pool.rs");

@@ -1,5 +1,5 @@
-//! The types of the headers lie in memory as the C compiler has them. The types of the fields
-//! themselves, which may hide in padding, are pinned in c-tests/types.c.
+//! The Rust types have the layout that the C compiler gives those of the headers. c-tests/types.c
+//! checks the types of the fields.
 
 use crate::common::compiler;
 use chatserver::ffi::{Conn, Msg, Pool};
@@ -9,7 +9,7 @@ use std::mem::{align_of, offset_of, size_of};
 use std::path::Path;
 use std::process::Command;
 
-/// The lines that layout.c prints for one type, from what Rust says.
+/// The lines that layout.c prints for one type, computed by Rust.
 macro_rules! lines {
     ($name:literal, $type:ty, $($field:ident),+) => {
         [

@@ -1,4 +1,4 @@
-//! One version, wherever it is written.
+//! Every place that states the version states the same one.
 
 use crate::common::make;
 use std::fs;
@@ -22,7 +22,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.expect(program).stdout).expect("text")
 }
 
-/// What stands in `text` between the first `before` and the next `after`.
+/// The part of `text` between the first `before` and the next `after`.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {text}"));
     rest.split_once(after).unwrap_or_else(|| panic!("no {after:?} after {before:?}")).0
@@ -48,7 +48,7 @@ fn everything_has_the_version_of_the_crate() {
     let mut pages = 0;
     for entry in fs::read_dir(path("man")).expect("man/ is there") {
         let page = fs::read_to_string(entry.expect("an entry").path()).expect("text");
-        // The others are names for one that has it.
+        // The others only include a page that has it.
         if page.contains(".Os ") {
             assert_eq!(between(&page, ".Os libchatserver ", "\n"), VERSION, "{page}");
             pages += 1;
@@ -62,7 +62,7 @@ fn readme_names_the_rust_that_is_needed() {
     assert_eq!(between(&read("README.md"), "(Rust ", " or later"), RUST_VERSION, "README.md");
 }
 
-/// That the code itself needs no other is clippy's to say (`make lint`).
+/// Clippy checks the code itself (`make lint`).
 #[test]
 fn no_dependency_needs_a_later_rust() {
     let target = env!("TARGET");
@@ -70,7 +70,6 @@ fn no_dependency_needs_a_later_rust() {
     let metadata = output(env!("CARGO"), &[&["metadata"], &arguments[..]].concat());
     let number = |version: &str| -> Vec<u32> {
         let parts = version.split('.').map(|part| part.parse().expect("a number"));
-        // 1.88 is 1.88.0.
         parts.chain([0]).take(3).collect()
     };
     let needed: Vec<_> = metadata

@@ -1,4 +1,4 @@
-//! Rooms in C, in C++, in Python, and beside a loop of the program's own.
+//! The library used from C, from C++, from Python, and beside a program's own loop.
 
 use super::programs::{built, script};
 use super::room::{Room, chat, chats, waits_for_a_descriptor};
@@ -116,12 +116,12 @@ fn the_loop_goes_on_with_its_own_work_and_the_room_hears_of_it() {
     }
 }
 
-/// All of them, as often as they are built.
+/// All example programs, by each compiler.
 fn everything() -> impl Iterator<Item = Command> {
     ["chat", "room", "own_loop"].into_iter().flat_map(built).chain(script())
 }
 
-/// Runs a program that has no reason to go on, and answers what it complains of.
+/// Runs a program that must fail at once, and returns its standard error.
 fn complaints(mut command: Command, arguments: &[&str]) -> String {
     let ended = Program::start(command.args(arguments)).ended();
     assert_eq!(ended.status.code(), Some(1), "{command:?}");

@@ -1,4 +1,4 @@
-//! An existing chatServer.c goes the way that examples/moving/README.md shows.
+//! The steps of examples/moving/README.md turn an existing chatServer.c into one with the library.
 
 use super::programs::under_runner;
 use super::room::{Room, burst, ended};
@@ -21,8 +21,8 @@ fn blocks(text: &str) -> Vec<(&str, &str)> {
     parts.map(|part| part.split_once('\n').expect("a block has a language")).collect()
 }
 
-/// What examples/moving/README.md has its reader do, as one script. After each step the program
-/// that came out of it is kept as chat-0, chat-1 and so on beside the folder it is made in.
+/// The steps of examples/moving/README.md as one script, and their number. The program built by each
+/// step is kept as chat-0, chat-1 and so on.
 fn moving_script(text: &str) -> (String, usize) {
     let mut script = String::from("set -e\ncc() { command cc -Wall -Wextra -Werror \"$@\"; }\n");
     let mut build = "";
@@ -41,15 +41,14 @@ fn moving_script(text: &str) -> (String, usize) {
     (script, blocks.len())
 }
 
-/// The program that there was at first, and those that came out of each step.
+/// The original program, and the one after each step.
 fn moved() -> Option<&'static [PathBuf]> {
-    static MOVED: LazyLock<Option<Vec<PathBuf>>> = LazyLock::new(go_the_way);
+    static MOVED: LazyLock<Option<Vec<PathBuf>>> = LazyLock::new(follow_the_steps);
     MOVED.as_deref()
 }
 
-/// Goes the way of examples/moving/README.md in a folder of its own, and answers the program that
-/// there was at first and those that came out of each step.
-fn go_the_way() -> Option<Vec<PathBuf>> {
+/// Follows examples/moving/README.md in a folder of its own.
+fn follow_the_steps() -> Option<Vec<PathBuf>> {
     for tool in ["cc", "patch"] {
         if !is_installed(tool) {
             skip(&format!("no {tool}"));
@@ -59,7 +58,7 @@ fn go_the_way() -> Option<Vec<PathBuf>> {
     make::all();
     let top = root().join("build/examples/top");
     let here = top.join("examples/moving");
-    // What an earlier run has left; it need not be there.
+    // An earlier run may have left it.
     let _ = fs::remove_dir_all(&top);
     fs::create_dir_all(&here).expect("a folder");
     for name in ["build", "include"] {
@@ -79,11 +78,11 @@ fn go_the_way() -> Option<Vec<PathBuf>> {
     assert!(output.status.success(), "{said}\n{script}");
     let result = fs::read_to_string(here.join("moved/chatServer.c")).expect("it is there");
     let after = fs::read_to_string(original.join("after/chatServer.c")).expect("it is there");
-    assert_eq!(result, after, "the way does not lead to after/");
+    assert_eq!(result, after, "the steps do not lead to after/");
     Some((0..programs).map(|step| here.join(format!("chat-{step}"))).collect())
 }
 
-/// A chat server that prints a transcript, and what it has printed of its clients.
+/// A chat server that prints a transcript, and the part of it about its clients.
 struct Transcribed {
     room: Room,
     text: String,
@@ -102,7 +101,7 @@ impl Transcribed {
         self.keep(&printed);
     }
 
-    /// How often select has returned, and with what maximum, is up to the moment.
+    /// Drops the lines about select(), whose number depends on timing.
     fn keep(&mut self, printed: &str) {
         let is_kept = |line: &&str| !line.starts_with("Waiting") && !line.starts_with("MaxFd");
         self.text.extend(printed.split_inclusive('\n').filter(is_kept));
@@ -119,8 +118,8 @@ impl Transcribed {
         self.until("bytes received");
     }
 
-    /// Ends it, and answers all that it has printed. A signal between the look at the flag and
-    /// select is lost on such a program, so it may take more than one.
+    /// Ends it, and returns its transcript. Such a program misses a signal that comes between its
+    /// check of the flag and select(), so it may take more than one.
     fn end(mut self) -> String {
         loop {
             self.room.program.signal(SIGINT);
@@ -136,7 +135,7 @@ impl Transcribed {
     }
 }
 
-/// A chat in whole lines, to the byte, and what the server prints about it.
+/// Checks a chat in whole lines to the byte, and returns the transcript.
 fn chat_in_lines(program: &Path) -> String {
     let mut server = Transcribed::open(program);
     let [one, two, three] = [server.join(), server.join(), server.join()];
@@ -162,7 +161,7 @@ fn chat_in_lines(program: &Path) -> String {
     text
 }
 
-/// What somebody hears of two who talk at a time, the one in the middle of the other's line.
+/// What a client receives when two others send, one in the middle of the other's line.
 fn heard_of_two(program: &Path) -> Vec<u8> {
     let mut server = Transcribed::open(program);
     let [one, two, listener] = [server.join(), server.join(), server.join()];

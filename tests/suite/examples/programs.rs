@@ -1,4 +1,4 @@
-//! The programs of examples/, built without a word from the compiler.
+//! The programs of examples/, built without warnings.
 
 use super::root;
 use crate::common::installed::{is_installed, skip};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// The program called `name` as each of the compilers builds it.
+/// The program `name` as built by each compiler.
 pub(crate) fn built(name: &str) -> Vec<Command> {
     static FOLDERS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
         make::all();
@@ -17,7 +17,7 @@ pub(crate) fn built(name: &str) -> Vec<Command> {
     FOLDERS.iter().map(|folder| under_runner(&folder.join(name))).collect()
 }
 
-/// Builds all programs, with warnings as errors, and answers where they are.
+/// Builds all programs, with warnings as errors, and returns their folder.
 fn build_with((cc, cxx): (&str, &str)) -> Option<PathBuf> {
     for compiler in [cc, cxx] {
         if !is_installed(compiler) {
@@ -37,7 +37,7 @@ fn build_with((cc, cxx): (&str, &str)) -> Option<PathBuf> {
     Some(root().join(folder))
 }
 
-/// The program, behind `EXAMPLE_RUNNER` where that is wanted.
+/// The program, behind `EXAMPLE_RUNNER` if that is set.
 pub(crate) fn under_runner(program: &Path) -> Command {
     let runner = env::var("EXAMPLE_RUNNER").unwrap_or_default();
     let mut words = runner.split_whitespace();
@@ -49,7 +49,7 @@ pub(crate) fn under_runner(program: &Path) -> Command {
     command
 }
 
-/// The script, where there is somebody to read it.
+/// The script, if Python is installed.
 pub(crate) fn script() -> Option<Command> {
     if !is_installed("python3") {
         skip("no python3");

@@ -1,4 +1,4 @@
-//! A chat room that one of the examples has opened, and what has to be true in each.
+//! A chat server that one of the examples runs, and what must hold for each.
 
 use crate::common::child::{PATIENCE, free_port};
 use crate::common::client::{Client, quiet_crowd};
@@ -9,10 +9,10 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Instant;
 
-/// The limit on descriptors that a program usually has.
+/// The usual limit on descriptors.
 const USUAL_LIMIT: u64 = 1024;
 
-/// A chat room that one of the examples has opened.
+/// A chat server that one of the examples runs.
 pub(crate) struct Room {
     pub(crate) port: u16,
     pub(crate) program: Program,
@@ -23,12 +23,12 @@ impl Room {
         Self::open_with_limit(command, USUAL_LIMIT)
     }
 
-    /// A room whose program says by itself when it is open.
+    /// For a program that reports by itself that it listens.
     pub(crate) fn start(command: Command) -> Self {
         Self::start_with_limit(command, USUAL_LIMIT)
     }
 
-    /// A room whose program may have so many descriptors.
+    /// For a program that may have so many descriptors.
     fn open_with_limit(command: Command, limit: u64) -> Self {
         let mut room = Self::start_with_limit(command, limit);
         assert!(room.program.listens_on(room.port), "{}", room.program.ended().complaints);
@@ -58,7 +58,7 @@ impl Room {
         ended(self.program)
     }
 
-    /// Waits until the program waits, and has no end of things to do.
+    /// Waits until the program sleeps, and so does not spin.
     pub(crate) fn comes_to_rest(&self) {
         let stat = format!("/proc/{}/stat", self.program.pid());
         let is_asleep = || {
@@ -73,8 +73,8 @@ impl Room {
     }
 }
 
-/// Waits for a program's end. What valgrind only lists is no complaint of the program's; what it
-/// finds fault with is in the status.
+/// Waits for a program's end. Valgrind's notes are left out of its standard error; its errors are in
+/// the status.
 pub(crate) fn ended(program: Program) -> Ended {
     let mut ended = program.ended();
     let own = |line: &&str| !line.starts_with("==");
@@ -82,7 +82,7 @@ pub(crate) fn ended(program: Program) -> Ended {
     ended
 }
 
-/// Everything that happens in a chat, each said and heard to the byte.
+/// Everything that happens in a chat, checked to the byte.
 pub(crate) fn chat(room: &Room) {
     let [one, two, three] = room.joins();
     one.say("hello\n");
@@ -111,14 +111,12 @@ pub(crate) fn chat(room: &Room) {
     four.expect("good bye\n");
 }
 
-/// Lines that are more than the kernel holds for one who does not read, and no more than the
-/// library does.
+/// More than the kernel holds for a slow reader, and no more than the library queues.
 pub(crate) fn burst() -> String {
     "a line for a queue\n".repeat(370_000)
 }
 
-/// A program that chats, and ends in order when it is told to. Of those who leave with a reset it
-/// may say that they have.
+/// Checks that a program chats, and ends cleanly when told to. It may report clients that reset.
 pub(crate) fn chats(command: Command, about_resets: &str) {
     let room = Room::open(command);
     chat(&room);
@@ -131,8 +129,8 @@ pub(crate) fn chats(command: Command, about_resets: &str) {
     two.expect_end();
 }
 
-/// When the program has no descriptor left, those inside go on, and a newcomer waits until
-/// somebody leaves. Without clients it has `own` descriptors.
+/// Checks that without a free descriptor the chat goes on, and a newcomer waits until a client leaves.
+/// Without clients the program has `own` descriptors.
 pub(crate) fn waits_for_a_descriptor(command: Command, own: u64) {
     let room = Room::open_with_limit(command, own + 2);
     let [one, two] = room.joins();

@@ -1,4 +1,4 @@
-//! The functions of the shared object, under the names and types of the crate's own.
+//! The functions of the shared object, with the crate's names and types.
 
 use crate::common::make;
 pub(crate) use chatserver::ffi::{Conn, Msg, Pool};
@@ -12,7 +12,7 @@ fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         make::all();
-        // Memory is overwritten when it is freed: who uses it afterwards goes wrong at once.
+        // Freed memory is overwritten, so that a use after free shows at once.
         // SAFETY: mallopt may be called at any time.
         unsafe { libc::mallopt(libc::M_PERTURB, 0xA5) };
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/libchatserver.so");
@@ -21,7 +21,7 @@ fn library() -> &'static Library {
     })
 }
 
-/// Functions that call those of the shared object with the same names.
+/// Functions that call those of the same name in the shared object.
 macro_rules! functions {
     ($($name:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)?;)+) => {
         $(

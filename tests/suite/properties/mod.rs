@@ -1,11 +1,10 @@
-//! Random sequences of calls, and of what programs and peers do meanwhile, against a model
-//! (`tests/model/mod.rs`). What is tested is the shared object that `make` builds.
+//! Random sequences of calls, and of what programs and peers do in between, checked against the model
+//! (`tests/model/mod.rs`). They run on the shared object that `make` builds.
 //!
-//! `PROPTEST_CASES` says how many sequences each test makes up (1000 without it). Every run prints
-//! its seeds: `PROPTEST_RNG_SEED=SEED cargo test --test suite properties::` is the same run again. A
-//! sequence that fails is cut down to a short one, which is printed step by step, with the command
-//! that writes its bytes: as a file in `fuzz/corpus/` it is played in every run from then on, and
-//! the fuzzers begin with it.
+//! `PROPTEST_CASES` is the number of sequences for each test (1000 by default). Every run prints its
+//! seeds; `PROPTEST_RNG_SEED=SEED cargo test --test suite properties::` repeats a run. A sequence that
+//! fails is shrunk and printed step by step, with the command that writes its bytes. Saved as a file
+//! in `fuzz/corpus/`, it is replayed in every run, and the fuzzers start from it.
 
 mod library;
 #[path = "../../model/mod.rs"]
@@ -23,9 +22,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Bytes that mean something to be played.
+/// A sequence of steps, encoded in bytes.
 trait Sequence: fmt::Debug + From<Vec<u8>> {
-    /// Where the fuzzer's are, in `fuzz/corpus`.
+    /// The folder in `fuzz/corpus`.
     const FOLDER: &str;
 
     fn play(&self);
@@ -78,13 +77,13 @@ impl fmt::Debug for Chunks {
     }
 }
 
-/// Prints the command that prints the bytes.
+/// Writes the command that outputs the bytes.
 fn print(bytes: &[u8], f: &mut fmt::Formatter) -> fmt::Result {
     let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
     write!(f, "printf '{escaped}'")
 }
 
-/// Plays many random sequences, with the seed that is given or a new one.
+/// Plays many random sequences, with the given seed or a new one.
 fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
     let mut config = Config { failure_persistence: None, ..Config::default() };
     if env::var_os("PROPTEST_CASES").is_none() {
@@ -94,7 +93,7 @@ fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         config.rng_seed = RngSeed::Fixed(u64::from(now.subsec_nanos()));
     }
-    // Past what the harness captures: a crash would take that with it.
+    // Not captured by the harness, since a crash would lose it.
     let note = format!("{} with PROPTEST_RNG_SEED={}\n", S::FOLDER, config.rng_seed);
     std::io::stderr().write_all(note.as_bytes()).expect("it can be printed");
     let sequences = bytes.prop_map(S::from);
@@ -107,7 +106,7 @@ fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
     }
 }
 
-/// Plays what the fuzzer has found worth keeping.
+/// Plays the sequences of the corpus.
 fn replay<S: Sequence>() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(S::FOLDER);
     let files = std::fs::read_dir(&folder).expect("the corpus is there");
@@ -122,9 +121,8 @@ fn replay<S: Sequence>() {
     }
 }
 
-/// Makes tests that each run in a process of their own. The model gives descriptors fixed numbers and
-/// sets limits for the whole process, and a child that another test starts at the wrong moment would
-/// hold a copy of a descriptor that the model closes.
+/// Defines tests that each run in a process of their own: the model uses fixed descriptor numbers and
+/// process-wide settings, and a child process of another test could inherit its descriptors.
 macro_rules! tests_in_own_processes {
     ($(fn $name:ident() $body:block)+) => {
         $(
@@ -140,7 +138,7 @@ macro_rules! tests_in_own_processes {
     };
 }
 
-/// Set where the process is a test's own.
+/// The environment variable that marks such a process.
 const OWN_PROCESS: &str = "OWN_PROCESS";
 
 fn run_in_own_process(name: &str) {

@@ -247,6 +247,29 @@ static inline int queued(int sd, const conn_pool_t *pool)
 	return count;
 }
 
+/* Checks that writing does not wait for a blocking descriptor that is full, and changes nothing. The
+ * peer does not read, so a call that blocks ends the test by its alarm. */
+static inline void check_full(struct client client, conn_pool_t *pool)
+{
+	int (*const names[])(int, conn_pool_t *) = { write_msg, write_to_client, writeToClient };
+	int flags = fcntl(client.sd, F_GETFL), at;
+	struct snapshot before;
+
+	CHECK_EQ(flags & O_NONBLOCK, 0);
+	queue_pattern(0, 30000, pool);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	/* Some more may fit into a page of a pipe that is not full. */
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	CHECK(queued(client.sd, pool) > 0);
+	before = take_snapshot(pool);
+	for (at = 0; at < 3; at++) {
+		CHECK_EQ(names[at](client.sd, pool), 0);
+		CHECK(is_unchanged(&before, pool));
+		CHECK(FD_ISSET(client.sd, &pool->write_set));
+		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
+	}
+}
+
 static inline void free_msg(msg_t *msg)
 {
 	free(msg->message);

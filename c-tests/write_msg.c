@@ -246,28 +246,14 @@ TEST(the_stream_is_whole_over_tcp)
 	leave(client, &pool);
 }
 
-/* Nobody reads, so a call that blocks ends the test by its alarm. */
 TEST(write_msg_to_a_full_blocking_socket_keeps_everything)
 {
 	struct client client;
-	struct snapshot before;
 	conn_pool_t pool;
-	int flags, at;
 
 	open_room(&client, 1, &pool);
 	shrink_send_buffer(client.sd);
-	flags = fcntl(client.sd, F_GETFL);
-	CHECK_EQ(flags & O_NONBLOCK, 0);
-	queue_pattern(0, 30000, &pool);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	CHECK(pool.conn_head->write_msg_head != NULL);
-	before = take_snapshot(&pool);
-	for (at = 0; at < NAMES; at++) {
-		CHECK_EQ(write_names[at](client.sd, &pool), 0);
-		CHECK(is_unchanged(&before, &pool));
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-	}
+	check_full(client, &pool);
 	leave(client, &pool);
 }
 

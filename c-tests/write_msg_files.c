@@ -99,30 +99,14 @@ TEST(a_nonblocking_pipe_stays_nonblocking)
 	leave(client, &pool);
 }
 
-/* Nobody reads, so a call that blocks ends the test by its alarm. */
 TEST(a_full_blocking_pipe_is_not_waited_for)
 {
 	struct client client;
-	struct snapshot before;
 	conn_pool_t pool;
-	int flags, round;
 
 	init_pool(&pool);
 	client = join_by_pipe(&pool);
-	flags = fcntl(client.sd, F_GETFL);
-	CHECK_EQ(flags & O_NONBLOCK, 0);
-	queue_in_pieces(10000, &pool);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	/* Some more may fit into a page that is not full. */
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	before = take_snapshot(&pool);
-	CHECK(pool.conn_head->write_msg_head != NULL);
-	for (round = 0; round < 3; round++) {
-		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		CHECK(is_unchanged(&before, &pool));
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-	}
+	check_full(client, &pool);
 	leave(client, &pool);
 }
 

@@ -21,20 +21,6 @@ static void check_refused(int sd, int error, conn_pool_t *pool)
 	}
 }
 
-/* How many bytes are queued for the conn; checks that they are the stream from `start` on. */
-static size_t check_backlog(const conn_t *conn, size_t start)
-{
-	const msg_t *msg;
-	size_t size = 0;
-
-	check_queue_sound(conn);
-	for (msg = conn->write_msg_head; msg != NULL; msg = msg->next) {
-		check_pattern(msg->message, (size_t)msg->size, start + size);
-		size += (size_t)msg->size;
-	}
-	return size;
-}
-
 TEST(write_msg_refuses_null_and_who_is_not_in_the_pool)
 {
 	struct client clients[2], stranger = connect_client();
@@ -165,43 +151,6 @@ TEST(write_msg_sends_a_queue_of_any_length)
 		check_receives(client.peer, bytes, size);
 		free(bytes);
 	}
-	leave(client, &pool);
-}
-
-TEST(a_message_taken_in_part_stays_at_the_start_of_its_block)
-{
-	enum { SIZE = 1 << 20 };
-	char *received = malloc(SIZE);
-	struct client client;
-	conn_pool_t pool;
-	size_t count = 0;
-	msg_t *msg;
-	char *start;
-	int partly = 0;
-
-	open_room(&client, 1, &pool);
-	shrink_send_buffer(client.sd);
-	queue_pattern(0, SIZE, &pool);
-	msg = pool.conn_head->write_msg_head;
-	start = msg->message;
-	while (count < SIZE) {
-		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		count += read_available(client.peer, received + count, SIZE - count);
-		if (count == SIZE)
-			break;
-		CHECK(pool.conn_head->write_msg_head == msg);
-		CHECK(pool.conn_head->write_msg_tail == msg);
-		CHECK(msg->message == start);
-		CHECK_EQ(msg->size, SIZE - count);
-		CHECK_EQ(check_backlog(pool.conn_head, count), SIZE - count);
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		partly++;
-	}
-	CHECK(partly > 1);
-	check_pattern(received, SIZE, 0);
-	CHECK(pool.conn_head->write_msg_head == NULL);
-	CHECK(!FD_ISSET(client.sd, &pool.write_set));
-	free(received);
 	leave(client, &pool);
 }
 

@@ -132,8 +132,8 @@ static void check_queue(const conn_t *conn, const char *bytes, size_t size, bool
 /* The connection turns out to be broken, at once or at the second send. */
 static void check_broken(hand_out *write, int sd, conn_pool_t *pool, int number)
 {
-	static const int errors[] = { EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH };
-	struct kernel_plan plan = { .failing = 1 + number / 4 % 2, .fault = errors[number % 4],
+	static const int errors[] = { EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, EIO };
+	struct kernel_plan plan = { .failing = 1 + number / 5 % 2, .fault = errors[number % 5],
 		                    .pretends = true };
 	struct snapshot before = take_snapshot(pool);
 	const conn_t *conn = conn_of(sd, pool);

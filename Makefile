@@ -23,7 +23,7 @@
 # make dist     a source tarball that builds without a network (packaging/dist.mk)
 # make deb, deb-check
 #               packages for Debian out of that; whether they are in order
-# make abi      renews the record of the ABI, for a release (tests/abi.rs)
+# make abi      renews the record of the ABI, for a release (tests/suite/abi.rs)
 # make clean    removes what was built, but for the crates of others in target/debug and target/release
 
 CARGO   ?= cargo
@@ -134,7 +134,7 @@ $(EXAMPLES)/after: $(MOVING)/after/chatServer.c $(HEADERS) $(ARCHIVE)
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
 header:
-	RENEW_HEADER=1 $(CARGO) test --quiet --test header
+	RENEW_HEADER=1 $(CARGO) test --quiet --test suite header::
 
 # The tests look for the tools they need beyond a C compiler, and say which they miss.
 test: all
@@ -162,9 +162,9 @@ UNTIMED := relay lines misbehaving telnet above_fd_setsize stats passed ready
 memcheck: all
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
 	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(UNTIMED)
-	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test examples -- _chats loop_goes_on same_chat \
+	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test suite -- _chats loop_goes_on same_chat \
 		--skip smallest --skip script
-	$(CARGO) test --test instruments
+	$(CARGO) test --test suite instruments::
 
 # Under torture the library's allocations and system calls fail, one after the other: in the tests in
 # C, and in a server that is built so. In the server as it is strace has its system calls fail.
@@ -211,16 +211,16 @@ sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server
 		$(OF_MEMORY:%=--skip %) --skip injected:: --skip failing_calls:: --skip the_unit_allows
 	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
 		injected:: --skip what_fails_at_the_start
-	$(CARGO) test --test instruments
+	$(CARGO) test --test suite instruments::
 
 $(SANITIZED)/server: $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS) $(SANITIZED)/libchatserver.a
 	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
-# A program full of faults, for tests/instruments.rs, built as the programs above are.
-$(BUILD)/faults: tests/faults.c $(HEADERS) $(ARCHIVE)
+# A program full of faults, for tests/suite/instruments.rs, built as the programs above are.
+$(BUILD)/instruments: tests/suite/instruments.c $(HEADERS) $(ARCHIVE)
 	$(CC) $(WARNINGS) $(CFLAGS) -g $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
-$(SANITIZED)/faults: tests/faults.c $(HEADERS) $(SANITIZED)/libchatserver.a
+$(SANITIZED)/instruments: tests/suite/instruments.c $(HEADERS) $(SANITIZED)/libchatserver.a
 	$(CC) $(WARNINGS) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
 
 # How much of library and server the tests run, by the instruments of rustc and clang, which are both
@@ -248,7 +248,7 @@ coverage: $(COVERED)/server
 		| sed '/^$$/,/^-/d'
 	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
 
-# What programs are linked with: symbols, types, layouts. tests/abi.rs compares the record with the
+# What programs are linked with: symbols, types, layouts. tests/suite/abi.rs compares the record with the
 # library, built by the rules above except that it keeps its description of types.
 ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
 
@@ -269,7 +269,7 @@ CRATE_TESTS := header layout manual readme versions
 crate:
 	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
 	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
-		--config profile.dev.package.chatserver.codegen-units=255 $(CRATE_TESTS:%=--test %)
+		--config profile.dev.package.chatserver.codegen-units=255 --test suite -- $(CRATE_TESTS:%=%::)
 
 # The fuzzers have the library's own code in them, compiled with their instruments and the address
 # sanitizer. rustc has both behind options that a stable one takes from RUSTC_BOOTSTRAP.

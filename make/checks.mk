@@ -2,7 +2,10 @@
 
 .PHONY: lint memcheck torture sanitize coverage abi crate
 
-lint: ## formatting, and every warning as an error
+# clang-format's opinion changes with its version, so one version is asked.
+CLANG_FORMAT ?= clang-format-14
+
+lint: ## formatting, line width, and every warning as an error
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --quiet
@@ -17,6 +20,14 @@ lint: ## formatting, and every warning as an error
 		$(wildcard benches/*.c examples/*.c $(MOVING)/*/*.c)
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only \
 		$(wildcard examples/*.cpp)
+	git ls-files .ci/run Makefile $(patsubst %,'*.%',mk md rs c h cpp py sh toml) \
+		| LC_ALL=C xargs awk -f make/width.awk
+	@if ! command -v $(CLANG_FORMAT) >/dev/null; then \
+		echo 'skipped: no $(CLANG_FORMAT)'; test -z "$$CI"; \
+	else \
+		git ls-files '*.c' '*.h' '*.cpp' ':!include' \
+			| xargs $(CLANG_FORMAT) --dry-run -Werror; \
+	fi
 
 # The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
 # descriptors of its own.

@@ -61,10 +61,10 @@ endef
 
 TRY := ./server is built: try ./server 5555 and, in two other terminals, nc localhost 5555
 
-all: server lib ## the library (build/) and the server (./server); the default
+all: server lib ## build the library (build/) and the server (./server); the default
 	$(if $(filter all,$(GOALS)),@echo '$(TRY)')
 
-lib: $(ARCHIVE) $(SHARED) ## the library alone
+lib: $(ARCHIVE) $(SHARED) ## build the library alone
 	@wc -c $^ | sed '/total/d; s/^ */  /; s/ \(build\)/ bytes  \1/'
 
 # The source tarball has what this needs with it (packaging/dist.sh).
@@ -108,10 +108,10 @@ $(SHARED): $(BUILD)/chatserver.o $(BUILD)/libchatserver.map
 server: $(SERVER_FILES) $(ARCHIVE)
 	$(COMPILE)
 
-check: lint test ## the quick checks before a commit: lint and test
+check: lint test ## run lint and test, the quick checks before a commit
 
 # The tests look for the tools they need beyond a C compiler, and say which they miss.
-test: all ## all tests, each once
+test: all ## run all tests, each once
 	$(CARGO) test
 
 # The crates of others stay in target/debug and target/release: they take the longest to build, and
@@ -129,6 +129,6 @@ include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk)
 include packaging/install.mk packaging/dist.mk
 
 # A target's line here is the text behind ## in its rule.
-help: ## this list
+help: ## print this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | \
 		awk -F '\t' '{ printf "make %-13s %s\n", $$1, $$2 }'

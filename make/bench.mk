@@ -37,22 +37,22 @@ $(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)
 	@mkdir -p $(BENCH)
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS) -Wl,-z,now
 
-bench: all $(MEASURED) ## the server against others, some 20 minutes (benches/README.md)
+bench: all $(MEASURED) ## compare the server with others, some 20 minutes; see benches/README.md
 	$(RUN) $(RIVALS) $(CONTENDERS) --out benches/results $(OPTIONS)
 
-bench-quick: all $(MEASURED) ## a minute of that
+bench-quick: all $(MEASURED) ## the same in a minute
 	$(RUN) $(RIVALS) $(CONTENDERS) --out $(BENCH)/quick --rounds 3 --seconds 0.25 \
 		--clients 10,100 --bytes 32 --scenarios latency $(OPTIONS)
 
-bench-micro: $(BENCH)/micro ## instructions of the library's functions
+bench-micro: $(BENCH)/micro ## count the instructions that each function takes
 	@mkdir -p benches/results
 	@benches/micro.sh $< | tee benches/results/micro.md
 
-bench-flood: all ## chatting while one client floods
+bench-flood: all ## measure chatting while one client floods
 	$(RUN) --only server --clients none --scenarios flood --rounds 3 --seconds 1 --strict $(OPTIONS)
 
 # The original's way may tear lines while somebody floods.
-bench-check: all $(MEASURED) $(BENCH)/micro ## whether the benchmarks work
+bench-check: all $(MEASURED) $(BENCH)/micro ## try the benchmarks, without a meaningful result
 	$(CARGO) test --quiet $(LOAD)
 	$(RUN) --out $(BENCH)/check --strict --rounds 1 --seconds 0.05 \
 		--clients 10 --speakers 2 --bytes 40 --window 8 --scenarios latency,idle $(OPTIONS)
@@ -68,7 +68,7 @@ TUNABLES     := tcache_count=0 mxfast=0 trim_threshold=16384 top_pad=0
 SPACE        := $(subst ,, )
 soak: export GLIBC_TUNABLES = $(subst $(SPACE),:,$(TUNABLES:%=glibc.malloc.%))
 
-soak: all ## a crowd that comes, stalls, resets and leaves, for SOAK_SECONDS (600)
+soak: all ## let clients come, stall, reset and leave for SOAK_SECONDS (600)
 	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) $(SOAK_OPTIONS) \
 		'./server --max-queue 65536 {port}'
 

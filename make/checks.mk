@@ -5,7 +5,7 @@
 # clang-format's opinion changes with its version, so one version is asked.
 CLANG_FORMAT ?= clang-format-14
 
-lint: ## formatting, line width, and every warning as an error
+lint: ## check formatting and line width, with every warning as an error
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --quiet
@@ -33,7 +33,7 @@ lint: ## formatting, line width, and every warning as an error
 # descriptors of its own.
 MEMCHECK_TESTS := relay lines faults telnet above_fd_setsize figures passed ready
 
-memcheck: all ## the C tests, and most of the server's, under valgrind
+memcheck: all ## run the C tests, and most of the server's, under valgrind
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
 	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(MEMCHECK_TESTS)
 	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test examples -- _chats loop_goes_on \
@@ -46,7 +46,7 @@ memcheck: all ## the C tests, and most of the server's, under valgrind
 TORTURE  := $(wildcard c-tests/torture/*.c)
 TORTURED := $(BUILD)/tortured/server
 
-torture: all $(TORTURED) ## the C tests and the server, with allocations and system calls failing
+torture: all $(TORTURED) ## run the C tests and the server with allocations and system calls failing
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
 	$(CARGO) test --test server -- torture
 	SERVER=$(TORTURED) $(CARGO) test --test server -- model relay lines faults telnet \
@@ -79,7 +79,7 @@ SANITIZE_SKIP := gigabyte two_hundred_stopped_readers one_byte_at_a_time a_line_
 
 # Where strace makes calls fail, leaks cannot be looked for; and where it counts the calls from the
 # start, the sanitizers' own are counted, too.
-sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## the same with sanitizers in C and Rust
+sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sanitizers in C and Rust
 	LIBRARY=$(SANITIZED) CFLAGS='$(CFLAGS) $(SANITIZE)' $(CARGO) test --test c
 	SERVER=$(SANITIZED)/server $(CARGO) test --test server -- $(SANITIZE_SKIP:%=--skip %) \
 		--skip injected:: --skip torture:: --skip the_unit_allows
@@ -112,7 +112,7 @@ $(COVERED)/server: $(SERVER_FILES) $(COVERED)/libchatserver.a
 		-fcoverage-mapping,$(COUNTED),clang-$(LLVM) $(WARNINGS) $(CFLAGS))
 
 coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
-coverage: $(COVERED)/server ## how much of library and server the tests run
+coverage: $(COVERED)/server ## measure how much of library and server the tests run
 	rm -rf $(COVERED)/profiles
 	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
 	SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds
@@ -141,7 +141,7 @@ abi: $(ABI_LIBRARY) ## renew the record of the ABI, for a release
 CRATE       := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
 CRATE_TESTS := header layout manual readme versions
 
-crate: ## the crate as Cargo packs it, unpacked and tested
+crate: ## test the crate as Cargo packs it
 	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
 	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
 		--config profile.dev.package.chatserver.codegen-units=255 $(CRATE_TESTS:%=--test %)

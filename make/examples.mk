@@ -7,7 +7,7 @@ MOVING       := examples/moving
 
 .PHONY: examples
 
-examples: $(addprefix $(EXAMPLES)/,chat own_loop room before after) ## the programs of examples/
+examples: $(addprefix $(EXAMPLES)/,chat own_loop room before after) ## build what is in examples/
 
 $(EXAMPLES)/%: examples/%.c $(HEADERS) $(ARCHIVE)
 	$(COMPILE)

@@ -17,7 +17,7 @@ fuzzers:
 	@mkdir -p $(FUZZERS:%=$(FUZZ)/%)
 
 # All fuzzers run at the same time. Each begins with the corpus and with what earlier runs found.
-fuzz: fuzzers ## random calls against a model, for FUZZ_SECONDS (600); see fuzz/README.md
+fuzz: fuzzers ## play random calls against a model for FUZZ_SECONDS (600)
 	@for fuzzer in $(FUZZERS); do \
 		$(FUZZ_PROGRAMS)/$$fuzzer $(FUZZ)/$$fuzzer fuzz/corpus/$$fuzzer \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -timeout=60 \

@@ -5,15 +5,15 @@ DEB     := $(BUILD)/deb
 
 .PHONY: dist deb deb-check
 
-dist: $(TARBALL) ## a source tarball that builds without a network
+dist: $(TARBALL) ## pack a source tarball that builds without a network
 	@echo $<
 
 $(TARBALL): FORCE
 	@packaging/dist.sh $@
 
-deb: $(TARBALL) ## Debian packages, built from that tarball
+deb: $(TARBALL) ## build the Debian packages from that tarball
 	packaging/deb.sh $< $(DEB)
 	@ls $(DEB)/*.deb
 
-deb-check: deb ## the same, checked with lintian and tried
+deb-check: deb ## build them, run lintian and try them
 	tests/deb.sh $(DEB)

@@ -32,7 +32,7 @@ RUST_ARCHIVE := $(TARGET_DIR)/release/libchatserver.a
 ARCHIVE      := $(BUILD)/libchatserver.a
 SHARED       := $(BUILD)/libchatserver.so.$(VERSION)
 
-SERVER_SOURCES := $(wildcard src/chatServer.c src/server/*.c)
+SERVER_SOURCES := $(wildcard src/server/*.c)
 SERVER_FILES   := $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS)
 
 # GNU ld enters a version's own name among the exported symbols; the linker that comes with rustc

@@ -31,14 +31,14 @@ lint: ## check formatting and line width, with every warning as an error
 
 # The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
 # descriptors of its own.
-MEMCHECK_TESTS := relay lines faults telnet above_fd_setsize figures passed ready
+MEMCHECK_TESTS := relay lines misbehaving telnet above_fd_setsize stats passed ready
 
 memcheck: all ## run the C tests, and most of the server's, under valgrind
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
 	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(MEMCHECK_TESTS)
-	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test examples -- _chats loop_goes_on \
+	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test suite -- _chats loop_goes_on \
 		same_chat --skip smallest --skip script
-	$(CARGO) test --test instruments
+	$(CARGO) test --test suite instruments::
 
 # Under torture the library's allocations and system calls fail one after the other: in the C tests,
 # and in a server that is linked with c-tests/torture. In the plain server strace makes the system
@@ -48,9 +48,9 @@ TORTURED := $(BUILD)/tortured/server
 
 torture: all $(TORTURED) ## run the C tests and the server with allocations and system calls failing
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
-	$(CARGO) test --test server -- torture
-	SERVER=$(TORTURED) $(CARGO) test --test server -- model relay lines faults telnet \
-		--skip a_thousand --skip a_reader_who
+	$(CARGO) test --test server -- failing_calls
+	SERVER=$(TORTURED) $(CARGO) test --test server -- random_chat relay lines \
+		misbehaving telnet --skip a_thousand --skip a_reader_who
 
 $(TORTURED): $(SERVER_FILES) $(TORTURE) $(wildcard c-tests/*.h c-tests/torture/*.h) $(ARCHIVE)
 	$(call COMPILE,-std=gnu11,$(shell sed -n 's/^ \* link: //p' $(TORTURE)))
@@ -82,19 +82,20 @@ SANITIZE_SKIP := gigabyte two_hundred_stopped_readers one_byte_at_a_time a_line_
 sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sanitizers in C and Rust
 	LIBRARY=$(SANITIZED) CFLAGS='$(CFLAGS) $(SANITIZE)' $(CARGO) test --test c
 	SERVER=$(SANITIZED)/server $(CARGO) test --test server -- $(SANITIZE_SKIP:%=--skip %) \
-		--skip injected:: --skip torture:: --skip the_unit_allows
+		--skip injected:: --skip failing_calls:: --skip the_unit_allows
 	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
 		injected:: --skip what_fails_at_the_start
-	$(CARGO) test --test instruments
+	$(CARGO) test --test suite instruments::
 
 $(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
 
-# A program full of faults, for tests/instruments.rs: valgrind and the sanitizers must find them.
-$(BUILD)/faults: tests/faults.c $(HEADERS) $(ARCHIVE)
+# A program full of faults, for tests/suite/instruments.rs: valgrind and the sanitizers must find
+# them.
+$(BUILD)/instruments: tests/suite/instruments.c $(HEADERS) $(ARCHIVE)
 	$(call COMPILE,-g)
 
-$(SANITIZED)/faults: tests/faults.c $(HEADERS) $(SANITIZED)/libchatserver.a
+$(SANITIZED)/instruments: tests/suite/instruments.c $(HEADERS) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
 
 # How much of the library and the server the tests run, by the instruments of rustc and clang. Both
@@ -123,8 +124,8 @@ coverage: $(COVERED)/server ## measure how much of library and server the tests 
 		| sed '/^$$/,/^-/d'
 	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
 
-# The record of the ABI: symbols, types, layouts. tests/abi.rs compares it with the library, built
-# by the same rules, except that it keeps the description of its types.
+# The record of the ABI: symbols, types, layouts. tests/suite/abi.rs compares it with the library,
+# built by the same rules, except that it keeps the description of its types.
 ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
 
 $(ABI_LIBRARY): FORCE
@@ -144,4 +145,5 @@ CRATE_TESTS := header layout manual readme versions
 crate: ## test the crate as Cargo packs it
 	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
 	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
-		--config profile.dev.package.chatserver.codegen-units=255 $(CRATE_TESTS:%=--test %)
+		--config profile.dev.package.chatserver.codegen-units=255 \
+		--test suite -- $(CRATE_TESTS:%=%::)

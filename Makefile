@@ -16,6 +16,7 @@
 # make soak     a crowd that comes, talks, stalls, resets and leaves, for ten minutes or SOAK_SECONDS
 # make examples builds the programs of examples/ (build/examples/)
 # make crate    the crate as Cargo packs it, tried where it is unpacked
+# make docs     the reference in HTML, by Doxygen (build/docs/)
 # make header   renews include/chatServer.h from src/ffi.rs, and include/chatServerExt.h from
 #               src/ffi_ext.rs
 # make install, uninstall
@@ -64,7 +65,7 @@ RUST_LLD := $(firstword $(wildcard $(shell rustc --print sysroot 2>/dev/null)/li
 LINKER   := $(if $(RUST_LLD),-B$(RUST_LLD) -fuse-ld=lld)
 
 .PHONY: all lib examples test lint memcheck torture sanitize coverage bench bench-quick \
-	bench-micro bench-flood bench-check soak header abi clean FORCE
+	bench-micro bench-flood bench-check soak abi clean FORCE
 .DELETE_ON_ERROR:
 
 all: lib server
@@ -132,9 +133,6 @@ $(EXAMPLES)/before: $(wildcard $(MOVING)/before/*)
 $(EXAMPLES)/after: $(MOVING)/after/chatServer.c $(HEADERS) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
-
-header:
-	RENEW_HEADER=1 $(CARGO) test --quiet --test header
 
 # The tests look for the tools they need beyond a C compiler, and say which they miss.
 test: all
@@ -391,4 +389,4 @@ clean:
 	$(CLEAN) --release
 	rm -rf $(BUILD) server $(ASIDE:%=$(TARGET_DIR)/%)
 
-include packaging/install.mk packaging/dist.mk
+include make/docs.mk packaging/install.mk packaging/dist.mk

@@ -1,6 +1,6 @@
 /* Prints:
  *   1 connection
- *   the same again: File exists
+ *   added twice: File exists
  *   too high: Too many open files
  */
 #include <errno.h>
@@ -18,13 +18,13 @@ int main(void)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 ||
 	    init_pool(&pool) == -1 || add_conn(pair[0], &pool) == -1) {
-		perror("pool");
+		perror("add_conn");
 		return EXIT_FAILURE;
 	}
 	if (FD_ISSET(pair[0], &pool.read_set))
 		printf("%u connection\n", pool.nr_conns);
 	if (add_conn(pair[0], &pool) == -1)
-		printf("the same again: %s\n", strerror(errno));
+		printf("added twice: %s\n", strerror(errno));
 	if (add_conn(FD_SETSIZE, &pool) == -1)
 		printf("too high: %s\n", strerror(errno));
 	return EXIT_SUCCESS;

@@ -1,6 +1,6 @@
 /* Prints:
- *   for Anna: nothing
- *   for Bert: 12 bytes
+ *   queued for the sender: no
+ *   the recipient gets 12 bytes:
  *   hello
  *   HELLO
  */
@@ -13,25 +13,23 @@
 
 int main(void)
 {
-	char hello[] = "hello\n", heard[BUFFER_SIZE];
-	int anna[2], bert[2];
+	char hello[] = "hello\n", received[BUFFER_SIZE];
+	int sender[2], recipient[2], len;
 	conn_pool_t pool;
-	ssize_t count;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, anna) == -1 ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, bert) == -1 ||
-	    init_pool(&pool) == -1 || add_conn(anna[0], &pool) == -1 ||
-	    add_conn(bert[0], &pool) == -1) {
-		perror("pool");
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sender) == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, recipient) == -1 ||
+	    init_pool(&pool) == -1 || add_conn(sender[0], &pool) == -1 ||
+	    add_conn(recipient[0], &pool) == -1 ||
+	    add_msg(sender[0], hello, sizeof hello - 1, &pool) == -1 ||
+	    addMsg(sender[0], hello, sizeof hello - 1, &pool) == -1) {
+		perror("add_msg");
 		return EXIT_FAILURE;
 	}
-	if (add_msg(anna[0], hello, sizeof hello - 1, &pool) == -1 ||
-	    addMsg(anna[0], hello, sizeof hello - 1, &pool) == -1)
-		perror("message");
-	printf("for Anna: %s\n",
-	       FD_ISSET(anna[0], &pool.write_set) ? "much" : "nothing");
-	write_msg(bert[0], &pool);
-	count = read(bert[1], heard, sizeof heard);
-	printf("for Bert: %d bytes\n%.*s", (int)count, (int)count, heard);
+	printf("queued for the sender: %s\n",
+	       FD_ISSET(sender[0], &pool.write_set) ? "yes" : "no");
+	write_msg(recipient[0], &pool);
+	len = (int)read(recipient[1], received, sizeof received);
+	printf("the recipient gets %d bytes:\n%.*s", len, len, received);
 	return EXIT_SUCCESS;
 }

@@ -1,5 +1,5 @@
 /* Prints:
- *   waits in the queue: nothing
+ *   queued before chat_uncork: nothing
  *   hello
  *   bye
  *   removing connection with sd 3
@@ -13,26 +13,25 @@
 
 int main(void)
 {
-	char hello[] = "hello\n", bye[] = "bye\n", heard[BUFFER_SIZE];
+	char hello[] = "hello\n", bye[] = "bye\n", received[BUFFER_SIZE];
 	conn_pool_t pool;
-	int pair[2];
-	ssize_t count;
+	int pair[2], len;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 ||
 	    init_pool(&pool) == -1 || add_conn(pair[0], &pool) == -1) {
-		perror("pool");
+		perror("add_conn");
 		return EXIT_FAILURE;
 	}
 	chat_cork(&pool);
 	if (add_msg(0, hello, sizeof hello - 1, &pool) == -1 ||
 	    add_msg(0, bye, sizeof bye - 1, &pool) == -1)
 		perror("add_msg");
-	printf("waits in the queue: %s\n",
-	       pool.conn_head->write_msg_head ? "much" : "nothing");
+	printf("queued before chat_uncork: %s\n",
+	       pool.conn_head->write_msg_head ? "something" : "nothing");
 	if (chat_uncork(&pool) == -1)
 		perror("chat_uncork");
-	count = read(pair[1], heard, sizeof heard);
-	printf("%.*s", (int)count, heard);
+	len = (int)read(pair[1], received, sizeof received);
+	printf("%.*s", len, received);
 	remove_conn(pair[0], &pool);
 	return EXIT_SUCCESS;
 }

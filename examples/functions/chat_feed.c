@@ -1,6 +1,6 @@
 /* Prints:
- *   0 bytes wait
- *   13 bytes wait
+ *   queued: 0 bytes
+ *   queued: 13 bytes
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,42 +9,41 @@
 
 #include <chatServerExt.h>
 
+/* What a program does with a descriptor that is readable. */
 static void read_client(int sd, conn_pool_t *pool)
 {
 	char buffer[BUFFER_SIZE];
 	int len = (int)read(sd, buffer, sizeof buffer);
 
-	if (len >= 0 && chat_feed(sd, buffer, len, pool) == -1)
-		perror("chat_feed");
-	if (len <= 0)
+	if (len < 0 || chat_feed(sd, buffer, len, pool) == -1 || len == 0)
 		remove_conn(sd, pool);
 }
 
-static void print_what_waits(int sd, conn_pool_t *pool)
+static void print_queued(int sd, conn_pool_t *pool)
 {
 	chat_conn_info_t info;
 
 	if (chat_get_info(sd, pool, &info) == 0)
-		printf("%zu bytes wait\n", info.queued_bytes);
+		printf("queued: %zu bytes\n", info.queued_bytes);
 }
 
 int main(void)
 {
-	int anna[2], bert[2];
+	int sender[2], recipient[2];
 	conn_pool_t pool;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, anna) == -1 ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, bert) == -1 ||
-	    init_pool(&pool) == -1 || add_conn(anna[0], &pool) == -1 ||
-	    add_conn(bert[0], &pool) == -1) {
-		perror("pool");
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sender) == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, recipient) == -1 ||
+	    init_pool(&pool) == -1 || add_conn(sender[0], &pool) == -1 ||
+	    add_conn(recipient[0], &pool) == -1) {
+		perror("add_conn");
 		return EXIT_FAILURE;
 	}
-	dprintf(anna[1], "good ");
-	read_client(anna[0], &pool);
-	print_what_waits(bert[0], &pool);
-	dprintf(anna[1], "morning\n");
-	read_client(anna[0], &pool);
-	print_what_waits(bert[0], &pool);
+	dprintf(sender[1], "good ");
+	read_client(sender[0], &pool);
+	print_queued(recipient[0], &pool);
+	dprintf(sender[1], "morning\n");
+	read_client(sender[0], &pool);
+	print_queued(recipient[0], &pool);
 	return EXIT_SUCCESS;
 }

@@ -17,7 +17,7 @@ int main(void)
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 ||
 	    init_pool(&pool) == -1 || add_conn(pair[0], &pool) == -1 ||
 	    add_conn(pair[1], &pool) == -1) {
-		perror("pool");
+		perror("add_conn");
 		return EXIT_FAILURE;
 	}
 	while (pool.conn_head != NULL)

@@ -9,6 +9,7 @@
 
 #include <chatServer.h>
 
+/* The second half of a pass, after the reads. */
 static void write_ready(conn_pool_t *pool)
 {
 	int sd;
@@ -21,23 +22,21 @@ static void write_ready(conn_pool_t *pool)
 
 int main(void)
 {
-	char hello[] = "hello\n", heard[BUFFER_SIZE];
+	char hello[] = "hello\n", received[BUFFER_SIZE];
 	conn_pool_t pool;
-	int pair[2];
-	ssize_t count;
+	int pair[2], len;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 ||
 	    init_pool(&pool) == -1 || add_conn(pair[0], &pool) == -1 ||
 	    add_msg(0, hello, sizeof hello - 1, &pool) == -1) {
-		perror("pool");
+		perror("add_msg");
 		return EXIT_FAILURE;
 	}
 	pool.ready_write_set = pool.write_set;
-	pool.nready = select(pool.maxfd + 1, NULL, &pool.ready_write_set,
-	                     NULL, NULL);
+	select(pool.maxfd + 1, NULL, &pool.ready_write_set, NULL, NULL);
 	write_ready(&pool);
-	count = read(pair[1], heard, sizeof heard);
-	printf("%.*sleft: %s\n", (int)count, heard,
-	       FD_ISSET(pair[0], &pool.write_set) ? "much" : "nothing");
+	len = (int)read(pair[1], received, sizeof received);
+	printf("%.*sleft: %s\n", len, received,
+	       FD_ISSET(pair[0], &pool.write_set) ? "a part" : "nothing");
 	return EXIT_SUCCESS;
 }

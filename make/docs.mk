@@ -28,5 +28,5 @@ docs:
 	@mkdir -p $(BUILD)
 	@printf '%s\n' PROJECT_NAME=libchatserver PROJECT_NUMBER=$(VERSION) INPUT=include \
 		OUTPUT_DIRECTORY=$(BUILD)/docs GENERATE_LATEX=NO OPTIMIZE_OUTPUT_FOR_C=YES \
-		QUIET=YES HAVE_DOT=NO WARN_AS_ERROR=FAIL_ON_WARNINGS | doxygen -
-	@echo $(BUILD)/docs/html/index.html
+		JAVADOC_AUTOBRIEF=YES QUIET=YES HAVE_DOT=NO WARN_AS_ERROR=FAIL_ON_WARNINGS | doxygen -
+	@echo $(BUILD)/docs/html/files.html

@@ -19,8 +19,6 @@ BUILT     := server $(ARCHIVE) $(SHARED)
 PKGCONFIG := packaging/libchatserver.pc.in
 CMAKE     := $(wildcard packaging/cmake/*.in)
 UNITS     := $(wildcard packaging/systemd/*.in)
-MAN1      := $(wildcard man/*.1)
-MAN3      := $(wildcard man/*.3)
 
 INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(INCLUDEDIR)/,$(notdir $(HEADERS))) \
@@ -49,7 +47,7 @@ fill_in = $(if $1,$(INSTALL) -d '$(DESTDIR)$2' && for template in $1; do \
 
 .PHONY: install uninstall
 
-install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all) ## install below PREFIX (/usr/local)
+install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all) $(PAGES) ## install below PREFIX (/usr/local)
 	$(INSTALL) -D -m 755 server '$(DESTDIR)$(BINDIR)/chatserver'
 	$(call put,$(HEADERS),$(INCLUDEDIR))
 	$(call put,$(ARCHIVE) $(SHARED),$(LIBDIR))

@@ -172,7 +172,8 @@ fn expected(bin: &str, lib: &str, include: &str, man: &str, units: &str) -> BTre
         format!("{lib}/cmake/chatserver/chatserver-config-version.cmake"),
     ]);
     files.extend(names("man", ".1").iter().map(|page| format!("{man}/man1/{page}.1")));
-    files.extend(names("man", ".3").iter().map(|page| format!("{man}/man3/{page}.3")));
+    let pages = [names("man", ".3"), names("build/man", ".3")].concat();
+    files.extend(pages.iter().map(|page| format!("{man}/man3/{page}.3")));
     files.extend(names("packaging/systemd", ".in").iter().map(|unit| format!("{units}/{unit}")));
     files
 }

@@ -1,22 +1,22 @@
-//! What README.md shows is so, and what the other documents say about the house. Every section that
-//! has a block of code or commands has somebody here who runs it; a block that nobody runs is a
-//! failure.
+//! What the documents show is so. `sections!` has a test for each section with a block of code,
+//! commands or output; a section that is missing there, or has a block more, is a failure.
 
 use child::{PATIENCE, free_port, lines_of};
-use example::{Room, answers, commands, folder, shell};
+use example::{PORT, Room, answers, folder, shell};
 use installed::{is_installed, skip};
-use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
 
 #[path = "common/child.rs"]
 mod child;
 #[path = "common/example.rs"]
+#[expect(dead_code, reason = "the manual's tests need more of it")]
 mod example;
 #[path = "common/installed.rs"]
 mod installed;
@@ -26,32 +26,313 @@ mod make;
 #[expect(dead_code, reason = "the server's tests need more of a program")]
 mod program;
 
-const README: &str = include_str!("../README.md");
 const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
-const BENCHES: &str = include_str!("../benches/README.md");
-const CONTRIBUTING: &str = include_str!("../CONTRIBUTING.md");
+const README: &str = "README.md";
+const CONTRIBUTING: &str = "CONTRIBUTING.md";
+const OPERATIONS: &str = "docs/operations.md";
+const PACKAGING: &str = "packaging/README.md";
+const ALL_RUN: [&str; 4] = [README, CONTRIBUTING, OPERATIONS, PACKAGING];
+const MAKE_ONLY: [&str; 2] = ["benches/README.md", "fuzz/README.md"];
 
-fn main() -> ExitCode {
-    make::all();
-    let mut trials = Vec::new();
-    for (name, document) in [("README.md", README), ("CONTRIBUTING.md", CONTRIBUTING)] {
-        for section in sections(document).into_iter().filter(|section| !section.blocks.is_empty()) {
-            trials.push(trial(format!("{name}: {}", section.title), move || section.run()));
+macro_rules! sections {
+    ($($document:ident, $title:literal => $test:ident;)*) => {
+        const TESTED: &[(&str, &str)] = &[$(($document, $title)),*];
+
+        mod section {
+            $(#[test]
+            fn $test() {
+                let _built = super::built();
+                super::$test(super::blocks(super::$document, $title));
+            })*
         }
-        trials.push(trial(format!("{name}: in passing"), || in_passing(document)));
-    }
-    trials.push(trial("benches/README.md".into(), || make_lines(BENCHES)));
-    trials.push(trial("targets of make".into(), targets_are_told));
-    // They share what make builds.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    libtest_mimic::run(&arguments, trials).exit_code()
+    };
 }
 
-fn trial(name: String, run: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, || {
-        run();
-        Ok(())
-    })
+sections! {
+    README, "Quick start" => quick_start;
+    README, "Use from C" => use_from_c;
+    README, "Install" => install;
+    CONTRIBUTING, "The layers" => layers;
+    CONTRIBUTING, "One test" => one_test;
+    CONTRIBUTING, "The checks" => checks;
+    OPERATIONS, "Statistics" => statistics;
+    OPERATIONS, "Memory" => memory;
+    OPERATIONS, "Kernel settings" => kernel_settings;
+    OPERATIONS, "Under systemd" => under_systemd;
+    OPERATIONS, "Behind a TLS proxy" => behind_a_tls_proxy;
+    PACKAGING, "Installing into a package" => installing_into_a_package;
+}
+
+/// Builds what the documents use. The tests share that, and so run one after the other.
+fn built() -> impl Drop {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    make::all();
+    lock
+}
+
+/// The server starts, what is typed in one client appears in the other a line below, and Ctrl-C
+/// ends it.
+fn quick_start([start, clients, transcript]: [String; 3]) {
+    let room = Room::open(start.trim(), |line| shell(line, root()));
+    let (first, transcript) = transcript.split_once('\n').expect("more than a line");
+    let mut joined = [first, "New incoming connection on sd 5"].into_iter();
+    let mut rows = clients.lines();
+    let mut terminals = Vec::new();
+    room.shows("...\nMaxFd 3");
+    for head in rows.next().expect("two commands").split("$ ").skip(1) {
+        let program = head.split(' ').next().expect("a command");
+        if !is_installed(program) {
+            return skip(&format!("no {program}"));
+        }
+        terminals.push(terminal(&head.replace(PORT, &room.port.to_string())));
+        room.shows(&format!("...\n{}", joined.next().expect("two clients")));
+    }
+    let mut typed: Option<(usize, &str)> = None;
+    for row in rows {
+        let (side, words) = (usize::from(row.starts_with(' ')), row.trim());
+        let (keyboard, screen) = &mut terminals[side];
+        if let Some((sender, text)) = typed.take() {
+            assert_eq!((sender != side, words), (true, text), "not what was typed");
+            let shown = screen.recv_timeout(PATIENCE);
+            assert_eq!(shown.as_deref().map(str::trim_end), Ok(words));
+        } else {
+            keyboard.write_all(format!("{words}\n").as_bytes()).expect("it reads");
+            typed = Some((side, words));
+        }
+    }
+    assert_eq!(typed, None, "the other client does not show it");
+    room.interrupt();
+    room.shows(transcript);
+}
+
+/// A client's keyboard and screen. It ends with its server.
+fn terminal(line: &str) -> (ChildStdin, Receiver<String>) {
+    let mut command = shell(&format!("exec {line}"), root());
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("sh can be run");
+    let screen = lines_of(child.stdout.take().expect("it is piped"));
+    (child.stdin.take().expect("it is piped"), screen)
+}
+
+/// The loop works with a listening socket of our own, and the command lines where the library is.
+fn use_from_c([serve, links]: [String; 2]) {
+    let folder = folder("use");
+    fs::create_dir(folder.join("build")).expect("a fresh folder");
+    for name in ["include", "examples", "build/libchatserver.a", "build/libchatserver.so", SONAME] {
+        symlink(root().join(name), folder.join(name)).expect("a link to what is used");
+    }
+    let relays = |link: &str| {
+        answers(shell(link, &folder), "");
+        Room::open("./chat 5555", |line| shell(line, &folder)).relays();
+    };
+    links.lines().for_each(relays);
+
+    let program = fs::read_to_string(root().join("examples/chat.c")).expect("the example");
+    let (includes, rest) = program.split_once("static void give_up").expect("it can fail");
+    let (listen, _) = rest.split_once("static void accept_client").expect("it accepts");
+    let main = "int main(int argc, char *argv[])\n\
+        {\n\tserve(listen_on(argc == 2 ? atoi(argv[1]) : 0));\n}\n";
+    let source = format!("{includes}static void give_up{listen}{serve}\n{main}");
+    fs::write(folder.join("loop.c"), source).expect("a file can be written");
+    relays("cc -Iinclude -o chat loop.c build/libchatserver.a");
+}
+
+/// Installs as root would, but in a place of the test's own, and builds a program on that.
+fn install([install, builds, cmake]: [String; 3]) {
+    let folder = folder("installing");
+    let prefix = folder.join("usr");
+    let mine = "sudo() { \"$@\"; }\nldconfig() { :; }\n";
+    succeeds(shell(&format!("{mine}{install}"), root()).env("PREFIX", &prefix));
+
+    fs::copy(root().join("examples/chat.c"), folder.join("chat.c")).expect("a copy");
+    for build in builds.lines() {
+        let mut command = shell(build, &folder);
+        command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        succeeds(command.env("LD_RUN_PATH", prefix.join("lib")));
+        Room::open("./chat 5555", |line| shell(line, &folder)).relays();
+    }
+
+    if !is_installed("cmake") {
+        return skip("no cmake");
+    }
+    let project =
+        "cmake_minimum_required(VERSION 3.13)\nproject(chat C)\nadd_executable(chat chat.c)\n";
+    fs::write(folder.join("CMakeLists.txt"), format!("{project}{cmake}")).expect("a project");
+    let mut command = shell("cmake -B cmake . && cmake --build cmake", &folder);
+    succeeds(command.env("CMAKE_PREFIX_PATH", &prefix));
+    Room::open("cmake/chat 5555", |line| shell(line, &folder)).relays();
+}
+
+/// Every file in the picture exists, and every file of the library is in the picture.
+fn layers([picture]: [String; 1]) {
+    let words = picture.split([' ', ',', '\n']).filter(|word| word.contains('/'));
+    let shown: BTreeSet<_> = words.map(|word| word.trim_end_matches('/')).collect();
+    for name in &shown {
+        assert!(root().join(name).exists(), "not there: {name}");
+    }
+    for entry in fs::read_dir(root().join("src")).expect("src/ is there") {
+        let name = entry.expect("an entry").file_name().into_string().expect("text");
+        let is_shown = shown.contains(format!("src/{name}").as_str());
+        assert!(is_shown || name == "lib.rs", "not in the picture: src/{name}");
+    }
+}
+
+/// Cargo, make and the programs in C know what they are asked for.
+fn one_test([cargo, gdb, debug]: [String; 3]) {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
+    for line in [cargo, gdb, debug].concat().lines() {
+        let line = line.trim_start_matches("LIBRARY=build/gdb ");
+        if let Some(test) = line.strip_prefix("cargo test --test ") {
+            let name = test.split(' ').next().expect("a name");
+            assert!(manifest.contains(&format!("[[test]]\nname = \"{name}\"\n")), "{line}");
+        } else if let Some(program) = line.strip_prefix("gdb --args ") {
+            let (path, test) = program.split_once(' ').expect("a program and a test");
+            let name = path.rsplit('/').next().expect("a name");
+            let source = fs::read_to_string(root().join(format!("c-tests/{name}.c")));
+            assert!(source.expect("a program in C").contains(&format!("({test})")), "{line}");
+        } else {
+            has_rule(line.strip_prefix("make ").expect("a call of make"));
+        }
+    }
+}
+
+fn checks([all]: [String; 1]) {
+    assert!(root().join(all.trim().strip_prefix("bash ").expect("a script")).exists());
+}
+
+fn statistics([commands, line]: [String; 2]) {
+    let shape = |text: &str| {
+        let words: Vec<_> = text.split_whitespace().collect();
+        words.join(" ").replace(|c: char| c.is_ascii_digit(), "")
+    };
+    assert_eq!(shape(&script(&commands, root())), shape(&line));
+}
+
+/// What the server takes of memory before 500 clients come, and after: well under a kilobyte each.
+fn memory([commands]: [String; 1]) {
+    let printed = script(&commands, root());
+    let numbers = printed.lines().filter_map(|line| line.strip_prefix("VmRSS:"));
+    let numbers: Vec<u32> = numbers
+        .map(|text| text.trim().trim_end_matches(" kB").parse().expect("a number"))
+        .collect();
+    let [before, after] = numbers[..] else { panic!("not measured twice: {printed}") };
+    assert!((before..before + 500).contains(&after), "{printed}");
+}
+
+fn kernel_settings([look]: [String; 1]) {
+    assert_eq!(script(&look, root()).lines().count(), 3);
+}
+
+fn under_systemd([activate]: [String; 1]) {
+    if !is_installed("systemd-socket-activate") {
+        return skip("no systemd-socket-activate");
+    }
+    script(&activate, root());
+}
+
+fn behind_a_tls_proxy([certificate]: [String; 1]) {
+    if !is_installed("openssl") {
+        return skip("no openssl");
+    }
+    script(&certificate, &folder("certificate"));
+}
+
+fn installing_into_a_package([commands]: [String; 1]) {
+    let folder = folder("packaging");
+    script(&commands.replace("$PWD", folder.to_str().expect("text")), root());
+    assert!(folder.join("staging/usr/bin/chatserver").exists());
+}
+
+#[test]
+fn every_block_is_run() {
+    for document in ALL_RUN {
+        for section in sections(document).iter().filter(|section| !section.blocks.is_empty()) {
+            let title = section.title.as_str();
+            assert!(TESTED.contains(&(document, title)), "nothing runs {document}, \"{title}\"");
+        }
+    }
+    for document in MAKE_ONLY {
+        for line in sections(document).iter().flat_map(|section| &section.blocks) {
+            for line in line.lines() {
+                has_rule(line.strip_prefix("make ").expect("a call of make"));
+            }
+        }
+    }
+}
+
+/// The commands between the words of a document: those of make have a target, servers are servers,
+/// and the others that only look at what is built work.
+#[test]
+fn commands_in_passing_work() {
+    let _built = built();
+    for document in ALL_RUN {
+        let words: String = sections(document).into_iter().map(|section| section.words).collect();
+        for span in words.split('`').skip(1).step_by(2) {
+            let line = span.split_whitespace().collect::<Vec<_>>().join(" ");
+            match line.split_once(' ') {
+                Some(("make", targets)) => has_rule(targets),
+                Some((program, PORT)) => is_a_room(program),
+                Some(("./server" | "nm" | "readelf", _)) => {
+                    let output = shell(&line, root()).output().expect("sh can be run");
+                    assert!(output.status.success() && !output.stdout.is_empty(), "{line}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A program that takes the port, and that make can build where it is built.
+fn is_a_room(program: &str) {
+    if program.ends_with(".py") && !is_installed("python3") {
+        return skip("no python3");
+    }
+    if program.starts_with("build/") {
+        succeeds(&mut shell(&format!("make {program}"), root()));
+    }
+    Room::open(&format!("{program} {PORT}"), |line| shell(line, root())).relays();
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in ALL_RUN.iter().chain(&MAKE_ONLY).chain(&["CHANGELOG.md"]) {
+        let folder = Path::new(document).parent().expect("a file is in a folder");
+        for link in read(document).split("](").skip(1) {
+            let link = link.split(')').next().expect("at least nothing");
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if link.starts_with("https:") {
+                continue;
+            }
+            let path = if path.is_empty() { Path::new(document) } else { &folder.join(path) };
+            assert!(root().join(path).exists(), "{document}: no {}", path.display());
+            if !anchor.is_empty() {
+                let sections = sections(path.to_str().expect("text"));
+                let mut anchors = sections.iter().map(|section| section.anchor());
+                assert!(anchors.any(|other| other == anchor), "{document}: no {link}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    assert!(read(README).lines().count() <= 220);
+}
+
+#[test]
+fn make_help_lists_every_target() {
+    let output = |line| {
+        let output = shell(line, root()).output().expect("sh can be run");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let help = output("make help");
+    let database = output("make --print-data-base --question clean");
+    let phony = database.lines().find_map(|line| line.strip_prefix(".PHONY: "));
+    for target in phony.expect("make tells them").split(' ') {
+        let is_inner = ["fuzzers", "FORCE"].contains(&target);
+        assert!(is_inner || help.contains(&format!("make {target} ")), "not in: make {target}");
+    }
 }
 
 /// A section of a document: its blocks of code, commands or output, and the words between them.
@@ -62,60 +343,18 @@ struct Section {
 }
 
 impl Section {
-    /// Each section takes its blocks apart, so that one more is noticed.
-    fn run(&self) {
-        let blocks: Vec<_> = self.blocks.iter().map(String::as_str).collect();
-        match (self.title.as_str(), &blocks[..]) {
-            ("Two commands", [start, test]) => {
-                Room::open(start, |line| shell(line, root())).relays();
-                // That is who runs this.
-                assert_eq!(*test, "make test\n");
-            }
-            ("A session", [start, clients, transcript]) => session(start, clients, transcript),
-            ("Installing", [install, shared, fixed, cmake]) => {
-                installs(install, &[shared, fixed], cmake, &example_program());
-            }
-            ("From existing C code", [links, program]) => {
-                links.lines().for_each(|link| relays_when_built(link, program));
-            }
-            ("Signals and figures", [commands, line]) => {
-                let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
-                assert_eq!(shape(&script(commands, root())), shape(line));
-            }
-            ("Memory", [commands]) => memory(commands),
-            ("The kernel's settings", [look]) => {
-                assert_eq!(script(look, root()).lines().count(), 3)
-            }
-            ("Under systemd", [activate]) => {
-                if is_installed("systemd-socket-activate") {
-                    script(activate, root());
-                } else {
-                    skip("no systemd-socket-activate");
-                }
-            }
-            ("Behind a TLS proxy", [certificate]) => {
-                if is_installed("openssl") {
-                    script(certificate, &folder("certificate"));
-                } else {
-                    skip("no openssl");
-                }
-            }
-            ("The house", [picture]) => shows_the_house(picture),
-            ("The checks", [all, some]) => {
-                assert!(root().join(all.trim().strip_prefix("bash ").expect("a script")).exists());
-                some.lines().for_each(has_test);
-            }
-            (title, blocks) => {
-                panic!("nothing runs all blocks of \"{title}\":\n{}", blocks.join("\n"))
-            }
-        }
+    /// What a link to it ends in.
+    fn anchor(&self) -> String {
+        let letters = self.title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        letters.collect::<String>().to_lowercase().replace(' ', "-")
     }
 }
 
 /// Takes a document apart. A block stands between fences, or behind four spaces or more.
 fn sections(document: &str) -> Vec<Section> {
+    let text = read(document);
     let mut sections: Vec<Section> = Vec::new();
-    let mut lines = document.lines().peekable();
+    let mut lines = text.lines().peekable();
     let mut after_blank = false;
     while let Some(line) = lines.next() {
         if line.starts_with('#') {
@@ -142,222 +381,30 @@ fn sections(document: &str) -> Vec<Section> {
     sections
 }
 
-/// The README's own program.
-fn example_program() -> String {
-    let blocks = sections(README).into_iter().flat_map(|section| section.blocks);
-    blocks.into_iter().find(|block| block.contains("int main(")).expect("there is one")
+/// The blocks of a section; there must be as many as its test runs.
+fn blocks<const N: usize>(document: &str, title: &str) -> [String; N] {
+    let section = sections(document).into_iter().find(|section| section.title == title);
+    let blocks = section.unwrap_or_else(|| panic!("no \"{title}\" in {document}")).blocks;
+    let fail = |blocks: Vec<_>| panic!("{N} blocks are run, and these are there: {blocks:#?}");
+    blocks.try_into().unwrap_or_else(fail)
 }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program at a terminal; ended when dropped.
-struct Terminal {
-    child: Child,
-    keyboard: ChildStdin,
-    screen: Receiver<String>,
-}
-
-impl Terminal {
-    fn run(line: &str) -> Self {
-        let mut command = shell(&format!("exec {line}"), root());
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh can be run");
-        let keyboard = child.stdin.take().expect("it is piped");
-        let screen = lines_of(child.stdout.take().expect("it is piped"));
-        Self { child, keyboard, screen }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // Both fail when it has ended, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The server is started as in `start`, prints what is in `transcript`, and ends by Ctrl-C. There
-/// are two terminals side by side in `clients`: what is typed in one, the other shows a line below.
-fn session(start: &str, clients: &str, transcript: &str) {
-    let (line, shown) = &commands(start)[0];
-    let room = Room::open(line, |line| shell(line, root()));
-    room.shows(shown);
-    let mut transcript = transcript.lines();
-    let mut rows = clients.lines();
-    let heads = rows.next().expect("two commands").split("$ ").skip(1);
-    let mut terminals = Vec::new();
-    for head in heads {
-        let program = head.split(' ').next().expect("a command");
-        if !is_installed(program) {
-            return skip(&format!("no {program}"));
-        }
-        terminals.push(Terminal::run(&head.replace(example::PORT, &room.port.to_string())));
-        room.shows(&transcript.by_ref().take(3).collect::<Vec<_>>().join("\n"));
-    }
-    let mut said: Option<(usize, &str)> = None;
-    for row in rows {
-        let (side, words) = (usize::from(row.starts_with(' ')), row.trim());
-        match said.take() {
-            Some((speaker, before)) => {
-                assert_eq!((speaker != side, words), (true, before), "not what was said");
-                let heard = terminals[side].screen.recv_timeout(PATIENCE);
-                assert_eq!(heard.as_deref().map(str::trim_end), Ok(words));
-            }
-            None => {
-                // In one piece, as a terminal hands it on.
-                let line = format!("{words}\n");
-                terminals[side].keyboard.write_all(line.as_bytes()).expect("it reads");
-                said = Some((side, words));
-            }
-        }
-    }
-    assert_eq!(said, None, "nobody hears it");
-    room.interrupt();
-    room.shows(&transcript.collect::<Vec<_>>().join("\n"));
-}
-
-/// Builds `chat.c` by a command line that works beside the library's `include` and `build`.
-fn relays_when_built(line: &str, program: &str) {
-    let folder = folder("readme");
-    fs::create_dir(folder.join("build")).expect("a fresh folder");
-    for name in ["include", "build/libchatserver.a", "build/libchatserver.so", SONAME] {
-        symlink(root().join(name), folder.join(name)).expect("a link to what is used");
-    }
-    fs::write(folder.join("chat.c"), program).expect("a file can be written");
-    answers(shell(line, &folder), "");
-    Room::open("./chat 5555", |line| shell(line, &folder)).relays();
+fn read(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap_or_else(|why| panic!("{document}: {why}"))
 }
 
 /// Runs commands to their end, and answers what they print.
 fn script(commands: &str, folder: &Path) -> String {
-    let commands = commands.replace(example::PORT, &free_port().to_string());
-    let output = shell(&format!("exec 2>&1\n{commands}"), folder).output();
+    let commands = commands.replace(PORT, &free_port().to_string());
+    let output = shell(&format!("exec 2>&1\nset -e\n{commands}"), folder).output();
     let output = output.expect("sh can be run");
     let printed = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success(), "{commands}{}\n{printed}", output.status);
     printed
-}
-
-/// What the server takes of memory before 500 clients come, and after: well under a kilobyte each.
-fn memory(commands: &str) {
-    let printed = script(commands, root());
-    let numbers = printed.lines().filter_map(|line| line.strip_prefix("VmRSS:"));
-    let numbers: Vec<u32> = numbers
-        .map(|text| text.trim().trim_end_matches(" kB").parse().expect("a number"))
-        .collect();
-    let [before, after] = numbers[..] else { panic!("not measured twice: {printed}") };
-    assert!((before..before + 500).contains(&after), "{printed}");
-}
-
-/// Installs as root would, but in a place of the test's own, and builds a program on that.
-fn installs(install: &str, builds: &[&str], cmake: &str, chat: &str) {
-    let folder = folder("installing");
-    let prefix = folder.join("usr");
-    let mine = "sudo() { \"$@\"; }\nldconfig() { :; }\n";
-    let mut command = shell(&format!("{mine}{install}"), root());
-    succeeds(command.env("PREFIX", &prefix));
-
-    fs::write(folder.join("chat.c"), chat).expect("a file can be written");
-    for build in builds {
-        let mut command = shell(build, &folder);
-        command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
-        succeeds(command.env("LD_RUN_PATH", prefix.join("lib")));
-        Room::open("./chat 5555", |line| shell(line, &folder)).relays();
-    }
-
-    if !is_installed("cmake") {
-        return skip("no cmake");
-    }
-    let project =
-        "cmake_minimum_required(VERSION 3.13)\nproject(chat C)\nadd_executable(chat chat.c)\n";
-    fs::write(folder.join("CMakeLists.txt"), format!("{project}{cmake}")).expect("a project");
-    let mut command = shell("cmake -B cmake . && cmake --build cmake", &folder);
-    succeeds(command.env("CMAKE_PREFIX_PATH", &prefix));
-    Room::open("cmake/chat 5555", |line| shell(line, &folder)).relays();
-}
-
-/// The commands between the words of a document: those of make have a target, servers are servers,
-/// and the others that only look at what is built work.
-fn in_passing(document: &str) {
-    let words: String = sections(document).iter().map(|section| section.words.as_str()).collect();
-    let mut count = 0;
-    for span in words.split('`').skip(1).step_by(2) {
-        let line = span.split_whitespace().collect::<Vec<_>>().join(" ");
-        match line.split_once(' ') {
-            Some(("make", targets)) => has_rule(targets),
-            Some((program, example::PORT)) => is_a_room(program),
-            Some(("./server" | "nm" | "readelf", _)) => {
-                let output = shell(&line, root()).output().expect("sh can be run");
-                assert!(output.status.success() && !output.stdout.is_empty(), "{line}");
-            }
-            _ => continue,
-        }
-        count += 1;
-    }
-    assert!(count > 0, "no command");
-}
-
-/// A program that takes the port, and that make can build where it is built.
-fn is_a_room(program: &str) {
-    if program.ends_with(".py") && !is_installed("python3") {
-        return skip("no python3");
-    }
-    if program.starts_with("build/") {
-        succeeds(&mut shell(&format!("make {program}"), root()));
-    }
-    Room::open(&format!("{program} {}", example::PORT), |line| shell(line, root())).relays();
-}
-
-/// Everything in the blocks of a document calls make, for something that it knows.
-fn make_lines(document: &str) {
-    for block in sections(document).iter().flat_map(|section| &section.blocks) {
-        for line in block.lines() {
-            has_rule(line.strip_prefix("make ").expect("a call of make"));
-        }
-    }
-}
-
-/// Every file that the picture has is there, and every module of the library is in the picture.
-fn shows_the_house(picture: &str) {
-    let shown: BTreeSet<_> = picture
-        .split([' ', ',', ';', '\n'])
-        .filter(|word| word.contains('/'))
-        .map(|word| word.trim_end_matches('/'))
-        .collect();
-    for name in &shown {
-        assert!(root().join(name).exists(), "not there: {name}");
-    }
-    for entry in fs::read_dir(root().join("src")).expect("src/ is there") {
-        let name = entry.expect("an entry").file_name().into_string().expect("text");
-        let is_shown = shown.contains(format!("src/{name}").as_str());
-        assert!(is_shown || name == "lib.rs", "not in the picture: src/{name}");
-    }
-}
-
-/// Cargo knows the test that a command line runs.
-fn has_test(line: &str) {
-    let test = line.strip_prefix("cargo test --test ").expect("a test");
-    let name = test.split(' ').next().expect("a name");
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
-    assert!(manifest.contains(&format!("[[test]]\nname = \"{name}\"\n")), "{line}");
-}
-
-/// What make can be asked for stands in one of the documents.
-fn targets_are_told() {
-    let database = shell("make --print-data-base --question clean", root()).output();
-    let database = String::from_utf8_lossy(&database.expect("sh can be run").stdout).into_owned();
-    let phony = database.lines().find_map(|line| line.strip_prefix(".PHONY: "));
-    let documents = [README, BENCHES, CONTRIBUTING].concat();
-    for target in phony.expect("make tells them").split(' ') {
-        let is_told = [" ", "`", "\n"].map(|end| format!("make {target}{end}"));
-        let is_inner = ["all", "lib", "fuzzers", "FORCE"].contains(&target);
-        assert!(
-            is_inner || is_told.iter().any(|words| documents.contains(words)),
-            "no document says what `make {target}` does"
-        );
-    }
 }
 
 /// Whether make knows what to do for these arguments.
@@ -368,6 +415,6 @@ fn has_rule(arguments: &str) {
 /// Runs a command whose output is nobody's business unless it fails.
 fn succeeds(command: &mut Command) {
     let output = command.output().expect("sh can be run");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
 }

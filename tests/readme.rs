@@ -73,10 +73,9 @@ fn built() -> impl Drop {
 
 /// The server starts, what is typed in one client appears in the other a line below, and Ctrl-C
 /// ends it.
-fn quick_start([start, clients, transcript]: [String; 3]) {
+fn quick_start([start, clients]: [String; 2]) {
     let room = Room::open(start.trim(), |line| shell(line, root()));
-    let (first, transcript) = transcript.split_once('\n').expect("more than a line");
-    let mut joined = [first, "New incoming connection on sd 5"].into_iter();
+    let mut sds = 4..;
     let mut rows = clients.lines();
     let mut terminals = Vec::new();
     room.shows("...\nMaxFd 3");
@@ -86,7 +85,8 @@ fn quick_start([start, clients, transcript]: [String; 3]) {
             return skip(&format!("no {program}"));
         }
         terminals.push(terminal(&head.replace(PORT, &room.port.to_string())));
-        room.shows(&format!("...\n{}", joined.next().expect("two clients")));
+        let sd = sds.next().expect("there is no last one");
+        room.shows(&format!("...\nNew incoming connection on sd {sd}"));
     }
     let mut typed: Option<(usize, &str)> = None;
     for row in rows {
@@ -103,7 +103,7 @@ fn quick_start([start, clients, transcript]: [String; 3]) {
     }
     assert_eq!(typed, None, "the other client does not show it");
     room.interrupt();
-    room.shows(transcript);
+    room.shows("...\nremoving connection with sd 4\nremoving connection with sd 5");
 }
 
 /// A client's keyboard and screen. It ends with its server.

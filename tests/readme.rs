@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
@@ -397,11 +398,13 @@ fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap_or_else(|why| panic!("{document}: {why}"))
 }
 
-/// Runs commands to their end, and answers what they print.
+/// Runs commands to their end or the first that fails, and answers what they print. What still runs
+/// in the background then is ended, since it could print more.
 fn script(commands: &str, folder: &Path) -> String {
     let commands = commands.replace(PORT, &free_port().to_string());
-    let output = shell(&format!("exec 2>&1\nset -e\n{commands}"), folder).output();
-    let output = output.expect("sh can be run");
+    let before = "exec 2>&1\nset -e\ntrap 'trap \"\" TERM; kill -- -$$' EXIT";
+    let mut command = shell(&format!("{before}\n{commands}"), folder);
+    let output = command.process_group(0).output().expect("sh can be run");
     let printed = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success(), "{commands}{}\n{printed}", output.status);
     printed

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
 
@@ -92,12 +92,13 @@ fn quick_start([start, clients]: [String; 2]) {
     let mut typed: Option<(usize, &str)> = None;
     for row in rows {
         let (side, words) = (usize::from(row.starts_with(' ')), row.trim());
-        let (keyboard, screen) = &mut terminals[side];
+        let (client, screen) = &mut terminals[side];
         if let Some((sender, text)) = typed.take() {
             assert_eq!((sender != side, words), (true, text), "not what was typed");
             let shown = screen.recv_timeout(PATIENCE);
             assert_eq!(shown.as_deref().map(str::trim_end), Ok(words));
         } else {
+            let keyboard = client.stdin.as_mut().expect("it is piped");
             keyboard.write_all(format!("{words}\n").as_bytes()).expect("it reads");
             typed = Some((side, words));
         }
@@ -105,15 +106,18 @@ fn quick_start([start, clients]: [String; 2]) {
     assert_eq!(typed, None, "the other client does not show it");
     room.interrupt();
     room.shows("...\nremoving connection with sd 4\nremoving connection with sd 5");
+    for (mut client, _) in terminals {
+        client.wait().expect("it ends with its server");
+    }
 }
 
-/// A client's keyboard and screen. It ends with its server.
-fn terminal(line: &str) -> (ChildStdin, Receiver<String>) {
+/// A client with a keyboard, and its screen.
+fn terminal(line: &str) -> (Child, Receiver<String>) {
     let mut command = shell(&format!("exec {line}"), root());
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = child.expect("sh can be run");
     let screen = lines_of(child.stdout.take().expect("it is piped"));
-    (child.stdin.take().expect("it is piped"), screen)
+    (child, screen)
 }
 
 /// The loop works with a listening socket of our own, and the command lines where the library is.

@@ -14,5 +14,7 @@ mod install;
 mod instruments;
 mod layers;
 mod layout;
+mod manual;
 mod properties;
+mod readme;
 mod versions;

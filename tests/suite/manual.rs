@@ -1,27 +1,13 @@
 //! The manual has a page for every function, the pages are sound, and what they show works.
 
-use example::{answers, folder, shell};
-use headers::HEADERS;
-use installed::{is_installed, skip};
+use crate::common::example::{answers, folder, shell};
+use crate::common::headers::{self, HEADERS};
+use crate::common::installed::{is_installed, skip};
+use crate::common::make;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-#[path = "common/child.rs"]
-mod child;
-#[path = "common/example.rs"]
-#[expect(dead_code, reason = "the README's tests need more")]
-mod example;
-#[path = "common/headers.rs"]
-mod headers;
-#[path = "common/installed.rs"]
-mod installed;
-#[path = "common/make.rs"]
-mod make;
-#[path = "common/program.rs"]
-#[expect(dead_code, reason = "the server's tests need more of a program")]
-mod program;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

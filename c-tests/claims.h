@@ -11,7 +11,7 @@
 #define CHECK(condition)                                                           \
 	do {                                                                       \
 		if (!(condition)) {                                                \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, \
+			fprintf(stderr, "%s:%d: CHECK failed: %s\n", __FILE__, __LINE__, \
 			        #condition);                                       \
 			exit(EXIT_FAILURE);                                        \
 		}                                                                  \

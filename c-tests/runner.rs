@@ -16,6 +16,7 @@
 //! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`). `LIBRARY` names a folder with an archive
 //! to test in place of what `make` builds, such as one built with sanitizers.
 
+use common::{compiler, make, valgrind};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -23,12 +24,8 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs};
 
-#[path = "../tests/common/compiler.rs"]
-mod compiler;
-#[path = "../tests/common/make.rs"]
-mod make;
-#[path = "../tests/common/valgrind.rs"]
-mod valgrind;
+#[path = "../tests/common/mod.rs"]
+mod common;
 
 /// What the line of a source begins with that has arguments for the linker.
 const LINK_MARK: &str = " * link: ";
@@ -36,12 +33,12 @@ const LINK_MARK: &str = " * link: ";
 /// What a program under torture writes in front of a number when all has gone well.
 const FAULTS_MARK: &str = "faults injected: ";
 
-/// Faults planted in the library, as `torture/planted/faults.c` numbers them from 1, and how the
+/// Faults planted in the library, as `torture/planted/defects.c` numbers them from 1, and how the
 /// torture complains of them.
 const PLANTED: [(&str, &str); 4] = [
-    ("a_failure_that_is_hidden_is_found", "not so: is_corked(trial->pool)"),
+    ("a_failure_that_is_hidden_is_found", "CHECK failed: is_corked(trial->pool)"),
     ("a_block_that_is_lost_is_found", "have not been given back"),
-    ("half_a_deed_is_found", "not so: is_as_in(&trial->before, trial->pool)"),
+    ("half_a_deed_is_found", "CHECK failed: is_unchanged(&trial->before, trial->pool)"),
     ("a_byte_that_is_lost_is_found", "bytes_queued(conn) is"),
 ];
 
@@ -147,7 +144,7 @@ fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
             format!("-DPLANTED={}", at + 1),
             "-D__real_add_msg=planted_add_msg".into(),
             "-D__real_write_msg=planted_write_msg".into(),
-            root.join("c-tests/torture/planted/faults.c").display().to_string(),
+            root.join("c-tests/torture/planted/defects.c").display().to_string(),
         ];
         let torture = compile_torture(root, &format!("planted-{at}.o"), &plant)?;
         let program = root.join("build/c-tests/planted").join(at.to_string());

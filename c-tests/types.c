@@ -1,8 +1,8 @@
-/* The types of the header, to the letter: programs that were compiled long ago rely on them. */
+/* The types of the header exactly, as already compiled programs rely on them. */
 
 #include <stddef.h>
 
-/* Before anything else, as a program may have it. */
+/* Included first, as a program may do. */
 #include "chatServer.h"
 
 #include "check.h"

@@ -1,74 +1,65 @@
-.PHONY: bench bench-quick bench-micro bench-flood bench-check soak
+# Benchmarks and the soak test (benches/README.md). They measure what `make` builds, with a load
+# generator in Rust, against programs in C that listen the way the server does.
+#
+# OPTIONS are for the generator (OPTIONS=--help); CONTENDERS="--contender 'NAME=COMMAND'" adds one.
 
-# What is measured is what `make` builds, by a package of its own, against programs in C that
-# listen the way the server does.
 BENCH         := $(BUILD)/benches
 LOAD_MANIFEST := benches/load/Cargo.toml
 LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir $(TARGET_DIR)/benches
+RUN_LOAD      := $(CARGO) run --release --quiet $(LOAD) --
+RIVALS        := $(addprefix $(BENCH)/,floor copies uncorked original)
+LISTEN        := src/server/listen.c src/server/listen.h
 
-# NAME=COMMAND, the first being what the others are compared with. CONTENDERS adds some; OPTIONS
-# are for the generator (OPTIONS=--help).
-OUR_OWN := --contender 'floor=$(BENCH)/floor {port}' \
-	--contender 'server=./server --quiet {port}' \
-	--contender 'copies=$(BENCH)/copies {port}' \
-	--contender 'uncorked=$(BENCH)/uncorked --quiet {port}' \
-	--contender 'original=$(BENCH)/original {port}'
-MEASURED := $(addprefix $(BENCH)/,floor copies uncorked original)
-RIVALS  := --contender 'ncat=ncat -l -k --broker -m 2000 {port}'
-RUN     := $(CARGO) run --release --quiet $(LOAD) -- $(OUR_OWN)
+.PHONY: bench bench-quick bench-micro bench-flood bench-check soak
 
-$(BENCH)/floor $(BENCH)/original: $(BENCH)/%: benches/%.c src/server/listen.c src/server/listen.h
-	@mkdir -p $(BENCH)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+$(BENCH)/floor: benches/floor.c $(LISTEN)
 
-$(BENCH)/copies: benches/floor.c src/server/listen.c src/server/listen.h
-	@mkdir -p $(BENCH)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -DCOPIES -o $@ $(filter %.c,$^) $(LDFLAGS)
+$(BENCH)/copies: BENCH_FLAGS := -DCOPIES
+$(BENCH)/copies: benches/floor.c $(LISTEN)
 
-# Fortified headers would have it read past uncorked.c.
-$(BENCH)/uncorked: $(SERVER_SOURCES) benches/uncorked.c benches/uncorked.h $(wildcard src/server/*.h) \
-		$(HEADERS) $(ARCHIVE)
-	@mkdir -p $(BENCH)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -U_FORTIFY_SOURCE -Iinclude \
-		-include benches/uncorked.h -o $@ $(filter %.c %.a,$^) $(LDFLAGS)
+$(BENCH)/original: benches/original.c $(wildcard examples/moving/before/*) $(LISTEN)
 
-# Bound at the start, or the first call of malloc would be counted with the search for it.
+# With fortified headers it would not read through uncorked.c.
+$(BENCH)/uncorked: BENCH_FLAGS := -U_FORTIFY_SOURCE -Iinclude -include benches/uncorked.h
+$(BENCH)/uncorked: $(SERVER_SOURCES) benches/uncorked.c benches/uncorked.h \
+		$(wildcard src/server/*.h) $(HEADERS) $(ARCHIVE)
+
+# All symbols are bound at the start, or the first call of malloc would be counted with the search
+# for it.
+$(BENCH)/micro: BENCH_FLAGS := -Iinclude -Wl,-z,now
 $(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)
-	@mkdir -p $(BENCH)
-	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Iinclude -o $@ $(filter %.c %.a,$^) $(LDFLAGS) -Wl,-z,now
 
-bench: all $(MEASURED) ## compare the server with others, some 20 minutes; see benches/README.md
-	$(RUN) $(RIVALS) $(CONTENDERS) --out benches/results $(OPTIONS)
+$(RIVALS) $(BENCH)/micro:
+	@mkdir -p $(@D)
+	$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(BENCH_FLAGS) -o $@ \
+		$(filter benches/%.c src/%.c %.a,$^) $(LDFLAGS)
 
-bench-quick: all $(MEASURED) ## the same in a minute
-	$(RUN) $(RIVALS) $(CONTENDERS) --out $(BENCH)/quick --rounds 3 --seconds 0.25 \
-		--clients 10,100 --bytes 32 --scenarios latency $(OPTIONS)
+bench: all $(RIVALS) ## compare the server with others, some 20 minutes; see benches/README.md
+	$(RUN_LOAD) --preset full $(CONTENDERS) $(OPTIONS)
 
-bench-micro: $(BENCH)/micro ## count the instructions that each function takes
-	@mkdir -p benches/results
-	@benches/micro.sh $< | tee benches/results/micro.md
+bench-quick: all $(RIVALS) ## the same in a minute
+	$(RUN_LOAD) --preset quick $(CONTENDERS) $(OPTIONS)
 
 bench-flood: all ## measure chatting while one client floods
-	$(RUN) --only server --clients none --scenarios flood --rounds 3 --seconds 1 --strict $(OPTIONS)
+	$(RUN_LOAD) --preset flood $(OPTIONS)
 
-# The original's way may tear lines while somebody floods.
-bench-check: all $(MEASURED) $(BENCH)/micro ## try the benchmarks, without a meaningful result
+bench-micro: $(BENCH)/micro ## count the instructions that each function takes
+	@benches/micro.sh $< | tee benches/results/micro.md
+
+bench-check: all $(RIVALS) $(BENCH)/micro ## try the benchmarks, without a meaningful result
 	$(CARGO) test --quiet $(LOAD)
-	$(RUN) --out $(BENCH)/check --strict --rounds 1 --seconds 0.05 \
-		--clients 10 --speakers 2 --bytes 40 --window 8 --scenarios latency,idle $(OPTIONS)
-	$(RUN) --only floor,server,copies,uncorked --strict --rounds 1 --seconds 0.05 \
-		--clients none --scenarios flood $(OPTIONS)
+	$(RUN_LOAD) --preset check $(OPTIONS)
+	$(RUN_LOAD) --preset check-flood $(OPTIONS)
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 
-# With a limit low enough for those who stall to reach it, and an allocator that keeps nothing of what
-# is freed, so that the memory shows what the server holds. SOAK_OPTIONS='--seed NUMBER' is for once more.
+# The limit is low enough for clients that stall to reach it, and the allocator keeps nothing of
+# what is freed, so that the process's memory shows what the server holds.
+# SOAK_OPTIONS='--seed NUMBER' repeats a run.
 SOAK_SECONDS ?= 600
-TUNABLES     := tcache_count=0 mxfast=0 trim_threshold=16384 top_pad=0
-SPACE        := $(subst ,, )
-soak: export GLIBC_TUNABLES = $(subst $(SPACE),:,$(TUNABLES:%=glibc.malloc.%))
 
+soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\
+	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0
 soak: all ## let clients come, stall, reset and leave for SOAK_SECONDS (600)
 	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) $(SOAK_OPTIONS) \
 		'./server --max-queue 65536 {port}'
-

@@ -247,8 +247,8 @@ static inline int queued(int sd, const conn_pool_t *pool)
 	return count;
 }
 
-/* Checks that writing does not wait for a blocking descriptor that is full, and changes nothing. The
- * peer does not read, so a call that blocks ends the test by its alarm. */
+/* Checks that writing does not wait for a blocking descriptor that is full, and changes nothing.
+ * The peer does not read, so a call that blocks ends the test by its alarm. */
 static inline void check_full(struct client client, conn_pool_t *pool)
 {
 	int (*const names[])(int, conn_pool_t *) = { write_msg, write_to_client, writeToClient };

@@ -1,9 +1,9 @@
 //! Checks for `make coverage` that `uncovered.md` has a reason for whatever the tests do not run.
 //!
 //! That is every line that is never run, and in the library also every line with a branch that is
-//! never taken. (In the server many of those depend on the kernel and the clock.) The document quotes
-//! the lines, which must be in the source and uncovered. Below a file's name with `NOW_AND_THEN` are
-//! lines that only some runs reach; they must be in the source.
+//! never taken. (In the server many of those depend on the kernel and the clock.) The document
+//! quotes the lines, which must be in the source and uncovered. Below a file's name with
+//! `NOW_AND_THEN` are lines that only some runs reach; they must be in the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -184,7 +184,8 @@ static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, cons
 	int at;
 
 	for (at = 0; failed; at++) {
-		struct kernel_plan plan = { .failing = 1 + at / FAULTS, .fault = faults[at % FAULTS],
+		struct kernel_plan plan = { .failing = 1 + at / FAULTS,
+			                    .fault = faults[at % FAULTS],
 			                    .bytes = bytes };
 
 		/* A real failure of the descriptor, which ends the trial. */
@@ -332,8 +333,10 @@ MAY_ALLOC(add_conn, (int sd, conn_pool_t *pool), (sd, pool))
 MAY_ALLOC(addConn, (int sd, conn_pool_t *pool), (sd, pool))
 MAY_ALLOC(add_msg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
 MAY_ALLOC(addMsg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
-MAY_ALLOC(chat_tell, (int sd, const char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
-MAY_ALLOC(chat_feed, (int sd, const char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
+MAY_ALLOC(chat_tell, (int sd, const char *buffer, int len, conn_pool_t *pool),
+          (sd, buffer, len, pool))
+MAY_ALLOC(chat_feed, (int sd, const char *buffer, int len, conn_pool_t *pool),
+          (sd, buffer, len, pool))
 
 BETWEEN(chat_cork, (conn_pool_t *pool))
 {

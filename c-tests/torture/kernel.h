@@ -20,8 +20,8 @@ enum { ONE_BYTE = -1 };
 struct kernel_plan {
 	int failing;             /* which send fails, counted from 1; 0 for none */
 	int fault;               /* how: an errno, or ONE_BYTE */
-	const conn_pool_t *pool; /* each goes wrong or not, by chance, to those here who have nothing
-	                          * queued; NULL for nobody */
+	const conn_pool_t *pool; /* sends to members with nothing queued fail by
+	                          * chance; NULL for none */
 	const char *bytes;       /* what must be sent; NULL for anything */
 	bool pretends;           /* nothing is really sent */
 };

@@ -60,7 +60,8 @@ impl PoolBox {
 
     pub(crate) fn add_conn(&mut self, sd: c_int, name: u8) -> Outcome {
         let function = [c::add_conn, c::addConn][usize::from(name) % 2];
-        // SAFETY: `init_pool` has made the pool, and what `direct_access` does keeps its lists sound.
+        // SAFETY: `init_pool` has made the pool, and what `direct_access` does keeps its lists
+        // sound.
         outcome(unsafe { function(sd, self.0) })
     }
 

@@ -1,8 +1,9 @@
 //! What programs may do with a pool, and a model that says what the result must be.
 //!
-//! `tests/suite/properties/` plays random sequences against the shared object, and `fuzz/` those that
-//! a fuzzer finds by coverage. Each brings a module `library` with the functions under test. Both
-//! encode a sequence in bytes, four a step (`step`), so the tests replay what the fuzzer has found.
+//! `tests/suite/properties/` plays random sequences against the shared object, and `fuzz/` those
+//! that a fuzzer finds by coverage. Each brings a module `library` with the functions under test.
+//! Both encode a sequence in bytes, four a step (`step`), so the tests replay what the fuzzer has
+//! found.
 //!
 //! | module | what it is |
 //! |---|---|

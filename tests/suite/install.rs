@@ -1,5 +1,5 @@
-//! `make install` installs all that a user of library and server needs, and `make uninstall` removes
-//! it all.
+//! `make install` installs all that a user of library and server needs, and `make uninstall`
+//! removes it all.
 
 use crate::common::child::{PATIENCE, free_port, lines_of};
 use crate::common::installed::{is_installed, skip};
@@ -51,7 +51,8 @@ impl Stage {
         stage
     }
 
-    /// Runs make without cargo and a compiler, since root may have neither, and with a strict umask.
+    /// Runs make without cargo and a compiler, since root may have neither, and with a strict
+    /// umask.
     fn make(&self, goal: &str) {
         let status = Command::new("sh")
             .args(["-c", "umask 077 && exec make --silent \"$@\"", "make"])
@@ -323,7 +324,8 @@ fn uninstall_leaves_nothing_but_what_is_others() {
         }
         stage.make("uninstall");
         assert_eq!(stage.files(), others);
-        // Without such files the package's own folder is removed as well. A second time does nothing.
+        // Without such files the package's own folder is removed as well. A second time does
+        // nothing.
         let stage = Stage::new("a folder with spaces", layout);
         stage.make("uninstall");
         stage.make("uninstall");

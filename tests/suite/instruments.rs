@@ -1,5 +1,6 @@
-//! Valgrind and the sanitizers work: each finds the faults of `instruments.c` that it should find, in
-//! C and in the library. `make` and `memcheck.sh` build and run that program as they do the tests.
+//! Valgrind and the sanitizers work: each finds the faults of `instruments.c` that it should find,
+//! in C and in the library. `make` and `memcheck.sh` build and run that program as they do the
+//! tests.
 
 use crate::common::{installed, make, valgrind};
 use std::process::Command;

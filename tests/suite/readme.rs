@@ -1,9 +1,10 @@
 //! What the documents show is so. `sections!` has a test for each section with a block of code,
 //! commands or output; a section that is missing there, or has a block more, is a failure.
 
-use child::{PATIENCE, free_port, lines_of};
-use example::{PORT, Room, answers, folder, shell};
-use installed::{is_installed, skip};
+use crate::common::child::{PATIENCE, free_port, lines_of};
+use crate::common::example::{PORT, Room, answers, folder, shell};
+use crate::common::installed::{is_installed, skip};
+use crate::common::make;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -13,19 +14,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
-
-#[path = "common/child.rs"]
-mod child;
-#[path = "common/example.rs"]
-#[expect(dead_code, reason = "the manual's tests need more of it")]
-mod example;
-#[path = "common/installed.rs"]
-mod installed;
-#[path = "common/make.rs"]
-mod make;
-#[path = "common/program.rs"]
-#[expect(dead_code, reason = "the server's tests need more of a program")]
-mod program;
 
 const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
 const README: &str = "README.md";

@@ -34,8 +34,8 @@ fn everything_has_the_version_of_the_crate() {
     let said = output("./server", &["--version"]);
     assert_eq!(said.trim_end().rsplit(' ').next(), Some(VERSION), "--version");
     assert_eq!(between(&read("CHANGELOG.md"), "\n## ", " "), VERSION, "CHANGELOG.md");
-    let readme = read("README.md");
-    assert_eq!(between(&readme, "build/chatserver-", ".tar.gz"), VERSION, "README.md");
+    let packagers = read("packaging/README.md");
+    assert_eq!(between(&packagers, "build/chatserver-", ".tar.gz"), VERSION, "packaging/README.md");
     let debian = read("packaging/debian/changelog");
     assert_eq!(between(&debian, "chatserver (", "-"), VERSION, "packaging/debian/changelog");
 

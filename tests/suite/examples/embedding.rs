@@ -31,13 +31,6 @@ fn the_smallest_server_waits_for_a_descriptor() {
 }
 
 #[test]
-fn the_readme_shows_the_smallest_server() {
-    let source = fs::read_to_string(root().join("examples/chat.c")).expect("it is there");
-    let readme = fs::read_to_string(root().join("README.md")).expect("it is there");
-    assert!(readme.contains(&format!("```c\n{source}```\n")), "not as in examples/chat.c");
-}
-
-#[test]
 fn the_room_in_cpp_chats() {
     for command in built("room") {
         chats(command, "read: Connection reset by peer");

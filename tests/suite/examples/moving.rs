@@ -21,8 +21,8 @@ fn blocks(text: &str) -> Vec<(&str, &str)> {
     parts.map(|part| part.split_once('\n').expect("a block has a language")).collect()
 }
 
-/// The steps of examples/moving/README.md as one script, and their number. The program built by each
-/// step is kept as chat-0, chat-1 and so on.
+/// The steps of examples/moving/README.md as one script, and their number. The program built by
+/// each step is kept as chat-0, chat-1 and so on.
 fn moving_script(text: &str) -> (String, usize) {
     let mut script = String::from("set -e\ncc() { command cc -Wall -Wextra -Werror \"$@\"; }\n");
     let mut build = "";

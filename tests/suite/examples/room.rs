@@ -73,8 +73,8 @@ impl Room {
     }
 }
 
-/// Waits for a program's end. Valgrind's notes are left out of its standard error; its errors are in
-/// the status.
+/// Waits for a program's end. Valgrind's notes are left out of its standard error; its errors are
+/// in the status.
 pub(crate) fn ended(program: Program) -> Ended {
     let mut ended = program.ended();
     let own = |line: &&str| !line.starts_with("==");
@@ -129,8 +129,8 @@ pub(crate) fn chats(command: Command, about_resets: &str) {
     two.expect_end();
 }
 
-/// Checks that without a free descriptor the chat goes on, and a newcomer waits until a client leaves.
-/// Without clients the program has `own` descriptors.
+/// Checks that without a free descriptor the chat goes on, and a newcomer waits until a client
+/// leaves. Without clients the program has `own` descriptors.
 pub(crate) fn waits_for_a_descriptor(command: Command, own: u64) {
     let room = Room::open_with_limit(command, own + 2);
     let [one, two] = room.joins();

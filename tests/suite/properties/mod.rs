@@ -1,10 +1,10 @@
-//! Random sequences of calls, and of what programs and peers do in between, checked against the model
-//! (`tests/model/mod.rs`). They run on the shared object that `make` builds.
+//! Random sequences of calls, and of what programs and peers do in between, checked against the
+//! model (`tests/model/mod.rs`). They run on the shared object that `make` builds.
 //!
-//! `PROPTEST_CASES` is the number of sequences for each test (1000 by default). Every run prints its
-//! seeds; `PROPTEST_RNG_SEED=SEED cargo test --test suite properties::` repeats a run. A sequence that
-//! fails is shrunk and printed step by step, with the command that writes its bytes. Saved as a file
-//! in `fuzz/corpus/`, it is replayed in every run, and the fuzzers start from it.
+//! `PROPTEST_CASES` is the number of sequences for each test (1000 by default). Every run prints
+//! its seeds; `PROPTEST_RNG_SEED=SEED cargo test --test suite properties::` repeats a run. A
+//! sequence that fails is shrunk and printed step by step, with the command that writes its bytes.
+//! Saved as a file in `fuzz/corpus/`, it is replayed in every run, and the fuzzers start from it.
 
 mod library;
 #[path = "../../model/mod.rs"]
@@ -121,8 +121,8 @@ fn replay<S: Sequence>() {
     }
 }
 
-/// Defines tests that each run in a process of their own: the model uses fixed descriptor numbers and
-/// process-wide settings, and a child process of another test could inherit its descriptors.
+/// Defines tests that each run in a process of their own: the model uses fixed descriptor numbers
+/// and process-wide settings, and a child process of another test could inherit its descriptors.
 macro_rules! tests_in_own_processes {
     ($(fn $name:ident() $body:block)+) => {
         $(

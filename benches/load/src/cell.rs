@@ -67,8 +67,8 @@ pub enum Scenario {
     /// latency when there is no load to speak of.
     Latency,
     /// Twenty senders with two hundred lines a second in all, while one more client floods the
-    /// room: their latency. The lines are long enough for the generator to check them faster than the
-    /// server relays them; otherwise the latency would be that of the generator's own backlog.
+    /// room: their latency. The lines are long enough for the generator to check them faster than
+    /// the server relays them; otherwise the latency would be that of the generator's own backlog.
     Flood,
     /// The same room without and with a reader that has stopped for good. The lines are long, so
     /// that more piles up than a server may want to keep; the time is long, so that what follows

@@ -6,8 +6,8 @@
 //!
 //! Every line must be received, with two exceptions. When a client ends its connection abruptly or
 //! is cut off, its last lines may be lost, and the last one may break off; but a whole line that
-//! one recipient has received, all others must receive as well. And as long as a client is behind, it
-//! may be cut off any time, so that its lines are not relied on.
+//! one recipient has received, all others must receive as well. And as long as a client is behind,
+//! it may be cut off any time, so that its lines are not relied on.
 
 use crate::line::{HEADER, Id, Lines, START, header};
 use std::collections::HashMap;

@@ -83,8 +83,8 @@ static void check_exchanges(const struct exchange *exchange, int count)
 	finish(&talk);
 }
 
-#define CHECK_EXCHANGES(...)                                                        \
-	check_exchanges((const struct exchange[]){ __VA_ARGS__ },                    \
+#define CHECK_EXCHANGES(...)                                      \
+	check_exchanges((const struct exchange[]){ __VA_ARGS__ }, \
 	                sizeof(struct exchange[]){ __VA_ARGS__ } / sizeof(struct exchange))
 
 TEST(a_whole_line_is_passed_on_and_a_tail_is_kept_until_its_line_ends)
@@ -260,8 +260,8 @@ TEST(errors_change_nothing)
 TEST(exactly_len_bytes_are_looked_at_and_none_is_changed)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	char *pages = mmap(NULL, size * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-	                   -1, 0);
+	char *pages = mmap(NULL, size * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	                   0);
 	struct talk talk;
 
 	CHECK(pages != MAP_FAILED);

@@ -195,7 +195,8 @@ TEST(what_waits_may_be_said_again_where_there_is_no_room)
 	waiting = conn_of(clients[0].sd, &pool)->write_msg_head;
 	CHECK_EQ(add_msg(1000, waiting->message, waiting->size, &pool), 0);
 	CHECK_EQ(chat_tell(clients[1].sd, conn_of(clients[1].sd, &pool)->write_msg_head->message,
-	                   90, &pool), 0);
+	                   90, &pool),
+	         0);
 	check_in_good_standing(clients[0]);
 	leave_all(clients, 3, &pool);
 }
@@ -221,7 +222,7 @@ TEST(nobody_is_cut_off_while_the_kernel_takes_more)
 TEST(sent_bytes_counts_what_the_kernel_has_taken)
 {
 	struct client client;
-	char text[100] = {0};
+	char text[100] = { 0 };
 	chat_conn_info_t info;
 
 	open_room(&client, 1, &pool);

@@ -22,15 +22,15 @@ static struct {
 static int nr_tests;
 
 /* Defines a test, named for the behaviour that it checks. */
-#define TEST(test)                                                        \
-	static void test(void);                                           \
-	__attribute__((constructor)) static void register_##test(void)    \
-	{                                                                 \
-		if (nr_tests == MOST_TESTS)                               \
-			abort();                                          \
-		all_tests[nr_tests].name = #test;                         \
-		all_tests[nr_tests++].run = test;                         \
-	}                                                                 \
+#define TEST(test)                                                     \
+	static void test(void);                                        \
+	__attribute__((constructor)) static void register_##test(void) \
+	{                                                              \
+		if (nr_tests == MOST_TESTS)                            \
+			abort();                                       \
+		all_tests[nr_tests].name = #test;                      \
+		all_tests[nr_tests++].run = test;                      \
+	}                                                              \
 	static void test(void)
 
 int main(int argc, char *argv[])

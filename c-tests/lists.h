@@ -50,8 +50,8 @@ static inline void check_sound(const conn_pool_t *pool)
 
 /* Hashes of everything in a pool: all fields, all addresses in the lists, all queued bytes. */
 struct snapshot {
-	uint64_t members;   /* the list of connections, and all fields but write_set */
-	uint64_t queues; /* write_set, and the queued messages */
+	uint64_t members; /* the list of connections, and all fields but write_set */
+	uint64_t queues;  /* write_set, and the queued messages */
 };
 
 /* Adds the bytes to a hash (FNV-1a). */

@@ -177,8 +177,8 @@ static const char *as_told(const struct edition *lib, char text[])
 	return text;
 }
 
-static void run(const struct edition *lib, void (*open_door)(struct program *),
-                way_to_serve *serve, void (*clean_up)(struct program *))
+static void run(const struct edition *lib, void (*open_door)(struct program *), way_to_serve *serve,
+                void (*clean_up)(struct program *))
 {
 	struct program program = { .lib = lib, .pool = malloc(sizeof(conn_pool_t)) };
 	int clients[CLIENTS], at;

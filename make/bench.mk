@@ -59,5 +59,5 @@ SOAK_SECONDS ?= 600
 soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\
 	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0
 soak: all ## let clients connect, stall, reset and leave for SOAK_SECONDS (600)
-	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) $(SOAK_OPTIONS) \
-		'./server --max-queue 65536 {port}'
+	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) \
+		$(SOAK_OPTIONS) './server --max-queue 65536 {port}'

@@ -21,6 +21,7 @@ lint: ## check formatting and line width, with every warning as an error
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only \
 		$(wildcard examples/*.cpp)
 	git ls-files .ci/run Makefile $(patsubst %,'*.%',mk md rs c h cpp py sh toml) \
+		':!benches/results' \
 		| LC_ALL=C xargs awk -f make/width.awk
 	@if ! command -v $(CLANG_FORMAT) >/dev/null; then \
 		echo 'skipped: no $(CLANG_FORMAT)'; test -z "$$CI"; \

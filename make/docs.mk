@@ -30,5 +30,6 @@ docs: ## write the reference in HTML, by Doxygen (build/docs/)
 	@mkdir -p $(BUILD)
 	@printf '%s\n' PROJECT_NAME=libchatserver PROJECT_NUMBER=$(VERSION) INPUT=include \
 		OUTPUT_DIRECTORY=$(BUILD)/docs GENERATE_LATEX=NO OPTIMIZE_OUTPUT_FOR_C=YES \
-		JAVADOC_AUTOBRIEF=YES QUIET=YES HAVE_DOT=NO WARN_AS_ERROR=FAIL_ON_WARNINGS | doxygen -
+		JAVADOC_AUTOBRIEF=YES QUIET=YES HAVE_DOT=NO WARN_AS_ERROR=FAIL_ON_WARNINGS \
+		| doxygen -
 	@echo $(BUILD)/docs/html/files.html

@@ -47,7 +47,9 @@ fill_in = $(if $1,$(INSTALL) -d '$(DESTDIR)$2' && for template in $1; do \
 
 .PHONY: install uninstall
 
-install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all) $(PAGES) ## install below PREFIX (/usr/local)
+NOT_BUILT := $(filter-out $(wildcard $(BUILT)),$(BUILT))
+
+install: $(if $(NOT_BUILT),all) $(PAGES) ## install below PREFIX (/usr/local)
 	$(INSTALL) -D -m 755 server '$(DESTDIR)$(BINDIR)/chatserver'
 	$(call put,$(HEADERS),$(INCLUDEDIR))
 	$(call put,$(ARCHIVE) $(SHARED),$(LIBDIR))

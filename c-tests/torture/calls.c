@@ -27,9 +27,9 @@
 #include "memory.h"
 
 /* Declares a function of the library and begins its replacement. */
-#define BETWEEN(name, parameters)         \
-	int __real_##name parameters;     \
-	int __wrap_##name parameters;     \
+#define BETWEEN(name, parameters)     \
+	int __real_##name parameters; \
+	int __wrap_##name parameters; \
 	int __wrap_##name parameters
 
 /* The pool that may be corked: a call on it may deliver the batch even if it fails. */
@@ -63,15 +63,17 @@ static int leave(int outcome, const conn_pool_t *pool)
 	return outcome;
 }
 
-#define NO_ALLOC(name, parameters, arguments)                          \
-	BETWEEN(name, parameters)                                    \
-	{                                                            \
-		enter_without_memory((struct kernel_plan){ 0 });     \
-		return leave(__real_##name arguments, pool);         \
+#define NO_ALLOC(name, parameters, arguments)                    \
+	BETWEEN(name, parameters)                                \
+	{                                                        \
+		enter_without_memory((struct kernel_plan){ 0 }); \
+		return leave(__real_##name arguments, pool);     \
 	}
 
+/* clang-format off: it takes the star for a product */
 NO_ALLOC(init_pool, (conn_pool_t *pool), (pool))
 NO_ALLOC(initPool, (conn_pool_t *pool), (pool))
+/* clang-format on */
 NO_ALLOC(remove_conn, (int sd, conn_pool_t *pool), (sd, pool))
 NO_ALLOC(removeConn, (int sd, conn_pool_t *pool), (sd, pool))
 NO_ALLOC(chat_get_info, (int sd, conn_pool_t *pool, chat_conn_info_t *info), (sd, pool, info))
@@ -133,7 +135,8 @@ static void check_queue(const conn_t *conn, const char *bytes, size_t size, bool
 static void check_broken(hand_out *write, int sd, conn_pool_t *pool, int number)
 {
 	static const int errors[] = { EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, EIO };
-	struct kernel_plan plan = { .failing = 1 + number / 5 % 2, .fault = errors[number % 5],
+	struct kernel_plan plan = { .failing = 1 + number / 5 % 2,
+		                    .fault = errors[number % 5],
 		                    .pretends = true };
 	struct snapshot before = take_snapshot(pool);
 	const conn_t *conn = conn_of(sd, pool);
@@ -216,9 +219,9 @@ static int write_tortured(hand_out *write, int sd, conn_pool_t *pool)
 	return outcome;
 }
 
-#define WRITING(name)                                         \
-	BETWEEN(name, (int sd, conn_pool_t *pool))            \
-	{                                                     \
+#define WRITING(name)                                           \
+	BETWEEN(name, (int sd, conn_pool_t *pool))              \
+	{                                                       \
 		return write_tortured(__real_##name, sd, pool); \
 	}
 
@@ -311,22 +314,22 @@ static bool again(struct trial *trial, int outcome)
 	return true;
 }
 
-#define TRIED(name, arguments, outcome)                              \
-	do {                                                         \
-		struct trial trial = begin(pool);                    \
-                                                                     \
-		do                                                   \
-			outcome = __real_##name arguments;           \
-		while (again(&trial, outcome));                      \
+#define TRIED(name, arguments, outcome)                    \
+	do {                                               \
+		struct trial trial = begin(pool);          \
+                                                           \
+		do                                         \
+			outcome = __real_##name arguments; \
+		while (again(&trial, outcome));            \
 	} while (0)
 
-#define MAY_ALLOC(name, parameters, arguments)         \
-	BETWEEN(name, parameters)                  \
-	{                                          \
-		int outcome;                       \
-                                                   \
-		TRIED(name, arguments, outcome);   \
-		return outcome;                    \
+#define MAY_ALLOC(name, parameters, arguments)   \
+	BETWEEN(name, parameters)                \
+	{                                        \
+		int outcome;                     \
+                                                 \
+		TRIED(name, arguments, outcome); \
+		return outcome;                  \
 	}
 
 MAY_ALLOC(add_conn, (int sd, conn_pool_t *pool), (sd, pool))
@@ -338,7 +341,9 @@ MAY_ALLOC(chat_tell, (int sd, const char *buffer, int len, conn_pool_t *pool),
 MAY_ALLOC(chat_feed, (int sd, const char *buffer, int len, conn_pool_t *pool),
           (sd, buffer, len, pool))
 
+/* clang-format off */
 BETWEEN(chat_cork, (conn_pool_t *pool))
+/* clang-format on */
 {
 	int outcome;
 
@@ -348,7 +353,9 @@ BETWEEN(chat_cork, (conn_pool_t *pool))
 	return outcome;
 }
 
+/* clang-format off */
 BETWEEN(chat_uncork, (conn_pool_t *pool))
+/* clang-format on */
 {
 	int outcome;
 
@@ -367,8 +374,7 @@ static void report(int status, void *unused)
 {
 	(void)unused;
 	if (status == EXIT_SUCCESS)
-		fprintf(stderr, "faults injected: %ld\n",
-		        memory_end() + kernel_faults() + breaks);
+		fprintf(stderr, "faults injected: %ld\n", memory_end() + kernel_faults() + breaks);
 	else
 		fprintf(stderr, "TORTURE_SEED=%u\n", seed);
 }

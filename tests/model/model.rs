@@ -325,7 +325,7 @@ impl Model {
         Ok(())
     }
 
-    /// How many bytes and messages are queued, how many bytes were sent, and the errno of a cut-off.
+    /// How many bytes and messages are queued, how many bytes were sent, and the cut-off's errno.
     pub(crate) fn info(&self, who: Who) -> Result<(usize, usize, usize, c_int), c_int> {
         let member = &self.pools[who.pool].members[self.find(who)?];
         let cut_off = if member.cut_off { libc::ENOBUFS } else { 0 };

@@ -7,7 +7,6 @@ use crate::common::compiler;
 use crate::common::program::Program;
 use libc::SIGTERM;
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;

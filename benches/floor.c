@@ -18,7 +18,6 @@
 #define _GNU_SOURCE /* accept4, memrchr */
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +28,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../src/server/fdset_next.h"
 #include "../src/server/listen.h"
 
 enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */
@@ -229,29 +229,11 @@ static void read_client(int sd)
 		append(sd, start, (size_t)(cut - start));
 }
 
-static void read_ready(const fd_set *ready, int listener)
-{
-	enum { BITS = CHAR_BIT * sizeof(unsigned long) };
-	unsigned long word;
-	int at, sd;
-
-	for (at = 0; at <= maxfd; at += BITS) {
-		memcpy(&word, (const char *)ready + at / CHAR_BIT, sizeof word);
-		for (; word != 0; word &= word - 1) {
-			sd = at + __builtin_ctzl(word);
-			if (sd == listener)
-				accept_clients(listener);
-			else
-				read_client(sd);
-		}
-	}
-}
-
 int main(int argc, char *argv[])
 {
 	int listener = argc == 2 ? listen_on(NULL, argv[1]) : -1;
 	fd_set ready;
-	int i;
+	int i, sd;
 
 	if (listener == -1)
 		return EXIT_FAILURE;
@@ -262,7 +244,12 @@ int main(int argc, char *argv[])
 		ready = watched;
 		if (select(maxfd + 1, &ready, NULL, NULL, NULL) == -1)
 			return EXIT_FAILURE;
-		read_ready(&ready, listener);
+		for (sd = fdset_next(&ready, 0); sd <= maxfd; sd = fdset_next(&ready, sd + 1)) {
+			if (sd == listener)
+				accept_clients(listener);
+			else
+				read_client(sd);
+		}
 		for (i = 0; has_messages && i < nr_clients; i++)
 			send_batch(everyone[i]);
 		batch_size = 0;

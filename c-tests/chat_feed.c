@@ -142,23 +142,18 @@ TEST(lines_may_come_byte_by_byte)
 	finish(&talk);
 }
 
-TEST(two_clients_never_mix)
+TEST_WITH_CLIENTS(two_clients_never_mix, 3)
 {
-	struct client clients[3];
-	conn_pool_t pool;
-
-	open_room(clients, 3, &pool);
-	CHECK_EQ(chat_feed(clients[0].sd, "from the ", 9, &pool), 0);
-	CHECK_EQ(chat_feed(clients[1].sd, "SECOND", 6, &pool), 0);
-	CHECK_EQ(chat_feed(clients[0].sd, "first\n", 6, &pool), 0);
-	CHECK_EQ(chat_feed(clients[1].sd, " ONE\n", 5, &pool), 0);
-	CHECK_EQ(write_msg(clients[0].sd, &pool), 0);
-	CHECK_EQ(write_msg(clients[1].sd, &pool), 0);
-	CHECK_EQ(write_msg(clients[2].sd, &pool), 0);
+	CHECK_EQ(chat_feed(clients[0].sd, "from the ", 9, pool), 0);
+	CHECK_EQ(chat_feed(clients[1].sd, "SECOND", 6, pool), 0);
+	CHECK_EQ(chat_feed(clients[0].sd, "first\n", 6, pool), 0);
+	CHECK_EQ(chat_feed(clients[1].sd, " ONE\n", 5, pool), 0);
+	CHECK_EQ(write_msg(clients[0].sd, pool), 0);
+	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
+	CHECK_EQ(write_msg(clients[2].sd, pool), 0);
 	check_receives(clients[0].peer, "SECOND ONE\n", 11);
 	check_receives(clients[1].peer, "from the first\n", 15);
 	check_receives(clients[2].peer, "from the first\nSECOND ONE\n", 26);
-	leave_all(clients, 3, &pool);
 }
 
 TEST(the_end_of_a_file_without_a_tail_delivers_nothing)

@@ -69,6 +69,46 @@ static inline void leave_all(struct client clients[], int count, conn_pool_t *po
 		leave(clients[at], pool);
 }
 
+/* Defines a test in a new pool, which must be left empty. */
+#define TEST_WITH_POOL(test)                           \
+	static void test##_in_pool(conn_pool_t *pool); \
+	TEST(test)                                     \
+	{                                              \
+		conn_pool_t pool;                      \
+                                                       \
+		CHECK_EQ(init_pool(&pool), 0);         \
+		test##_in_pool(&pool);                 \
+		CHECK(pool.conn_head == NULL);         \
+	}                                              \
+	static void test##_in_pool(conn_pool_t *pool)
+
+/* Defines a test with so many clients, which must stay to the end. */
+#define TEST_WITH_CLIENTS(test, count)                                       \
+	static void test##_with(struct client clients[], conn_pool_t *pool); \
+	TEST_WITH_POOL(test)                                                 \
+	{                                                                    \
+		struct client clients[count];                                \
+                                                                             \
+		join_all(clients, count, pool);                              \
+		test##_with(clients, pool);                                  \
+		leave_all(clients, count, pool);                             \
+	}                                                                    \
+	static void test##_with(struct client clients[], conn_pool_t *pool)
+
+/* Defines a test with one client, which `join_by` makes, and which must stay to the end. */
+#define TEST_WITH_CLIENT_BY(join_by, test)                                \
+	static void test##_with(struct client client, conn_pool_t *pool); \
+	TEST_WITH_POOL(test)                                              \
+	{                                                                 \
+		struct client client = join_by(pool);                     \
+                                                                          \
+		test##_with(client, pool);                                \
+		leave(client, pool);                                      \
+	}                                                                 \
+	static void test##_with(struct client client, conn_pool_t *pool)
+
+#define TEST_WITH_CLIENT(test) TEST_WITH_CLIENT_BY(join, test)
+
 /* A TCP socket on a free port of the loopback address; it does not listen yet. */
 static inline int bind_to_loopback(void)
 {
@@ -102,7 +142,7 @@ static inline int connect_to(int listener)
 	return sd;
 }
 
-static inline struct client connect_over_tcp(void)
+static inline struct client join_over_tcp(conn_pool_t *pool)
 {
 	struct client client;
 	int listener = listen_on_loopback();
@@ -111,6 +151,7 @@ static inline struct client connect_over_tcp(void)
 	client.sd = accept(listener, NULL, NULL);
 	CHECK(client.sd != -1);
 	close(listener);
+	CHECK_EQ(add_conn(client.sd, pool), 0);
 	return client;
 }
 

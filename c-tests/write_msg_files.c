@@ -74,40 +74,22 @@ static void check_gone(struct client client, conn_pool_t *pool)
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 }
 
-TEST(a_pipe_gets_the_whole_stream)
+TEST_WITH_CLIENT_BY(join_by_pipe, a_pipe_gets_the_whole_stream)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	queue_in_pieces(100000, &pool);
-	CHECK(check_stream(client, 100000, &pool) > 1);
-	leave(client, &pool);
+	queue_in_pieces(100000, pool);
+	CHECK(check_stream(client, 100000, pool) > 1);
 }
 
-TEST(a_nonblocking_pipe_stays_nonblocking)
+TEST_WITH_CLIENT_BY(join_by_pipe, a_nonblocking_pipe_stays_nonblocking)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
 	CHECK_EQ(fcntl(client.sd, F_SETFL, O_NONBLOCK), 0);
-	queue_in_pieces(20000, &pool);
-	CHECK(check_stream(client, 20000, &pool) > 1);
-	leave(client, &pool);
+	queue_in_pieces(20000, pool);
+	CHECK(check_stream(client, 20000, pool) > 1);
 }
 
-TEST(a_full_blocking_pipe_is_not_waited_for)
+TEST_WITH_CLIENT_BY(join_by_pipe, a_full_blocking_pipe_is_not_waited_for)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	check_full(client, &pool);
-	leave(client, &pool);
+	check_full(client, pool);
 }
 
 TEST(a_pipe_without_a_reader_is_an_error_and_no_signal)
@@ -173,48 +155,38 @@ TEST(a_blocked_sigpipe_is_pending_afterwards_only_if_it_was_before)
 	CHECK_EQ(remove_conn(client.sd, &pool), 0);
 }
 
-TEST(a_terminal_gets_the_whole_stream)
+TEST_WITH_CLIENT_BY(join_by_terminal, a_terminal_gets_the_whole_stream)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_terminal(&pool);
-	queue_in_pieces(50000, &pool);
-	CHECK(check_stream(client, 50000, &pool) > 1);
-	leave(client, &pool);
+	queue_in_pieces(50000, pool);
+	CHECK(check_stream(client, 50000, pool) > 1);
 }
 
-TEST(a_file_gets_the_whole_stream)
+TEST_WITH_POOL(a_file_gets_the_whole_stream)
 {
 	FILE *file = tmpfile();
 	char received[10000];
-	conn_pool_t pool;
 	int sd = dup(fileno(file));
 
-	init_pool(&pool);
-	CHECK_EQ(add_conn(sd, &pool), 0);
-	queue_in_pieces(sizeof received, &pool);
-	CHECK_EQ(write_msg(sd, &pool), 0);
-	CHECK(pool.conn_head->write_msg_head == NULL);
+	CHECK_EQ(add_conn(sd, pool), 0);
+	queue_in_pieces(sizeof received, pool);
+	CHECK_EQ(write_msg(sd, pool), 0);
+	CHECK(pool->conn_head->write_msg_head == NULL);
 	CHECK_EQ(pread(fileno(file), received, sizeof received, 0), sizeof received);
 	check_pattern(received, sizeof received, 0);
-	CHECK_EQ(remove_conn(sd, &pool), 0);
+	CHECK_EQ(remove_conn(sd, pool), 0);
 	fclose(file);
 }
 
-TEST(a_descriptor_that_cannot_be_written_is_an_error)
+TEST_WITH_POOL(a_descriptor_that_cannot_be_written_is_an_error)
 {
-	conn_pool_t pool;
 	int ends[2];
 
 	CHECK_EQ(pipe(ends), 0);
-	init_pool(&pool);
-	CHECK_EQ(add_conn(ends[0], &pool), 0);
-	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
-	CHECK_FAILS(write_msg(ends[0], &pool), EBADF);
-	CHECK_EQ(queued(ends[0], &pool), 0);
-	CHECK(!FD_ISSET(ends[0], &pool.write_set));
-	CHECK_EQ(remove_conn(ends[0], &pool), 0);
+	CHECK_EQ(add_conn(ends[0], pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	CHECK_FAILS(write_msg(ends[0], pool), EBADF);
+	CHECK_EQ(queued(ends[0], pool), 0);
+	CHECK(!FD_ISSET(ends[0], &pool->write_set));
+	CHECK_EQ(remove_conn(ends[0], pool), 0);
 	close(ends[1]);
 }

@@ -296,8 +296,7 @@ TEST_WITH_CLIENTS(add_msg_does_not_believe_the_tail_of_an_empty_queue, 2)
 
 	conn = conn_of(clients[1].sd, pool);
 	CHECK_EQ(add_msg(clients[0].sd, "stale", 5, pool), 0);
-	free(conn->write_msg_head->message);
-	free(conn->write_msg_head);
+	free_msg(conn->write_msg_head);
 	conn->write_msg_head = NULL;
 	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, pool), 0);
 	check_sound(pool);

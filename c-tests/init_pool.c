@@ -8,23 +8,15 @@ TEST(init_pool_refuses_null)
 	CHECK_FAILS(initPool(NULL), EINVAL);
 }
 
-TEST(init_pool_zeroes_memory_that_was_never_set)
+/* valgrind reports a read of what malloc returns. */
+TEST(init_pool_zeroes_memory_without_reading_it)
 {
 	conn_pool_t *pool = malloc(sizeof *pool);
 	static const conn_pool_t zeros;
 
-	memset(pool, 0xAA, sizeof *pool);
 	CHECK_EQ(init_pool(pool), 0);
 	CHECK_EQ(memcmp(pool, &zeros, sizeof zeros), 0);
-	free(pool);
-}
-
-/* valgrind reports a read of uninitialised memory. */
-TEST(init_pool_does_not_read_the_memory)
-{
-	conn_pool_t *pool = malloc(sizeof *pool);
-	static const conn_pool_t zeros;
-
+	memset(pool, 0xAA, sizeof *pool);
 	CHECK_EQ(init_pool(pool), 0);
 	CHECK_EQ(memcmp(pool, &zeros, sizeof zeros), 0);
 	free(pool);

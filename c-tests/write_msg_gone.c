@@ -44,10 +44,9 @@ TEST_WITH_POOL(a_peer_that_has_closed_is_an_error_and_no_signal)
 TEST_WITH_POOL(a_peer_that_goes_in_the_middle_of_a_message_is_an_error)
 {
 	static char bytes[100000];
-	struct client client;
+	struct client client = join(pool);
 
 	set_sigpipe_to_default();
-	client = join(pool);
 	shrink_send_buffer(client.sd);
 	CHECK_EQ(add_msg(OUTSIDER, bytes, sizeof bytes, pool), 0);
 	CHECK_EQ(add_msg(OUTSIDER, bytes, 100, pool), 0);
@@ -60,10 +59,9 @@ TEST_WITH_POOL(a_peer_that_goes_in_the_middle_of_a_message_is_an_error)
 TEST_WITH_POOL(a_peer_that_resets_its_connection_is_an_error)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-	struct client client;
+	struct client client = join_over_tcp(pool);
 
 	set_sigpipe_to_default();
-	client = join_over_tcp(pool);
 	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
 	setsockopt(client.peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	close(client.peer);
@@ -73,10 +71,9 @@ TEST_WITH_POOL(a_peer_that_resets_its_connection_is_an_error)
 
 TEST_WITH_POOL(a_socket_shut_for_writing_is_an_error)
 {
-	struct client client;
+	struct client client = join(pool);
 
 	set_sigpipe_to_default();
-	client = join(pool);
 	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
 	CHECK_EQ(shutdown(client.sd, SHUT_WR), 0);
 	check_gone(client, EPIPE, pool);

@@ -34,13 +34,12 @@ static void hang_up(struct client client)
 }
 
 /* Checks that add_conn fails with this error and changes nothing. */
-static void check_refused(int sd, int error, struct guarded *guarded)
+static void check_refused(int sd, int error, conn_pool_t *pool)
 {
-	struct snapshot before = take_snapshot(&guarded->pool);
+	struct snapshot before = take_snapshot(pool);
 
-	CHECK_FAILS(add_conn(sd, &guarded->pool), error);
-	CHECK(is_unchanged(&before, &guarded->pool));
-	check_guards(guarded);
+	CHECK_FAILS(add_conn(sd, pool), error);
+	CHECK(is_unchanged(&before, pool));
 }
 
 TEST(add_conn_refuses_null)
@@ -53,75 +52,65 @@ TEST(add_conn_refuses_null)
 	hang_up(client);
 }
 
-TEST(add_conn_refuses_negative_descriptors)
+TEST_WITH_POOL(add_conn_refuses_negative_descriptors)
 {
-	struct guarded guarded;
 	struct client client;
 
-	guard(&guarded);
-	check_refused(-1, EINVAL, &guarded);
-	client = join(&guarded.pool);
-	check_refused(-1, EINVAL, &guarded);
-	check_refused(-64, EINVAL, &guarded);
-	check_refused(INT_MIN, EINVAL, &guarded);
-	leave(client, &guarded.pool);
+	check_refused(-1, EINVAL, pool);
+	client = join(pool);
+	check_refused(-1, EINVAL, pool);
+	check_refused(-64, EINVAL, pool);
+	check_refused(INT_MIN, EINVAL, pool);
+	leave(client, pool);
 }
 
-TEST(add_conn_takes_the_last_descriptor_that_select_has_room_for)
+TEST_WITH_POOL(add_conn_takes_the_last_descriptor_that_select_has_room_for)
 {
 	struct client client;
-	struct guarded guarded;
 
 	raise_limit();
 	client = connect_as(FD_SETSIZE - 1);
-	guard(&guarded);
-	CHECK_EQ(add_conn(client.sd, &guarded.pool), 0);
-	CHECK_EQ(guarded.pool.maxfd, FD_SETSIZE - 1);
-	CHECK(FD_ISSET(client.sd, &guarded.pool.read_set));
-	check_guards(&guarded);
-	CHECK_EQ(add_msg(0, "all", 3, &guarded.pool), 0);
-	CHECK(FD_ISSET(client.sd, &guarded.pool.write_set));
-	CHECK_EQ(write_msg(client.sd, &guarded.pool), 0);
+	CHECK_EQ(add_conn(client.sd, pool), 0);
+	CHECK_EQ(pool->maxfd, FD_SETSIZE - 1);
+	CHECK(FD_ISSET(client.sd, &pool->read_set));
+	CHECK_EQ(add_msg(0, "all", 3, pool), 0);
+	CHECK(FD_ISSET(client.sd, &pool->write_set));
+	CHECK_EQ(write_msg(client.sd, pool), 0);
 	check_receives(client.peer, "all", 3);
-	leave(client, &guarded.pool);
-	check_guards(&guarded);
-	CHECK_EQ(guarded.pool.maxfd, 0);
+	leave(client, pool);
+	CHECK_EQ(pool->maxfd, 0);
 }
 
-TEST(add_conn_refuses_descriptors_that_select_has_no_room_for)
+TEST_WITH_POOL(add_conn_refuses_descriptors_that_select_has_no_room_for)
 {
 	struct client first, second;
-	struct guarded guarded;
 
 	raise_limit();
 	first = connect_as(FD_SETSIZE);
 	second = connect_as(FD_SETSIZE + 1);
-	guard(&guarded);
-	check_refused(first.sd, EMFILE, &guarded);
-	check_refused(second.sd, EMFILE, &guarded);
-	check_refused(FD_SETSIZE + 64 * 8, EMFILE, &guarded);
-	check_refused(INT_MAX, EMFILE, &guarded);
+	check_refused(first.sd, EMFILE, pool);
+	check_refused(second.sd, EMFILE, pool);
+	check_refused(FD_SETSIZE + 64 * 8, EMFILE, pool);
+	check_refused(INT_MAX, EMFILE, pool);
 	CHECK(is_open(first.sd) && is_open(second.sd));
 	hang_up(first);
 	hang_up(second);
 }
 
-TEST(add_conn_refuses_a_descriptor_that_is_in_the_pool)
+TEST_WITH_POOL(add_conn_refuses_a_descriptor_that_is_in_the_pool)
 {
 	struct client clients[3];
-	struct guarded guarded;
 	int at;
 
-	guard(&guarded);
-	join_all(clients, 3, &guarded.pool);
-	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &guarded.pool), 0);
+	join_all(clients, 3, pool);
+	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, pool), 0);
 	for (at = 0; at < 3; at++)
-		check_refused(clients[at].sd, EEXIST, &guarded);
-	FD_CLR(clients[1].sd, &guarded.pool.read_set);
-	check_refused(clients[1].sd, EEXIST, &guarded);
+		check_refused(clients[at].sd, EEXIST, pool);
+	FD_CLR(clients[1].sd, &pool->read_set);
+	check_refused(clients[1].sd, EEXIST, pool);
 	for (at = 0; at < 3; at++)
 		CHECK(is_open(clients[at].sd));
-	leave_all(clients, 3, &guarded.pool);
+	leave_all(clients, 3, pool);
 }
 
 TEST_WITH_POOL(add_conn_takes_a_descriptor_again_that_has_been_removed)

@@ -135,27 +135,24 @@ TEST_WITH_POOL(remove_conn_leaves_an_empty_pool)
 	CHECK_EQ(memcmp(pool, &zeros, sizeof zeros), 0);
 }
 
-TEST(remove_conn_takes_the_descriptor_and_no_other_out_of_all_sets)
+TEST_WITH_POOL(remove_conn_takes_the_descriptor_and_no_other_out_of_all_sets)
 {
-	struct guarded guarded;
 	struct client clients[COUNT];
 	fd_set expected;
 
-	guard(&guarded);
-	join_all(clients, COUNT, &guarded.pool);
+	join_all(clients, COUNT, pool);
 	memset(&expected, 0xFF, sizeof expected);
-	guarded.pool.read_set = guarded.pool.ready_read_set = expected;
-	guarded.pool.write_set = guarded.pool.ready_write_set = expected;
+	pool->read_set = pool->ready_read_set = expected;
+	pool->write_set = pool->ready_write_set = expected;
 	FD_CLR(clients[2].sd, &expected);
-	CHECK_EQ(remove_conn(clients[2].sd, &guarded.pool), 0);
-	CHECK_EQ(memcmp(&guarded.pool.read_set, &expected, sizeof expected), 0);
-	CHECK_EQ(memcmp(&guarded.pool.ready_read_set, &expected, sizeof expected), 0);
-	CHECK_EQ(memcmp(&guarded.pool.write_set, &expected, sizeof expected), 0);
-	CHECK_EQ(memcmp(&guarded.pool.ready_write_set, &expected, sizeof expected), 0);
-	check_guards(&guarded);
+	CHECK_EQ(remove_conn(clients[2].sd, pool), 0);
+	CHECK_EQ(memcmp(&pool->read_set, &expected, sizeof expected), 0);
+	CHECK_EQ(memcmp(&pool->ready_read_set, &expected, sizeof expected), 0);
+	CHECK_EQ(memcmp(&pool->write_set, &expected, sizeof expected), 0);
+	CHECK_EQ(memcmp(&pool->ready_write_set, &expected, sizeof expected), 0);
 	close(clients[2].peer);
 	clients[2] = clients[COUNT - 1];
-	leave_all(clients, COUNT - 1, &guarded.pool);
+	leave_all(clients, COUNT - 1, pool);
 }
 
 TEST_WITH_POOL(remove_conn_leaves_nready_alone)

@@ -69,16 +69,41 @@ static inline void leave_all(struct client clients[], int count, conn_pool_t *po
 		leave(clients[at], pool);
 }
 
-/* Defines a test in a new pool, which must be left empty. */
+/* A pool with guard bytes on both sides, which show a write beside it. */
+struct guarded {
+	unsigned char before[256];
+	conn_pool_t pool;
+	unsigned char after[256];
+};
+
+enum { GUARD = 0x5A };
+
+static inline void check_guards(const struct guarded *guarded)
+{
+	size_t at;
+
+	for (at = 0; at < sizeof guarded->before; at++)
+		CHECK(guarded->before[at] == GUARD && guarded->after[at] == GUARD);
+}
+
+/* Runs a test in a new pool, which must be left empty, and nothing beside it changed. */
+static inline void with_pool(void (*test)(conn_pool_t *pool))
+{
+	struct guarded guarded;
+
+	memset(&guarded, GUARD, sizeof guarded);
+	CHECK_EQ(init_pool(&guarded.pool), 0);
+	test(&guarded.pool);
+	CHECK(guarded.pool.conn_head == NULL);
+	check_guards(&guarded);
+}
+
+/* Defines a test in a new pool. */
 #define TEST_WITH_POOL(test)                           \
 	static void test##_in_pool(conn_pool_t *pool); \
 	TEST(test)                                     \
 	{                                              \
-		conn_pool_t pool;                      \
-                                                       \
-		CHECK_EQ(init_pool(&pool), 0);         \
-		test##_in_pool(&pool);                 \
-		CHECK(pool.conn_head == NULL);         \
+		with_pool(test##_in_pool);             \
 	}                                              \
 	static void test##_in_pool(conn_pool_t *pool)
 
@@ -356,31 +381,6 @@ static inline void fill_caller_fields(conn_pool_t *pool, unsigned char bits)
 	memset(&pool->ready_read_set, bits, sizeof pool->ready_read_set);
 	memset(&pool->ready_write_set, bits, sizeof pool->ready_write_set);
 	pool->nready = bits;
-}
-
-/* A pool with guard bytes on both sides, which show a write beside it. */
-struct guarded {
-	unsigned char before[256];
-	conn_pool_t pool;
-	unsigned char after[256];
-};
-
-enum { GUARD = 0x5A };
-
-static inline void guard(struct guarded *guarded)
-{
-	memset(guarded, GUARD, sizeof *guarded);
-	CHECK_EQ(init_pool(&guarded->pool), 0);
-}
-
-static inline void check_guards(const struct guarded *guarded)
-{
-	size_t at;
-
-	for (at = 0; at < sizeof guarded->before; at++)
-		CHECK_EQ(guarded->before[at], GUARD);
-	for (at = 0; at < sizeof guarded->after; at++)
-		CHECK_EQ(guarded->after[at], GUARD);
 }
 
 static inline sigset_t only_sigpipe(void)

@@ -113,18 +113,6 @@ TEST_WITH_POOL(add_conn_refuses_a_descriptor_that_is_in_the_pool)
 	leave_all(clients, 3, pool);
 }
 
-TEST_WITH_POOL(add_conn_takes_a_descriptor_again_that_has_been_removed)
-{
-	struct client client;
-	int round;
-
-	for (round = 0; round < 3; round++) {
-		client = join(pool);
-		CHECK_EQ(pool->nr_conns, 1);
-		leave(client, pool);
-	}
-}
-
 TEST_WITH_POOL(add_conn_takes_descriptor_0)
 {
 	struct client client = connect_as(0);
@@ -155,22 +143,6 @@ TEST_WITH_POOL(add_conn_appends)
 		CHECK_EQ(conn->fd, clients[at++].sd);
 	CHECK_EQ(at, COUNT);
 	leave_all(clients, COUNT, pool);
-}
-
-TEST_WITH_POOL(add_conn_appends_after_the_last_has_left)
-{
-	struct client clients[4];
-
-	join_all(clients, 3, pool);
-	leave(clients[2], pool);
-	clients[2] = join(pool);
-	leave(clients[0], pool);
-	clients[0] = join(pool);
-	check_sound(pool);
-	CHECK_EQ(pool->conn_head->fd, clients[1].sd);
-	CHECK_EQ(pool->conn_head->next->fd, clients[2].sd);
-	CHECK_EQ(pool->conn_head->next->next->fd, clients[0].sd);
-	leave_all(clients, 3, pool);
 }
 
 TEST_WITH_CLIENT(add_conn_makes_a_connection_with_an_empty_queue)

@@ -241,16 +241,6 @@ TEST_WITH_CLIENTS(add_msg_sets_the_write_bit_every_time, 2)
 	}
 }
 
-TEST_WITH_CLIENTS(add_msg_leaves_the_senders_own_bit_alone, 3)
-{
-	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, pool), 0);
-	CHECK(!FD_ISSET(clients[0].sd, &pool->write_set));
-	/* The second client has a backlog and now sends. */
-	CHECK_EQ(add_msg(clients[1].sd, "hello", 5, pool), 0);
-	CHECK(FD_ISSET(clients[1].sd, &pool->write_set));
-	CHECK_EQ(queued(clients[1].sd, pool), 1);
-}
-
 TEST_WITH_CLIENTS(add_msg_changes_the_queues_and_write_set_and_no_other_field, 3)
 {
 	conn_pool_t expected;
@@ -267,21 +257,6 @@ TEST_WITH_CLIENTS(add_msg_changes_the_queues_and_write_set_and_no_other_field, 3
 		FD_SET(clients[2].sd, &expected.write_set);
 		CHECK_EQ(memcmp(pool, &expected, sizeof expected), 0);
 	}
-}
-
-TEST_WITH_CLIENTS(messages_are_queued_first_in_first_out, 2)
-{
-	const msg_t *msg;
-	char digit;
-
-	for (digit = '0'; digit <= '9'; digit++) {
-		CHECK_EQ(add_msg(clients[0].sd, &digit, 1, pool), 0);
-		check_sound(pool);
-	}
-	digit = '0';
-	for (msg = conn_of(clients[1].sd, pool)->write_msg_head; msg != NULL; msg = msg->next)
-		check_message(msg, &(char){ digit++ }, 1);
-	CHECK_EQ(digit, '9' + 1);
 }
 
 /* A program that empties a queue by itself may leave a tail that points to a freed message. */

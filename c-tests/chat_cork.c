@@ -39,29 +39,6 @@ TEST_WITH_CLIENTS(after_uncorking_messages_are_queued_as_ever, 2)
 	CHECK(!is_readable(clients[1].peer));
 }
 
-TEST_WITH_CLIENTS(what_nobody_in_the_room_says_is_heard_by_all, 2)
-{
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "one ", pool);
-	CHECK_EQ(add_msg(OUTSIDER, "news ", 5, pool), 0);
-	say(clients[0], "two", pool);
-	CHECK_EQ(chat_uncork(pool), 0);
-	check_receives(clients[0].peer, "news ", 5);
-	check_receives(clients[1].peer, "one news two", 12);
-}
-
-TEST_WITH_CLIENTS(corking_twice_is_corking_once, 2)
-{
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "a", pool);
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "b", pool);
-	CHECK_EQ(chat_uncork(pool), 0);
-	check_receives(clients[1].peer, "ab", 2);
-	CHECK_EQ(chat_uncork(pool), 0);
-	check_receives(clients[1].peer, "", 0);
-}
-
 TEST_WITH_POOL(an_empty_pool_can_be_corked_and_uncorked)
 {
 	struct client clients[2];
@@ -126,18 +103,6 @@ TEST_WITH_POOL(a_number_used_again_while_corked_is_somebody_else)
 	check_receives(late.peer, "!", 1);
 	leave(late, pool);
 	leave(clients[0], pool);
-}
-
-TEST_WITH_CLIENTS(what_was_queued_before_comes_before, 2)
-{
-	say(clients[0], "first ", pool);
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "second ", pool);
-	CHECK_EQ(chat_tell(clients[1].sd, "third ", 6, pool), 0);
-	say(clients[0], "fourth", pool);
-	CHECK_EQ(chat_uncork(pool), 0);
-	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
-	check_receives(clients[1].peer, "first second third fourth", 25);
 }
 
 /* Leaving with a batch that nobody will get: the memory goes with the last connection, which
@@ -238,19 +203,6 @@ TEST_WITH_POOL(a_peer_that_is_gone_gets_nothing_and_stays_until_the_read)
 	CHECK_EQ(remove_conn(clients[1].sd, pool), 0);
 	leave(clients[0], pool);
 	leave(clients[2], pool);
-}
-
-TEST_WITH_CLIENTS(listening_sockets_get_nothing, 2)
-{
-	int listener = listen_on_loopback();
-
-	CHECK_EQ(add_conn(listener, pool), 0);
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "hello", pool);
-	CHECK_EQ(chat_uncork(pool), 0);
-	CHECK_EQ(queued(listener, pool), 0);
-	CHECK(!FD_ISSET(listener, &pool->write_set));
-	CHECK_EQ(remove_conn(listener, pool), 0);
 }
 
 /* The batch goes with it, and the next one must not be taken for the same. */

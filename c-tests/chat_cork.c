@@ -54,7 +54,7 @@ TEST_WITH_POOL(an_empty_pool_can_be_corked_and_uncorked)
 	CHECK_FAILS(chat_uncork(NULL), EINVAL);
 }
 
-TEST_WITH_CLIENTS(who_joins_hears_only_what_is_said_after, 2)
+TEST_WITH_CLIENTS(a_newcomer_receives_only_what_is_sent_afterwards, 2)
 {
 	struct client late;
 
@@ -68,7 +68,7 @@ TEST_WITH_CLIENTS(who_joins_hears_only_what_is_said_after, 2)
 	leave(late, pool);
 }
 
-TEST_WITH_POOL(who_leaves_gets_nothing_and_what_it_said_is_delivered)
+TEST_WITH_POOL(a_client_that_leaves_gets_nothing_and_its_messages_arrive)
 {
 	struct client clients[3];
 
@@ -151,7 +151,7 @@ TEST_WITH_CLIENTS(a_full_batch_is_delivered_at_once, 2)
 	free(text);
 }
 
-TEST_WITH_CLIENTS(who_is_over_the_limit_is_cut_off_on_uncorking, 2)
+TEST_WITH_CLIENTS(a_reader_over_the_limit_is_cut_off_on_uncorking, 2)
 {
 	chat_conn_info_t info;
 	char *text = malloc(BOUND);
@@ -170,7 +170,7 @@ TEST_WITH_CLIENTS(who_is_over_the_limit_is_cut_off_on_uncorking, 2)
 }
 
 /* Delivering the batch first cuts it off, so the private message must not be queued. */
-TEST_WITH_CLIENTS(nothing_is_told_to_who_is_cut_off_meanwhile, 2)
+TEST_WITH_CLIENTS(nothing_is_told_to_a_reader_that_is_cut_off_meanwhile, 2)
 {
 	char *text = malloc(BOUND);
 

@@ -136,19 +136,6 @@ TEST_WITH_CLIENTS(two_clients_never_mix, 3)
 	check_receives(clients[2].peer, "from the first\nSECOND ONE\n", 26);
 }
 
-TEST_WITH_CLIENTS(the_end_of_a_file_without_a_tail_delivers_nothing, BOTH)
-{
-	struct snapshot before;
-
-	before = take_snapshot(pool);
-	feed(clients, NULL, 0, pool);
-	CHECK(is_unchanged(&before, pool));
-	feed(clients, "line\n", 5, pool);
-	check_told(clients, "line\n", 5, pool);
-	feed(clients, NULL, 0, pool);
-	CHECK_EQ(passed_on(clients, pool), 0);
-}
-
 /* valgrind reports what is not freed. */
 TEST_WITH_CLIENTS(a_tail_goes_with_its_connection, BOTH)
 {
@@ -175,18 +162,6 @@ TEST_WITH_CLIENTS(a_line_may_have_any_bytes, BOTH)
 	CHECK_EQ(passed_on(clients, pool), 0);
 	feed(clients, "\0\n", 2, pool);
 	check_told(clients, "\0\0\0\n", 4, pool);
-}
-
-TEST_WITH_CLIENTS(listeners_are_passed_over, BOTH)
-{
-	int listening = listen_on_loopback();
-
-	CHECK_EQ(add_conn(listening, pool), 0);
-	feed(clients, "hello\n", 6, pool);
-	CHECK_EQ(queued(listening, pool), 0);
-	CHECK(!FD_ISSET(listening, &pool->write_set));
-	check_told(clients, "hello\n", 6, pool);
-	CHECK_EQ(remove_conn(listening, pool), 0);
 }
 
 static void check_refused(int sd, const char *buffer, int len, int error, conn_pool_t *pool)

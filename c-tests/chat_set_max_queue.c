@@ -39,7 +39,7 @@ static void check_in_good_standing(struct client client, conn_pool_t *pool)
 	CHECK_EQ(info_of(client, pool).cut_off, 0);
 }
 
-TEST_WITH_CLIENTS(who_is_over_the_default_limit_is_cut_off, 2)
+TEST_WITH_CLIENTS(a_reader_over_the_default_limit_is_cut_off, 2)
 {
 	int sent = 0;
 
@@ -101,7 +101,7 @@ TEST_WITH_CLIENT(without_a_limit_everything_waits)
 	check_in_good_standing(client, pool);
 }
 
-TEST_WITH_CLIENT(who_is_cut_off_has_heard_a_prefix_without_a_gap)
+TEST_WITH_CLIENT(a_reader_that_is_cut_off_has_a_prefix_without_a_gap)
 {
 	char *received = malloc(MUCH);
 	size_t length;
@@ -119,7 +119,7 @@ TEST_WITH_CLIENT(who_is_cut_off_has_heard_a_prefix_without_a_gap)
 	free(received);
 }
 
-TEST_WITH_CLIENT(who_is_cut_off_gets_nothing_more)
+TEST_WITH_CLIENT(a_reader_that_is_cut_off_gets_nothing_more)
 {
 	shrink_send_buffer(client.sd);
 	chat_set_max_queue(1000);

@@ -35,7 +35,7 @@ TEST(remove_conn_refuses_null)
 	close(client.peer);
 }
 
-TEST_WITH_POOL(remove_conn_refuses_who_is_not_in_the_pool)
+TEST_WITH_POOL(remove_conn_refuses_descriptors_not_in_the_pool)
 {
 	struct client clients[2], stranger = connect_client();
 
@@ -250,41 +250,6 @@ TEST_WITH_POOL(remove_conn_frees_a_queue_of_any_length)
 	leave(clients[0], pool);
 }
 
-TEST_WITH_POOL(while_conn_head_comes_to_an_end)
-{
-	struct client clients[COUNT];
-	int at, rounds = 0;
-
-	join_all(clients, COUNT, pool);
-	CHECK_EQ(add_msg(0, "hello", 5, pool), 0);
-	CHECK_EQ(add_msg(0, "again", 5, pool), 0);
-	/* A descriptor that the program has closed must not stop the loop. */
-	close(clients[2].sd);
-	while (pool->conn_head) {
-		CHECK(rounds++ < COUNT);
-		remove_conn(pool->conn_head->fd, pool);
-	}
-	CHECK_EQ(pool->nr_conns, 0);
-	for (at = 0; at < COUNT; at++)
-		close(clients[at].peer);
-}
-
-TEST_WITH_POOL(while_nr_conns_comes_to_an_end)
-{
-	int listener = listen_on_loopback(), at, rounds = 0;
-	struct client clients[COUNT];
-
-	CHECK_EQ(add_conn(listener, pool), 0);
-	join_all(clients, COUNT, pool);
-	while (pool->nr_conns > 0) {
-		CHECK(rounds++ < COUNT + 1);
-		remove_conn(pool->conn_head->fd, pool);
-	}
-	CHECK(pool->conn_head == NULL);
-	for (at = 0; at < COUNT; at++)
-		close(clients[at].peer);
-}
-
 /* A newcomer may get the descriptor number of a client that left in the same pass. */
 TEST_WITH_POOL(a_descriptor_number_used_again_starts_afresh)
 {
@@ -311,7 +276,7 @@ TEST_WITH_POOL(a_descriptor_number_used_again_starts_afresh)
 }
 
 /* The program has set maxfd below a descriptor that is in the list only. */
-TEST_WITH_POOL(maxfd_falls_to_who_is_in_the_list_even_above_the_one_that_leaves)
+TEST_WITH_POOL(maxfd_falls_to_a_listed_descriptor_above_the_one_that_leaves)
 {
 	struct client clients[3];
 

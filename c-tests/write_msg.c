@@ -21,7 +21,7 @@ static void check_refused(int sd, int error, conn_pool_t *pool)
 	}
 }
 
-TEST_WITH_POOL(write_msg_refuses_null_and_who_is_not_in_the_pool)
+TEST_WITH_POOL(write_msg_refuses_null_and_descriptors_not_in_the_pool)
 {
 	struct client clients[2], stranger = connect_client();
 	int at;
@@ -97,15 +97,6 @@ TEST_WITH_CLIENTS(write_msg_changes_write_set_and_no_other_field, 2)
 		FD_CLR(clients[1].sd, &expected.write_set);
 		CHECK_EQ(memcmp(pool, &expected, sizeof expected), 0);
 	}
-}
-
-TEST_WITH_CLIENT(write_msg_sends_when_the_program_has_cleared_the_sets)
-{
-	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
-	FD_ZERO(&pool->read_set);
-	FD_ZERO(&pool->write_set);
-	CHECK_EQ(write_msg(client.sd, pool), 0);
-	check_receives(client.peer, "hello", 5);
 }
 
 /* More messages than one system call takes; one write_msg sends them all. */

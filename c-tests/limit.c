@@ -217,6 +217,32 @@ TEST(nobody_is_cut_off_while_the_kernel_takes_more)
 	leave(client, &pool);
 }
 
+TEST(sent_bytes_counts_what_the_kernel_has_taken)
+{
+	struct client client;
+	char text[100] = {0};
+	chat_conn_info_t info;
+
+	open_room(&client, 1, &pool);
+	CHECK_EQ(add_msg(1000, text, 100, &pool), 0);
+	CHECK_EQ(info_of(client).sent_bytes, 0);
+	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	CHECK_EQ(info_of(client).sent_bytes, 100);
+	/* A corked pool sends its batch without write_msg. */
+	CHECK_EQ(chat_cork(&pool), 0);
+	CHECK_EQ(add_msg(1000, text, 10, &pool), 0);
+	CHECK_EQ(info_of(client).sent_bytes, 100);
+	CHECK_EQ(chat_uncork(&pool), 0);
+	CHECK_EQ(info_of(client).sent_bytes, 110);
+	/* Of what is sent in part, the sent part counts. */
+	say(MUCH);
+	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	info = info_of(client);
+	CHECK(info.sent_bytes > 110 && info.queued_bytes > 0);
+	CHECK_EQ(info.sent_bytes + info.queued_bytes, 110 + MUCH);
+	leave(client, &pool);
+}
+
 TEST(a_message_for_one_is_for_that_one_alone)
 {
 	struct client clients[3];

@@ -35,6 +35,7 @@ int main(void)
 	TYPE(chat_conn_info);
 	FIELD(chat_conn_info, queued_bytes);
 	FIELD(chat_conn_info, queued_msgs);
+	FIELD(chat_conn_info, sent_bytes);
 	FIELD(chat_conn_info, cut_off);
 	return 0;
 }

@@ -46,7 +46,7 @@ fn c_and_rust_agree_on_every_field() -> Result<(), Box<dyn Error>> {
         ),
         lines!("msg", Msg, prev, next, message, size),
         lines!("conn", Conn, prev, next, fd, write_msg_head, write_msg_tail),
-        lines!("chat_conn_info", ConnInfo, queued_bytes, queued_msgs, cut_off),
+        lines!("chat_conn_info", ConnInfo, queued_bytes, queued_msgs, sent_bytes, cut_off),
     ]
     .concat();
     assert_eq!(layout_in_c()?, in_rust);

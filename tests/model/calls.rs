@@ -107,7 +107,7 @@ impl PoolBox {
     }
 
     pub(crate) fn info(&mut self, sd: c_int) -> Result<ConnInfo, c_int> {
-        let mut info = ConnInfo { queued_bytes: 0, queued_msgs: 0, cut_off: 0 };
+        let mut info = ConnInfo { queued_bytes: 0, queued_msgs: 0, sent_bytes: 0, cut_off: 0 };
         // SAFETY: as for `add_conn`; the answer may be written.
         outcome(unsafe { c::chat_get_info(sd, self.0, &mut info) }).map(|()| info)
     }

@@ -32,6 +32,8 @@ enum Own {
 pub(crate) struct Member {
     pub(crate) seat: usize,
     pub(crate) queue: VecDeque<Vec<u8>>,
+    /// How many bytes the kernel has taken.
+    sent: usize,
     pub(crate) cut_off: bool,
     /// What has been said while the pool is corked, and is still to be handed over.
     pending: Vec<u8>,
@@ -67,10 +69,19 @@ fn charge(length: usize) -> usize {
     length.max(32)
 }
 
-/// Sends what is queued for a seat.
-fn send(socket: &mut Option<Socket>, queue: &mut VecDeque<Vec<u8>>) -> Outcome {
+fn total(queue: &VecDeque<Vec<u8>>) -> usize {
+    queue.iter().map(Vec::len).sum()
+}
+
+/// Sends what is queued for a seat, and counts it.
+fn send(socket: &mut Option<Socket>, queue: &mut VecDeque<Vec<u8>>, sent: &mut usize) -> Outcome {
     match socket {
-        Some(socket) => socket.send(queue),
+        Some(socket) => {
+            let before = total(queue);
+            socket.send(queue)?;
+            *sent += before - total(queue);
+            Ok(())
+        }
         None if queue.is_empty() => Ok(()),
         None => {
             queue.clear();
@@ -148,6 +159,7 @@ impl Expected {
         pool.members.push(Member {
             seat,
             queue: VecDeque::new(),
+            sent: 0,
             cut_off: false,
             pending: Vec::new(),
             own: Own::Nowhere,
@@ -184,7 +196,7 @@ impl Expected {
         let socket = &mut sockets[member.seat];
         if !member.has_room(text.len(), *limit) {
             // That a peer is gone the next write_msg tells.
-            let _ = send(socket, &mut member.queue);
+            let _ = send(socket, &mut member.queue, &mut member.sent);
         }
         let (seat, has_room) = (member.seat, member.has_room(text.len(), *limit));
         if has_room {
@@ -257,7 +269,7 @@ impl Expected {
         }
         let mut rest = VecDeque::from([pending]);
         if member.queue.is_empty() {
-            let _ = send(&mut self.sockets[member.seat], &mut rest);
+            let _ = send(&mut self.sockets[member.seat], &mut rest, &mut member.sent);
         }
         for text in rest {
             self.queue(pool, at, text);
@@ -289,8 +301,8 @@ impl Expected {
     pub(crate) fn write(&mut self, who: Who) -> Outcome {
         let at = self.find(who)?;
         let pool = &mut self.pools[who.pool];
-        let queue = &mut pool.members[at].queue;
-        let outcome = send(&mut self.sockets[who.seat], queue);
+        let Member { queue, sent, .. } = &mut pool.members[at];
+        let outcome = send(&mut self.sockets[who.seat], queue, sent);
         if queue.is_empty() {
             pool.mark(WRITE, who.seat, false);
         }
@@ -313,12 +325,11 @@ impl Expected {
         Ok(())
     }
 
-    /// How many bytes and messages wait, and the errno of a cut-off.
-    pub(crate) fn info(&self, who: Who) -> Result<(usize, usize, c_int), c_int> {
+    /// How many bytes and messages are queued, how many bytes were sent, and the errno of a cut-off.
+    pub(crate) fn info(&self, who: Who) -> Result<(usize, usize, usize, c_int), c_int> {
         let member = &self.pools[who.pool].members[self.find(who)?];
-        let bytes = member.queue.iter().map(Vec::len).sum();
         let cut_off = if member.cut_off { libc::ENOBUFS } else { 0 };
-        Ok((bytes, member.queue.len(), cut_off))
+        Ok((total(&member.queue), member.queue.len(), member.sent, cut_off))
     }
 
     /// A program has taken out a connection by itself.

@@ -184,7 +184,8 @@ impl Room {
 
     fn info(&mut self, who: Who) {
         let info = self.pools[who.pool].info(NUMBERS[who.seat]);
-        let info = info.map(|info| (info.queued_bytes, info.queued_msgs, info.cut_off));
+        let info =
+            info.map(|info| (info.queued_bytes, info.queued_msgs, info.sent_bytes, info.cut_off));
         assert_eq!(info, self.expected.info(who));
     }
 

@@ -8,14 +8,16 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "backoff.h"
 #include "chatServerExt.h"
 #include "fdset_next.h"
@@ -24,6 +26,7 @@
 #include "listeners.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "signals.h"
 #include "stats.h"
 #include "systemd.h"
@@ -47,11 +50,9 @@ enum { READ_SIZE = 16 * 1024 };
 static const fd_set empty_set;
 
 struct client {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in6 longest;
-	} address;
-	size_t held; /* bytes of TELNET_INTERRUPT that the last read ended with */
+	char address[ADDRESS_SIZE];
+	bool has_spoken; /* it has sent something */
+	size_t held;     /* bytes of TELNET_INTERRUPT that the last read ended with */
 };
 
 struct server {
@@ -59,6 +60,8 @@ struct server {
 	struct listeners listeners;
 	bool accept_failing;          /* accept() has failed since it last succeeded */
 	bool short_of_memory;         /* a part of the batch is left for the next pass */
+	bool has_notified;            /* the service manager has been told, if there is one */
+	unsigned int max_clients;
 	struct backoff write_backoff; /* while it is active, writability is not watched */
 	int next_reader;              /* the descriptor at which the next pass begins to read */
 	sigset_t waiting_mask;        /* the signal mask while pselect() waits */
@@ -67,20 +70,15 @@ struct server {
 	struct client clients[FD_SETSIZE];
 };
 
-static void log_about(const struct client *client, const char *what, const char *why)
-{
-	log_line(LOG_WARNING, &client->address.any, sizeof client->address, what, why);
-}
-
 /* ---- New connections ---- */
 
 /* Closes a new connection that the pool has not taken, for the reason in errno. */
-static void refuse(struct server *server, int sd, const struct client *client)
+static void refuse(struct server *server, int sd, const char *address)
 {
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
 	server->stats.refused++;
-	log_about(client, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
+	log_warning(address, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
 }
@@ -94,7 +92,7 @@ static bool retry_accept(struct server *server)
 	if (errno == EAGAIN)
 		return false;
 	if (!server->accept_failing)
-		log_line(LOG_WARNING, NULL, 0, "accept", strerror(errno));
+		log_warning(NULL, "accept", strerror(errno));
 	server->accept_failing = true;
 	listeners_pause(&server->listeners, &server->pool);
 	return false;
@@ -104,14 +102,18 @@ static bool retry_accept(struct server *server)
 static bool accept_client(struct server *server, int listener)
 {
 	struct client client = { .held = 0 };
-	socklen_t length = sizeof client.address;
-	int sd = accept4(listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof peer;
+	int sd = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sd == -1)
 		return retry_accept(server);
 	server->accept_failing = false;
-	if (add_conn(sd, &server->pool) == -1) {
-		refuse(server, sd, &client);
+	format_address(&peer, client.address);
+	errno = EMFILE;
+	if (count_clients(&server->listeners, &server->pool) >= server->max_clients ||
+	    add_conn(sd, &server->pool) == -1) {
+		refuse(server, sd, client.address);
 		return true;
 	}
 	/* The client may have connected before the listener was set up. If this fails, the connection
@@ -121,6 +123,7 @@ static bool accept_client(struct server *server, int listener)
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
+	log_visit(client.address, "joined");
 	return true;
 }
 
@@ -151,15 +154,23 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 	return length == 0 ? 0 : chat_feed(sd, text, (int)length, &server->pool);
 }
 
+/* Removes a connection. The library would print the line through stdio, which could wait. */
+static void remove_client(struct server *server, int sd)
+{
+	transcript("removing connection with sd %d \n", sd);
+	remove_conn(sd, &server->pool);
+}
+
 /* Removes a client. Its last line is relayed even without a line end. */
 static void disconnect(struct server *server, int sd)
 {
 	if ((server->clients[sd].held > 0 &&
 	     chat_feed(sd, TELNET_INTERRUPT, (int)server->clients[sd].held, &server->pool) == -1) ||
 	    chat_feed(sd, NULL, 0, &server->pool) == -1)
-		log_about(&server->clients[sd], "its last line is lost", strerror(errno));
+		log_warning(server->clients[sd].address, "its last line is lost", strerror(errno));
 	stats_departed(&server->stats, sd, &server->pool);
-	remove_conn(sd, &server->pool);
+	log_visit(server->clients[sd].address, "left");
+	remove_client(server, sd);
 }
 
 /* Whether the library has cut the connection off, and not the client. */
@@ -185,6 +196,7 @@ static void read_client(struct server *server, int sd)
 		return;
 	if (count > 0) {
 		transcript("%d bytes received from sd %d\n", (int)count, sd);
+		server->clients[sd].has_spoken = true;
 		flow_received(&server->flow, sd, (size_t)count);
 		stats_received(&server->stats, text, (size_t)count,
 		               count_clients(&server->listeners, &server->pool) - 1);
@@ -192,15 +204,16 @@ static void read_client(struct server *server, int sd)
 			return;
 		/* Out of memory. Closing shows the sender that its text is lost, and keeps the
 		 * recipients from getting what it sends next, with a gap before it. */
-		log_about(&server->clients[sd], "closed", strerror(errno));
+		log_warning(server->clients[sd].address, "closed", strerror(errno));
 		server->clients[sd].held = 0;
 	} else if (is_cut_off(server, sd)) {
 		server->stats.cut_off++;
-		log_about(&server->clients[sd], "cut off", "too far behind the others");
+		log_warning(server->clients[sd].address, "cut off", "too far behind the others");
 	} else if (count == 0) {
 		transcript("Connection closed for sd %d\n", sd);
-	} else {
-		log_about(&server->clients[sd], "read", strerror(error));
+	} else if (error != ECONNRESET || server->clients[sd].has_spoken) {
+		/* Health checks connect and reset. */
+		log_warning(server->clients[sd].address, "read", strerror(error));
 	}
 	disconnect(server, sd);
 }
@@ -265,7 +278,7 @@ static void uncork(struct server *server)
 		return;
 	}
 	if (!server->short_of_memory)
-		log_line(LOG_WARNING, NULL, 0, "something has to wait", strerror(errno));
+		log_warning(NULL, "something has to wait", strerror(errno));
 	server->short_of_memory = true;
 }
 
@@ -277,13 +290,16 @@ static const struct timespec *prepare_select(struct server *server)
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
 
+	server->has_notified = server->has_notified || notify_ready();
 	if (server->listeners.backoff.active || server->write_backoff.active ||
-	    server->short_of_memory)
+	    server->short_of_memory || !server->has_notified || log_summarize(false))
 		timeout = &retry;
 	listeners_resume(&server->listeners, pool);
 	backoff_expired(&server->write_backoff);
 	pool->ready_read_set = pool->read_set;
 	pool->ready_write_set = server->write_backoff.active ? empty_set : pool->write_set;
+	if (outputs_watch(&pool->ready_write_set))
+		timeout = &retry;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
 	return timeout;
@@ -294,10 +310,11 @@ static int run_once(struct server *server)
 {
 	conn_pool_t *pool = &server->pool;
 	const fd_set full = pool->write_set;
-	const struct timespec *timeout = prepare_select(server);
+	const struct timespec *timeout;
 
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
-	fflush(stdout);
+	outputs_flush();
+	timeout = prepare_select(server);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set, NULL,
 	                       timeout, &server->waiting_mask);
 	if (pool->nready == -1) {
@@ -326,25 +343,47 @@ static int serve(struct server *server)
 			          count_clients(&server->listeners, &server->pool),
 			          server->flow.bytes);
 		if (run_once(server) == -1) {
-			log_line(LOG_ERR, NULL, 0, "select", strerror(errno));
+			log_text(LOG_ERR, "select: %s", strerror(errno));
 			status = EXIT_FAILURE;
 			break;
 		}
 	}
 	uncork(server);
 	write_queued(server, &empty_set);
-	while (server->pool.conn_head != NULL)
-		remove_conn(server->pool.conn_head->fd, &server->pool);
+	while (server->pool.conn_head != NULL) {
+		int sd = server->pool.conn_head->fd;
+
+		if (is_listener(&server->listeners, sd))
+			remove_conn(sd, &server->pool);
+		else
+			remove_client(server, sd);
+	}
+	log_summarize(true);
 	return status;
+}
+
+/* Raises the limit on descriptors as far as select() can use it. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= FD_SETSIZE)
+		return;
+	limit.rlim_cur = limit.rlim_max < FD_SETSIZE ? limit.rlim_max : FD_SETSIZE;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	struct options options = { .max_queue = MAX_QUEUE };
+	static struct options options = { .max_queue = MAX_QUEUE, .max_clients = UINT_MAX };
 	int inherited;
 
-	if (prepare_output() == -1) {
+	if (signals_prepare() == -1) {
+		perror("signals");
+		return EXIT_FAILURE;
+	}
+	if (outputs_reserve() == -1) {
 		perror("/dev/null");
 		return EXIT_FAILURE;
 	}
@@ -352,17 +391,24 @@ int main(int argc, char *argv[])
 	if (inherited == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, inherited > 0, &options);
+	if (log_open() == -1) {
+		perror("standard output or error");
+		return EXIT_FAILURE;
+	}
+	raise_limit();
+	chat_set_quiet(1);
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
+	server.max_clients = options.max_clients;
 	stats_start(&server.stats);
 	init_pool(&server.pool);
 	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
-	if (set_up_signals(&server.waiting_mask) == -1) {
-		perror("signals");
+	if (signals_block(&server.waiting_mask) == -1) {
+		complain("signals: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	notify_ready();
+	listeners_log(&server.listeners);
 	return serve(&server);
 }

@@ -28,7 +28,7 @@ static void help(void)
 	usage();
 	printf("Relays every line from a client to all other clients. Port 0 is any free port.\n"
 	       "\n"
-	       "  -b, --bind ADDRESS     listen on this address, or a name's; several times for more\n"
+	       "  -b, --bind ADDRESS     listen there only; may be given several times\n"
 	       "  -c, --max-clients N    turn away clients beyond this number\n"
 	       "  -m, --max-queue BYTES  cut off a client for whom more than this waits\n"
 	       "                         (K, M and G are understood; 0 for no limit; else %dM)\n"

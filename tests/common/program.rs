@@ -1,7 +1,7 @@
 //! A program as a child process: what it prints, and how it ends.
 
 use crate::child::{PATIENCE, lines_of};
-use libc::{SIGINT, SIGTERM, c_int};
+use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
 use std::io;
 use std::iter;
 use std::net::{Ipv4Addr, TcpStream};
@@ -121,7 +121,8 @@ pub(crate) fn set_apart(command: &mut Command, limit: u64) {
             }
             let (first, last, flags) = (3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             libc::syscall(libc::SYS_close_range, first, last, flags);
-            // A shell has what it starts in the background ignore SIGINT.
+            // A shell has what it starts in the background ignore SIGINT, nohup SIGHUP.
+            libc::signal(SIGHUP, libc::SIG_DFL);
             libc::signal(SIGINT, libc::SIG_DFL);
             libc::signal(SIGTERM, libc::SIG_DFL);
             // Not even when the tests are killed does a program stay behind.

@@ -187,7 +187,7 @@ fn an_output_that_cannot_be_opened_anew_is_written_by_a_process() {
     chats(&server, 3);
     server.stop();
     let Some(&nobody) = runners().last().filter(|runner| !runner.is_empty()) else { return };
-    let runner = [nobody, &["sh", "-c", "ulimit -u 0; exec \"$0\" \"$@\""]].concat();
+    let runner = [nobody, &["bash", "-c", "ulimit -u 0; exec \"$0\" \"$@\""]].concat();
     let outcome = Server::try_start_under(&runner);
     let complaint = "standard output or error: Resource temporarily unavailable\n";
     assert_eq!(outcome.err().as_deref(), Some(complaint));

@@ -3,18 +3,10 @@
 //! Nothing here sleeps for something to happen: the server tells what it does line by line, and
 //! a test waits for the line. Every test has a server and a port of its own.
 
-#[path = "../common/child.rs"]
-mod child;
-#[path = "../common/client.rs"]
-mod client;
-#[path = "../common/installed.rs"]
-mod installed;
-#[path = "../common/make.rs"]
-mod make;
-#[path = "../common/program.rs"]
-mod program;
-#[path = "../common/valgrind.rs"]
-mod valgrind;
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{child, client, installed, make, program, valgrind};
 
 mod harness;
 

@@ -58,9 +58,9 @@ struct client {
 struct server {
 	conn_pool_t pool;
 	struct listeners listeners;
-	bool accept_failing;          /* accept() has failed since it last succeeded */
-	bool short_of_memory;         /* a part of the batch is left for the next pass */
-	bool has_notified;            /* the service manager has been told, if there is one */
+	bool accept_failing;  /* accept() has failed since it last succeeded */
+	bool short_of_memory; /* a part of the batch is left for the next pass */
+	bool has_notified;    /* the service manager has been told, if there is one */
 	unsigned int max_clients;
 	struct backoff write_backoff; /* while it is active, writability is not watched */
 	int next_reader;              /* the descriptor at which the next pass begins to read */
@@ -258,8 +258,7 @@ static void write_queued(struct server *server, const fd_set *full)
 	conn_pool_t *pool = &server->pool;
 	int sd;
 
-	for (sd = fdset_next(&pool->write_set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&pool->write_set, sd + 1)) {
+	FOR_EACH_FD (sd, &pool->write_set) {
 		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
 			continue;
 		errno = 0;

@@ -39,8 +39,7 @@ static bool is_listened_at(const struct listeners *listeners, const struct addri
 {
 	int sd;
 
-	for (sd = fdset_next(&listeners->set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&listeners->set, sd + 1)) {
+	FOR_EACH_FD (sd, &listeners->set) {
 		struct sockaddr_storage bound = local_address(sd);
 
 		/* The port may differ: 0 became another one. */
@@ -122,8 +121,7 @@ void listeners_log(const struct listeners *listeners)
 
 	if (user_timeout_is_missing())
 		log_warning(NULL, "TCP_USER_TIMEOUT", strerror(ENOPROTOOPT));
-	for (sd = fdset_next(&listeners->set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&listeners->set, sd + 1)) {
+	FOR_EACH_FD (sd, &listeners->set) {
 		struct sockaddr_storage address = local_address(sd);
 
 		format_address(&address, text);
@@ -146,8 +144,7 @@ void listeners_pause(struct listeners *listeners, conn_pool_t *pool)
 	int sd;
 
 	backoff_start(&listeners->backoff);
-	for (sd = fdset_next(&listeners->set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&listeners->set, sd + 1)) {
+	FOR_EACH_FD (sd, &listeners->set) {
 		FD_CLR(sd, &pool->read_set);
 		/* The other listeners would fail in this pass as well. */
 		FD_CLR(sd, &pool->ready_read_set);
@@ -160,7 +157,6 @@ void listeners_resume(struct listeners *listeners, conn_pool_t *pool)
 
 	if (!backoff_expired(&listeners->backoff))
 		return;
-	for (sd = fdset_next(&listeners->set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&listeners->set, sd + 1))
+	FOR_EACH_FD (sd, &listeners->set)
 		FD_SET(sd, &pool->read_set);
 }

@@ -15,21 +15,22 @@
 
 #include "output.h"
 
-/* Warnings of a kind that are logged one by one. After a second without any it begins anew. */
-enum { WARNINGS_IN_FULL = 10 };
+/* Warnings of a kind that are logged at once. After a second without any it begins anew. */
+enum { WARNINGS_AT_ONCE = 10 };
 
-/* Warnings of one kind, that is with the same `what`. */
+/* Warnings of a kind, that is with the same `what`. */
 struct warnings {
 	const char *what;
-	int in_full;            /* logged one by one */
-	unsigned int held_back; /* since then, or since the last summary */
-	time_t last, summary;   /* when, in seconds */
-	char text[200];         /* the last that was held back */
+	int at_once;
+	unsigned int held_back; /* since those, or since the last summary */
+	time_t last;
+	char text[200]; /* of the last one */
 };
 
 /* More than the server has; the last would be for all others. */
 enum { KINDS = 16 };
 static struct warnings kinds[KINDS];
+static bool some_held_back;
 
 static bool transcript_disabled, visits_enabled;
 
@@ -124,64 +125,44 @@ void log_visit(const char *address, const char *what)
 		log_text(LOG_INFO, "%s: %s", address, what);
 }
 
-static time_t now_in_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-/* The warnings of this kind so far. */
-static struct warnings *find_kind(const char *what)
+void log_warning(const char *address, const char *what, const char *why)
 {
 	struct warnings *kind = kinds;
+	time_t now = time(NULL);
 
 	while (kind < kinds + KINDS - 1 && kind->what != NULL && strcmp(kind->what, what) != 0)
 		kind++;
 	kind->what = what;
-	return kind;
-}
-
-void log_warning(const char *address, const char *what, const char *why)
-{
-	struct warnings *kind = find_kind(what);
-	time_t now = now_in_s();
-
-	if (kind->held_back == 0 && now - kind->last > 1)
-		kind->in_full = 0;
+	if (now - kind->last > 1)
+		kind->at_once = 0;
 	kind->last = now;
 	snprintf(kind->text, sizeof kind->text, "%s%s%s: %s", address != NULL ? address : "",
 	         address != NULL ? ": " : "", what, why);
-	if (kind->in_full < WARNINGS_IN_FULL) {
-		kind->in_full++;
-		kind->summary = now;
+	if (kind->at_once < WARNINGS_AT_ONCE) {
+		kind->at_once++;
 		log_text(LOG_WARNING, "%s", kind->text);
 	} else {
 		kind->held_back++;
+		some_held_back = true;
 	}
 }
 
 bool log_summarize(bool at_once)
 {
-	time_t now = now_in_s();
-	bool some_left = false;
+	static time_t last;
 	struct warnings *kind;
 
+	if (!some_held_back || (time(NULL) == last && !at_once))
+		return some_held_back;
 	for (kind = kinds; kind < kinds + KINDS; kind++) {
-		if (kind->held_back == 0)
-			continue;
-		if (!at_once && now == kind->summary) {
-			some_left = true;
-			continue;
-		}
 		if (kind->held_back == 1)
 			log_text(LOG_WARNING, "%s", kind->text);
-		else
+		else if (kind->held_back > 1)
 			log_text(LOG_WARNING, "%s (and %u more like it)", kind->text,
 			         kind->held_back - 1);
 		kind->held_back = 0;
-		kind->summary = now;
 	}
-	return some_left;
+	last = time(NULL);
+	some_held_back = false;
+	return false;
 }

@@ -19,14 +19,11 @@
 #include <unistd.h>
 
 #include "backoff.h"
+#include "stats.h"
 
-/* What a pass prints about a thousand clients fits. */
-enum { OUTPUT_SIZE = 64 * 1024 };
-
-/* The major number of /dev/null, /dev/full and the like, which never make a writer wait. */
-enum { MEMORY_DEVICES = 1 };
-
-enum { FAREWELL_MS = 300 };
+/* OUTPUT_SIZE: what a pass prints about a thousand clients fits. MEMORY_DEVICES: the major number of
+ * /dev/null, /dev/full and the like. FAREWELL_MS: what each output is given at the end. */
+enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_MS = 300, STEP_MS = 10 };
 
 struct output {
 	int fd;
@@ -40,7 +37,7 @@ struct output {
 	char text[OUTPUT_SIZE];
 };
 
-/* Where both lead to the same file, it is one output, so that the lines keep their order. */
+/* Where both lead to the same file, they are one output, so that the lines keep their order. */
 static struct output outputs[2];
 static bool is_one;
 static uint64_t dropped;
@@ -57,13 +54,13 @@ int outputs_reserve(void)
 	return 0;
 }
 
-/* Opens a pipe or a terminal anew, so that it need not block. Fails on what belongs to another
- * user. The master of a terminal would be another one then. */
+/* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be, and in place
+ * of the master of a terminal it would be a new one. */
 static bool reopen(int fd, mode_t mode)
 {
-	char path[32];
 	int access = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR ? O_RDWR : O_WRONLY;
 	int number, own;
+	char path[32];
 
 	if (!S_ISFIFO(mode) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &number) == 0))
 		return false;
@@ -76,33 +73,14 @@ static bool reopen(int fd, mode_t mode)
 	return true;
 }
 
-/* Writes all of it, however long that takes. */
-static bool write_all(int fd, const char *text, size_t length)
-{
-	struct pollfd room = { .fd = fd, .events = POLLOUT };
-	ssize_t count;
-
-	while (length > 0) {
-		count = write(fd, text, length);
-		if (count == -1 && errno != EAGAIN)
-			return false;
-		if (count == -1) {
-			poll(&room, 1, -1);
-			continue;
-		}
-		text += count;
-		length -= (size_t)count;
-	}
-	return true;
-}
-
 /* The writer process: copies until the server closes its end. Signals are for the server, whose
- * death by SIGKILL is this one's as well. */
+ * death is this one's as well. */
 __attribute__((noreturn)) static void copy(int from, int to)
 {
+	struct pollfd room = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	char text[4096];
+	ssize_t length, done, count;
 	sigset_t all;
-	ssize_t count;
 	int fd;
 
 	sigfillset(&all);
@@ -113,9 +91,15 @@ __attribute__((noreturn)) static void copy(int from, int to)
 	close(from);
 	for (fd = STDERR_FILENO; fd < FD_SETSIZE; fd++)
 		close(fd);
-	do
-		count = recv(STDIN_FILENO, text, sizeof text, 0);
-	while (count > 0 && write_all(STDOUT_FILENO, text, (size_t)count));
+	while ((length = recv(STDIN_FILENO, text, sizeof text, 0)) > 0) {
+		for (done = 0; done<length; done += count> 0 ? count : 0) {
+			/* Somebody else may have set O_NONBLOCK. */
+			poll(&room, 1, -1);
+			count = write(STDOUT_FILENO, text + done, (size_t)(length - done));
+			if (count == -1 && errno != EAGAIN)
+				exit(EXIT_FAILURE);
+		}
+	}
 	exit(EXIT_SUCCESS);
 }
 
@@ -131,10 +115,9 @@ static int start_writer(struct output *output)
 		close(ends[0]);
 		copy(ends[1], output->fd);
 	}
-	if (output->writer > 0) {
-		output->is_socket = true;
+	output->is_socket = true;
+	if (output->writer > 0)
 		dup2(ends[0], output->fd);
-	}
 	close(ends[0]);
 	close(ends[1]);
 	return output->writer == -1 ? -1 : 0;
@@ -164,52 +147,32 @@ static bool is_same_file(int one, int other)
 	       fcntl(one, F_GETFL) == fcntl(other, F_GETFL);
 }
 
-/* Drops the lines that are left, but not the rest of one that was taken in part. */
-static void drop(struct output *output)
-{
-	const char *end = output->in_line ? memchr(output->text, '\n', output->length) : NULL;
-	size_t kept = end != NULL ? (size_t)(end - output->text) + 1 : 0;
-	size_t at;
-
-	for (at = kept; at < output->length; at++)
-		dropped += output->text[at] == '\n';
-	output->length = kept;
-}
-
-static ssize_t write_some(const struct output *output, const char *text, size_t length)
-{
-	ssize_t count;
-
-	do
-		count = output->is_socket
-		                ? send(output->fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL)
-		                : write(output->fd, text, length);
-	while (count == -1 && errno == EINTR);
-	return count;
-}
-
+/* Writes what the output takes. What it will not take, whole lines only, is dropped. */
 static void flush(struct output *output)
 {
-	size_t done = 0;
-	ssize_t count;
+	const char *rest = output->text, *end = output->text + output->length, *kept = end;
+	ssize_t count = 1;
 
-	output->blocked = false;
-	while (done < output->length) {
-		count = write_some(output, output->text + done, output->length - done);
-		if (count <= 0) {
-			output->blocked = errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM;
-			break;
+	while (rest < end && (count > 0 || (count == -1 && errno == EINTR))) {
+		count = output->is_socket ? send(output->fd, rest, (size_t)(end - rest),
+		                                 MSG_DONTWAIT | MSG_NOSIGNAL)
+		                          : write(output->fd, rest, (size_t)(end - rest));
+		if (count > 0) {
+			rest += count;
+			output->in_line = rest[-1] != '\n';
 		}
-		done += (size_t)count;
-		output->in_line = output->text[done - 1] != '\n';
 	}
-	output->length -= done;
-	memmove(output->text, output->text + done, output->length);
-	if (output->length > 0 && !output->blocked)
-		drop(output);
+	output->blocked = rest < end && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
 	/* select() may have called it writable all the same, as a terminal with room for a byte. */
-	if (output->blocked && done == 0 && output->watched)
+	if (output->blocked && output->watched && rest == output->text)
 		backoff_start(&output->backoff);
+	if (!output->blocked && rest < end) {
+		kept = output->in_line ? (const char *)memchr(rest, '\n', (size_t)(end - rest)) + 1
+		                       : rest;
+		dropped += count_line_ends(kept, (size_t)(end - kept));
+	}
+	output->length = (size_t)(kept - rest);
+	memmove(output->text, rest, output->length);
 }
 
 void outputs_flush(void)
@@ -221,15 +184,15 @@ void outputs_flush(void)
 void output_print(int fd, const char *format, va_list arguments)
 {
 	struct output *output = &outputs[fd == STDERR_FILENO && !is_one];
-	int tries;
+	int tries, length;
 
 	for (tries = 0; tries < 2; tries++) {
+		char *end = output->text + output->length;
 		size_t room = sizeof output->text - output->length;
 		va_list copied;
-		int length;
 
 		va_copy(copied, arguments);
-		length = vsnprintf(output->text + output->length, room, format, copied);
+		length = vsnprintf(end, room, format, copied);
 		va_end(copied);
 		if (length >= 0 && (size_t)length < room) {
 			output->length += (size_t)length;
@@ -237,8 +200,7 @@ void output_print(int fd, const char *format, va_list arguments)
 		}
 		flush(output);
 	}
-	for (; *format != '\0'; format++)
-		dropped += *format == '\n';
+	dropped += count_line_ends(format, strlen(format));
 }
 
 bool outputs_watch(fd_set *writable)
@@ -251,8 +213,7 @@ bool outputs_watch(fd_set *writable)
 		output->watched = output->blocked && !output->backoff.active;
 		if (output->watched)
 			FD_SET(output->fd, writable);
-		else if (output->blocked)
-			retry = true;
+		retry |= output->blocked && !output->watched;
 	}
 	return retry;
 }
@@ -262,30 +223,26 @@ uint64_t outputs_dropped(void)
 	return dropped;
 }
 
-/* Gives the outputs some time to take what is left, and then the writers to hand it on. */
+/* Gives each output some time to take what is left, and its writer to hand it on. */
 static void close_outputs(void)
 {
-	enum { STEP_MS = 10 };
-	int left = FAREWELL_MS;
 	struct output *output;
 
 	fflush(stdout);
 	for (output = outputs; output < outputs + 2; output++) {
-		struct pollfd room = { .fd = output->fd, .events = POLLOUT };
+		struct pollfd state = { .fd = output->fd, .events = POLLOUT };
+		int left = FAREWELL_MS;
 
 		for (flush(output); output->blocked && left > 0; left -= STEP_MS) {
-			poll(&room, 1, STEP_MS);
+			poll(&state, 1, STEP_MS);
 			flush(output);
 		}
-	}
-	for (output = outputs; output < outputs + 2; output++) {
-		struct pollfd ended = { .fd = output->fd };
-
 		if (output->writer == 0)
 			continue;
 		shutdown(output->fd, SHUT_WR);
-		for (; poll(&ended, 1, STEP_MS) == 0 && left > 0; left -= STEP_MS)
-			;
+		state.events = 0; /* that the writer's end is closed is always told */
+		while (poll(&state, 1, STEP_MS) == 0 && left > 0)
+			left -= STEP_MS;
 		if (left <= 0)
 			kill(output->writer, SIGKILL);
 	}

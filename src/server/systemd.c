@@ -89,7 +89,7 @@ bool notify_ready(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t length;
 	ssize_t sent = -1;
-	int sd;
+	int sd, error;
 
 	if (name == NULL)
 		return true;
@@ -103,18 +103,17 @@ bool notify_ready(void)
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
 	sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sd != -1)
+	error = errno;
+	if (sd != -1) {
 		sent = sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
 		              (struct sockaddr *)&address,
 		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
-	if (sent == -1 && errno != EAGAIN)
-		complain("NOTIFY_SOCKET: %s\n", strerror(errno));
-	if (sd == -1)
-		return true;
-	if (sent == -1 && errno == EAGAIN) {
+		error = errno;
 		close(sd);
-		return false;
 	}
-	close(sd);
+	if (sent == -1 && error == EAGAIN)
+		return false;
+	if (sent == -1)
+		complain("NOTIFY_SOCKET: %s\n", strerror(error));
 	return true;
 }

@@ -16,8 +16,8 @@ struct listeners {
 	struct backoff backoff; /* while it is active, they are out of the read set */
 };
 
-/* Adds the listeners to the pool: the `inherited` ones, or if there are none new ones as the options
- * say. On failure it prints the reason on standard error and returns -1. */
+/* Adds the listeners to the pool: the `inherited` ones, or if there are none, new ones as the
+ * options say. On failure it prints the reason on standard error and returns -1. */
 int listeners_open(struct listeners *listeners, int inherited, const struct options *options,
                    conn_pool_t *pool);
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <syslog.h> /* the priorities */
 
-/* Call it once, before all others but the two that set what is printed, and after outputs_reserve().
- * Returns -1 with errno set on failure. */
+/* Call it once, after outputs_reserve() and before anything is printed. Returns -1 with errno set on
+ * failure. */
 int log_open(void);
 
 /* Makes transcript() print nothing. */
@@ -29,8 +29,8 @@ __attribute__((format(printf, 2, 3))) void log_text(int priority, const char *fo
 /* Logs that a client has come or gone. */
 void log_visit(const char *address, const char *what);
 
-/* Logs a warning, after the client's address unless that is NULL. Of those with the same `what` that
- * follow close upon each other, only the first few are logged at once: see log_summarize(). */
+/* Logs a warning, after the client's address unless that is NULL. Of those with the same `what`
+ * that follow close upon each other, the first few are logged at once: see log_summarize(). */
 void log_warning(const char *address, const char *what, const char *why);
 
 /* Logs the last of the warnings that were held back for a second, and how many more there were; all

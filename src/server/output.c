@@ -21,8 +21,8 @@
 #include "backoff.h"
 #include "stats.h"
 
-/* OUTPUT_SIZE: what a pass prints about a thousand clients fits. MEMORY_DEVICES: the major number of
- * /dev/null, /dev/full and the like. FAREWELL_MS: what each output is given at the end. */
+/* OUTPUT_SIZE: what a pass prints about a thousand clients fits. MEMORY_DEVICES: the major number
+ * of /dev/null, /dev/full and the like. FAREWELL_MS: what each output is given at the end. */
 enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_MS = 300, STEP_MS = 10 };
 
 struct output {
@@ -54,8 +54,8 @@ int outputs_reserve(void)
 	return 0;
 }
 
-/* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be, and in place
- * of the master of a terminal it would be a new one. */
+/* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be opened, and
+ * in place of the master of a terminal it would be a new one. */
 static bool reopen(int fd, mode_t mode)
 {
 	int access = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR ? O_RDWR : O_WRONLY;

@@ -15,7 +15,7 @@
 #include <sys/select.h>
 
 /* Opens /dev/null in place of standard descriptors that are closed: a client's socket would get
- * their number, and what is printed would go to the client. Returns -1 with errno set on failure. */
+ * their number, and the client what is printed. Returns -1 with errno set on failure. */
 int outputs_reserve(void);
 
 /* Call it before output_print(), and with SIGPIPE, SIGTTOU, SIGXFSZ and SIGCHLD ignored. Returns -1

@@ -177,7 +177,7 @@ fn without_ipv6_there_is_ipv4() {
     server.stop();
 }
 
-/// An output that cannot be opened anew has a process of its own, or else the server does not start.
+/// An output that cannot be opened anew has a process of its own, without which nothing starts.
 #[test]
 fn an_output_that_cannot_be_opened_anew_is_written_by_a_process() {
     let Some(outcome) = try_start_with("openat:error=EACCES", Some("/proc/self/fd/1")) else {

@@ -111,6 +111,12 @@ fn above_fd_setsize_newcomers_are_sent_away() {
         visitor.expect("The room is full. Please come back later.\r\n");
         visitor.expect_end();
     }
+    let mut refused = 0;
+    while refused < sent_away.len() {
+        let complaint = server.next_complaint();
+        assert!(complaint.contains(": refused: the room is full"), "{complaint}");
+        refused += warnings_in(&complaint);
+    }
     everyone_hears_the_first(&server, &room, "we are full\n");
 
     let (cpu, passes) = idle_second(&server);
@@ -121,12 +127,6 @@ fn above_fd_setsize_newcomers_are_sent_away() {
     server.wait_for_removals(1);
     room.push(server.join());
     everyone_hears_the_first(&server, &room, "welcome\n");
-    let mut refused = 0;
-    while refused < sent_away.len() {
-        let complaint = server.next_complaint();
-        assert!(complaint.contains(": refused: the room is full"), "{complaint}");
-        refused += warnings_in(&complaint);
-    }
     let stats = Stats::of(&server);
     assert_eq!((stats.clients, stats.refused), (INSIDE as u64, sent_away.len() as u64));
     assert_eq!(server.stop().complaints, "");

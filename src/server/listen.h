@@ -6,9 +6,9 @@
 #include <netdb.h>
 #include <stdbool.h>
 
-/* Finds the addresses of a name, or for NULL the wildcard address: that of IPv6, which takes in IPv4
- * too, unless the kernel has IPv4 only. freeaddrinfo() releases them. On failure it returns NULL, and
- * sets *why. */
+/* Finds the addresses of a name, or for NULL the wildcard address: that of IPv6, which takes in
+ * IPv4 too, unless the kernel has IPv4 only. freeaddrinfo() releases them. On failure returns NULL
+ * and sets *why. */
 struct addrinfo *look_up(const char *name, const char *port, const char **why);
 
 /* Returns a non-blocking listening socket at this one address, or -1 with errno set. set_up_tcp()

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <syslog.h> /* the priorities */
 
-/* Call it once, after outputs_reserve() and before anything is printed. Returns -1 with errno set on
- * failure. */
+/* Call it once, after outputs_reserve() and before anything is printed. Returns -1 with errno set
+ * on failure. */
 int log_open(void);
 
 /* Makes transcript() print nothing. */

@@ -70,15 +70,20 @@ struct server {
 	struct client clients[FD_SETSIZE];
 };
 
+static void log_about(const struct client *client, const char *what, const char *why)
+{
+	log_warning(client->address, what, why);
+}
+
 /* ---- New connections ---- */
 
 /* Closes a new connection that the pool has not taken, for the reason in errno. */
-static void refuse(struct server *server, int sd, const char *address)
+static void refuse(struct server *server, int sd, const struct client *client)
 {
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
 	server->stats.refused++;
-	log_warning(address, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
+	log_about(client, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
 }
@@ -113,7 +118,7 @@ static bool accept_client(struct server *server, int listener)
 	errno = EMFILE;
 	if (count_clients(&server->listeners, &server->pool) >= server->max_clients ||
 	    add_conn(sd, &server->pool) == -1) {
-		refuse(server, sd, client.address);
+		refuse(server, sd, &client);
 		return true;
 	}
 	/* The client may have connected before the listener was set up. If this fails, the connection
@@ -154,23 +159,17 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 	return length == 0 ? 0 : chat_feed(sd, text, (int)length, &server->pool);
 }
 
-/* Removes a connection. The library would print the line through stdio, which could wait. */
-static void remove_client(struct server *server, int sd)
-{
-	transcript("removing connection with sd %d \n", sd);
-	remove_conn(sd, &server->pool);
-}
-
 /* Removes a client. Its last line is relayed even without a line end. */
 static void disconnect(struct server *server, int sd)
 {
 	if ((server->clients[sd].held > 0 &&
 	     chat_feed(sd, TELNET_INTERRUPT, (int)server->clients[sd].held, &server->pool) == -1) ||
 	    chat_feed(sd, NULL, 0, &server->pool) == -1)
-		log_warning(server->clients[sd].address, "its last line is lost", strerror(errno));
+		log_about(&server->clients[sd], "its last line is lost", strerror(errno));
 	stats_departed(&server->stats, sd, &server->pool);
 	log_visit(server->clients[sd].address, "left");
-	remove_client(server, sd);
+	transcript("removing connection with sd %d \n", sd);
+	remove_conn(sd, &server->pool);
 }
 
 /* Whether the library has cut the connection off, and not the client. */
@@ -204,16 +203,15 @@ static void read_client(struct server *server, int sd)
 			return;
 		/* Out of memory. Closing shows the sender that its text is lost, and keeps the
 		 * recipients from getting what it sends next, with a gap before it. */
-		log_warning(server->clients[sd].address, "closed", strerror(errno));
+		log_about(&server->clients[sd], "closed", strerror(errno));
 		server->clients[sd].held = 0;
 	} else if (is_cut_off(server, sd)) {
 		server->stats.cut_off++;
-		log_warning(server->clients[sd].address, "cut off", "too far behind the others");
+		log_about(&server->clients[sd], "cut off", "too far behind the others");
 	} else if (count == 0) {
 		transcript("Connection closed for sd %d\n", sd);
-	} else if (error != ECONNRESET || server->clients[sd].has_spoken) {
-		/* Health checks connect and reset. */
-		log_warning(server->clients[sd].address, "read", strerror(error));
+	} else if (error != ECONNRESET || server->clients[sd].has_spoken) { /* no health check */
+		log_about(&server->clients[sd], "read", strerror(error));
 	}
 	disconnect(server, sd);
 }
@@ -352,10 +350,9 @@ static int serve(struct server *server)
 	while (server->pool.conn_head != NULL) {
 		int sd = server->pool.conn_head->fd;
 
-		if (is_listener(&server->listeners, sd))
-			remove_conn(sd, &server->pool);
-		else
-			remove_client(server, sd);
+		if (!is_listener(&server->listeners, sd))
+			transcript("removing connection with sd %d \n", sd);
+		remove_conn(sd, &server->pool);
 	}
 	log_summarize(true);
 	return status;
@@ -395,7 +392,7 @@ int main(int argc, char *argv[])
 		return EXIT_FAILURE;
 	}
 	raise_limit();
-	chat_set_quiet(1);
+	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
 	server.max_clients = options.max_clients;

@@ -28,10 +28,8 @@ static int set_user_timeout(int sd)
 {
 	if (set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == 0)
 		return 0;
-	if (errno != ENOPROTOOPT)
-		return -1;
-	no_user_timeout = true;
-	return 0;
+	no_user_timeout = errno == ENOPROTOOPT;
+	return no_user_timeout ? 0 : -1;
 }
 
 bool user_timeout_is_missing(void)

@@ -125,11 +125,10 @@ static int start_writer(struct output *output)
 
 static int open_output(struct output *output, int fd)
 {
-	struct stat status;
+	struct stat status = { .st_mode = 0 };
 
 	output->fd = fd;
-	if (fstat(fd, &status) == -1)
-		return -1;
+	fstat(fd, &status);
 	output->is_socket = S_ISSOCK(status.st_mode);
 	if (output->is_socket || S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) ||
 	    (S_ISCHR(status.st_mode) && major(status.st_rdev) == MEMORY_DEVICES) ||
@@ -251,11 +250,10 @@ static void close_outputs(void)
 int outputs_open(void)
 {
 	is_one = is_same_file(STDOUT_FILENO, STDERR_FILENO);
-	if (open_output(&outputs[0], STDOUT_FILENO) == -1)
+	if (open_output(&outputs[0], STDOUT_FILENO) == -1 ||
+	    (!is_one && open_output(&outputs[1], STDERR_FILENO) == -1))
 		return -1;
 	if (is_one)
 		dup2(STDOUT_FILENO, STDERR_FILENO);
-	else if (open_output(&outputs[1], STDERR_FILENO) == -1)
-		return -1;
 	return atexit(close_outputs) == 0 ? 0 : -1;
 }

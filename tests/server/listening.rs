@@ -127,6 +127,11 @@ fn an_address_that_fails_is_named() {
         assert!(starts(complaint) || starts(other), "{}", ended.complaints);
         assert_eq!((ended.status.code(), ended.transcript.as_str()), (Some(1), ""));
     }
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let ended = Server::spawn(&["--bind", "localhost", &port.to_string()]).ended();
+    let reason = format!("cannot listen on port {port} of localhost (127.0.0.1): ");
+    assert!(ended.complaints.starts_with(&reason), "{}", ended.complaints);
 }
 
 #[test]

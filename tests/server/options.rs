@@ -31,6 +31,7 @@ fn a_bad_option_gets_a_message_and_the_usage() {
     is_rejected(&["--loud", "5555"], "unrecognized option '--loud'");
     is_rejected(&["5555", "-1"], "invalid option -- '1'");
     is_rejected(&["--quiet=5555"], "option '--quiet' doesn't allow an argument");
+    is_rejected(&["--bind=::1"; 1025], "too many addresses");
     for clients in ["0", "-1", "many", "1K", "4294967296"] {
         let why = format!("--max-clients: not a number of clients (from 1): '{clients}'");
         is_rejected(&["--max-clients", clients, "5555"], &why);

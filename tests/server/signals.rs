@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::{Server, USUAL_LIMIT, free_port};
+use crate::injected::has_strace;
 use crate::installed::skip;
 use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::fs;
@@ -57,4 +58,23 @@ fn as_process_1_it_obeys_signals_and_leaves_no_zombies() {
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
         assert_eq!(server.ended().status.code(), Some(0), "signal {signal}");
     }
+}
+
+/// Also before it listens, as during a slow lookup of a name: here strace sends the signal.
+#[test]
+fn as_process_1_it_obeys_signals_at_the_start() {
+    if !has_strace() {
+        return;
+    }
+    let alone = ["unshare", "--pid", "--fork", "--kill-child"];
+    let probe = Server::spawn_with_limit(&alone, &["--version"], USUAL_LIMIT).ended();
+    if !probe.status.success() {
+        return skip("no namespace of one's own");
+    }
+    let strace = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "trace=listen"];
+    let signal = ["-e", "inject=listen:signal=SIGTERM"];
+    let runner = [&alone[..], &strace, &signal].concat();
+    let ended = Server::spawn_with_limit(&runner, &["0"], USUAL_LIMIT).ended();
+    assert_eq!(ended.status.code(), Some(128 + SIGTERM), "{}", ended.complaints);
+    assert_eq!(ended.transcript, "");
 }

@@ -12,6 +12,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net as unix;
 use std::path::Path;
 use std::process::Command;
@@ -362,6 +363,8 @@ fn units_are_sound_and_the_service_is_confined() {
         let unit = fs::read_to_string(root.join("packaging/systemd").join(format!("{name}.in")));
         let unit = unit.expect("the unit").replace("@BINDIR@", folder.to_str().expect("text"));
         fs::write(folder.join(name), unit).expect("the unit can be written");
+        let mode = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(folder.join(name), mode).expect("it is ours");
     }
     let analyze = |arguments: &[&str]| {
         let mut command = Command::new("systemd-analyze");

@@ -231,12 +231,16 @@ static void read_client(int sd)
 
 int main(int argc, char *argv[])
 {
-	int listener = argc == 2 ? listen_on(NULL, argv[1]) : -1;
+	const char *why;
+	struct addrinfo *address = argc == 2 ? look_up(NULL, argv[1], &why) : NULL;
+	int listener = address != NULL ? listen_at(address, false) : -1;
 	fd_set ready;
 	int i, sd;
 
-	if (listener == -1)
+	if (listener == -1) {
+		perror("floor");
 		return EXIT_FAILURE;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	FD_SET(listener, &watched);
 	maxfd = listener;

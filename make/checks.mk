@@ -116,8 +116,9 @@ $(COVERED)/server: $(SERVER_FILES) $(COVERED)/libchatserver.a
 coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
 coverage: $(COVERED)/server ## measure how much of library and server the tests run
 	rm -rf $(COVERED)/profiles
+	mkdir -m 777 $(COVERED)/profiles
 	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
-	SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds
+	umask 0; SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds
 	llvm-profdata-$(LLVM) merge --output $(COVERED)/profile $(COVERED)/profiles/*
 	llvm-cov-$(LLVM) export --format lcov --instr-profile $(COVERED)/profile $< \
 		>$(COVERED)/lcov.info

@@ -8,14 +8,16 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "backoff.h"
 #include "chatServerExt.h"
 #include "fdset_next.h"
@@ -24,6 +26,7 @@
 #include "listeners.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "signals.h"
 #include "stats.h"
 #include "systemd.h"
@@ -47,18 +50,18 @@ enum { READ_SIZE = 16 * 1024 };
 static const fd_set empty_set;
 
 struct client {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in6 longest;
-	} address;
-	size_t held; /* bytes of TELNET_INTERRUPT that the last read ended with */
+	char address[ADDRESS_SIZE];
+	bool has_spoken; /* it has sent something */
+	size_t held;     /* bytes of TELNET_INTERRUPT that the last read ended with */
 };
 
 struct server {
 	conn_pool_t pool;
 	struct listeners listeners;
-	bool accept_failing;          /* accept() has failed since it last succeeded */
-	bool short_of_memory;         /* a part of the batch is left for the next pass */
+	bool accept_failing;  /* accept() has failed since it last succeeded */
+	bool short_of_memory; /* a part of the batch is left for the next pass */
+	bool has_notified;    /* the service manager has been told, if there is one */
+	unsigned int max_clients;
 	struct backoff write_backoff; /* while it is active, writability is not watched */
 	int next_reader;              /* the descriptor at which the next pass begins to read */
 	sigset_t waiting_mask;        /* the signal mask while pselect() waits */
@@ -69,7 +72,7 @@ struct server {
 
 static void log_about(const struct client *client, const char *what, const char *why)
 {
-	log_line(LOG_WARNING, &client->address.any, sizeof client->address, what, why);
+	log_warning(client->address, what, why);
 }
 
 /* ---- New connections ---- */
@@ -94,7 +97,7 @@ static bool retry_accept(struct server *server)
 	if (errno == EAGAIN)
 		return false;
 	if (!server->accept_failing)
-		log_line(LOG_WARNING, NULL, 0, "accept", strerror(errno));
+		log_warning(NULL, "accept", strerror(errno));
 	server->accept_failing = true;
 	listeners_pause(&server->listeners, &server->pool);
 	return false;
@@ -104,13 +107,17 @@ static bool retry_accept(struct server *server)
 static bool accept_client(struct server *server, int listener)
 {
 	struct client client = { .held = 0 };
-	socklen_t length = sizeof client.address;
-	int sd = accept4(listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof peer;
+	int sd = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sd == -1)
 		return retry_accept(server);
 	server->accept_failing = false;
-	if (add_conn(sd, &server->pool) == -1) {
+	format_address(&peer, client.address);
+	errno = EMFILE;
+	if (count_clients(&server->listeners, &server->pool) >= server->max_clients ||
+	    add_conn(sd, &server->pool) == -1) {
 		refuse(server, sd, &client);
 		return true;
 	}
@@ -121,6 +128,7 @@ static bool accept_client(struct server *server, int listener)
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
+	log_visit(client.address, "joined");
 	return true;
 }
 
@@ -159,6 +167,8 @@ static void disconnect(struct server *server, int sd)
 	    chat_feed(sd, NULL, 0, &server->pool) == -1)
 		log_about(&server->clients[sd], "its last line is lost", strerror(errno));
 	stats_departed(&server->stats, sd, &server->pool);
+	log_visit(server->clients[sd].address, "left");
+	transcript("removing connection with sd %d \n", sd);
 	remove_conn(sd, &server->pool);
 }
 
@@ -185,6 +195,7 @@ static void read_client(struct server *server, int sd)
 		return;
 	if (count > 0) {
 		transcript("%d bytes received from sd %d\n", (int)count, sd);
+		server->clients[sd].has_spoken = true;
 		flow_received(&server->flow, sd, (size_t)count);
 		stats_received(&server->stats, text, (size_t)count,
 		               count_clients(&server->listeners, &server->pool) - 1);
@@ -199,7 +210,7 @@ static void read_client(struct server *server, int sd)
 		log_about(&server->clients[sd], "cut off", "too far behind the others");
 	} else if (count == 0) {
 		transcript("Connection closed for sd %d\n", sd);
-	} else {
+	} else if (error != ECONNRESET || server->clients[sd].has_spoken) { /* no health check */
 		log_about(&server->clients[sd], "read", strerror(error));
 	}
 	disconnect(server, sd);
@@ -245,8 +256,7 @@ static void write_queued(struct server *server, const fd_set *full)
 	conn_pool_t *pool = &server->pool;
 	int sd;
 
-	for (sd = fdset_next(&pool->write_set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&pool->write_set, sd + 1)) {
+	FOR_EACH_FD (sd, &pool->write_set) {
 		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
 			continue;
 		errno = 0;
@@ -265,7 +275,7 @@ static void uncork(struct server *server)
 		return;
 	}
 	if (!server->short_of_memory)
-		log_line(LOG_WARNING, NULL, 0, "something has to wait", strerror(errno));
+		log_warning(NULL, "something has to wait", strerror(errno));
 	server->short_of_memory = true;
 }
 
@@ -277,13 +287,16 @@ static const struct timespec *prepare_select(struct server *server)
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
 
+	server->has_notified = server->has_notified || notify_ready();
 	if (server->listeners.backoff.active || server->write_backoff.active ||
-	    server->short_of_memory)
+	    server->short_of_memory || !server->has_notified || log_summarize(false))
 		timeout = &retry;
 	listeners_resume(&server->listeners, pool);
 	backoff_expired(&server->write_backoff);
 	pool->ready_read_set = pool->read_set;
 	pool->ready_write_set = server->write_backoff.active ? empty_set : pool->write_set;
+	if (outputs_watch(&pool->ready_write_set))
+		timeout = &retry;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
 	return timeout;
@@ -294,10 +307,11 @@ static int run_once(struct server *server)
 {
 	conn_pool_t *pool = &server->pool;
 	const fd_set full = pool->write_set;
-	const struct timespec *timeout = prepare_select(server);
+	const struct timespec *timeout;
 
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
-	fflush(stdout);
+	outputs_flush();
+	timeout = prepare_select(server);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set, NULL,
 	                       timeout, &server->waiting_mask);
 	if (pool->nready == -1) {
@@ -326,25 +340,46 @@ static int serve(struct server *server)
 			          count_clients(&server->listeners, &server->pool),
 			          server->flow.bytes);
 		if (run_once(server) == -1) {
-			log_line(LOG_ERR, NULL, 0, "select", strerror(errno));
+			log_text(LOG_ERR, "select: %s", strerror(errno));
 			status = EXIT_FAILURE;
 			break;
 		}
 	}
 	uncork(server);
 	write_queued(server, &empty_set);
-	while (server->pool.conn_head != NULL)
-		remove_conn(server->pool.conn_head->fd, &server->pool);
+	while (server->pool.conn_head != NULL) {
+		int sd = server->pool.conn_head->fd;
+
+		if (!is_listener(&server->listeners, sd))
+			transcript("removing connection with sd %d \n", sd);
+		remove_conn(sd, &server->pool);
+	}
+	log_summarize(true);
 	return status;
+}
+
+/* Raises the limit on descriptors as far as select() can use it. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= FD_SETSIZE)
+		return;
+	limit.rlim_cur = limit.rlim_max < FD_SETSIZE ? limit.rlim_max : FD_SETSIZE;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	struct options options = { .max_queue = MAX_QUEUE };
+	static struct options options = { .max_queue = MAX_QUEUE, .max_clients = UINT_MAX };
 	int inherited;
 
-	if (prepare_output() == -1) {
+	if (signals_prepare() == -1) {
+		perror("signals");
+		return EXIT_FAILURE;
+	}
+	if (outputs_reserve() == -1) {
 		perror("/dev/null");
 		return EXIT_FAILURE;
 	}
@@ -352,17 +387,24 @@ int main(int argc, char *argv[])
 	if (inherited == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, inherited > 0, &options);
+	if (log_open() == -1) {
+		perror("standard output or error");
+		return EXIT_FAILURE;
+	}
+	raise_limit();
+	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
+	server.max_clients = options.max_clients;
 	stats_start(&server.stats);
 	init_pool(&server.pool);
 	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
-	if (set_up_signals(&server.waiting_mask) == -1) {
-		perror("signals");
+	if (signals_block(&server.waiting_mask) == -1) {
+		complain("signals: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	notify_ready();
+	listeners_log(&server.listeners);
 	return serve(&server);
 }

@@ -24,4 +24,8 @@ static inline int fdset_next(const fd_set *set, int from)
 	return FD_SETSIZE;
 }
 
+/* Loops over the descriptors of a set, in order. The body may change the set. */
+#define FOR_EACH_FD(sd, set) \
+	for (sd = fdset_next(set, 0); sd < FD_SETSIZE; sd = fdset_next(set, sd + 1))
+
 #endif /* FDSET_NEXT_H */

@@ -1,7 +1,7 @@
 //! A program as a child process: its output and its end.
 
 use super::child::{PATIENCE, lines_of};
-use libc::{SIGINT, SIGTERM, c_int};
+use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
 use std::io;
 use std::iter;
 use std::net::{Ipv4Addr, TcpStream};
@@ -120,7 +120,8 @@ pub(crate) fn set_apart(command: &mut Command, limit: u64) {
             }
             let (first, last, flags) = (3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             libc::syscall(libc::SYS_close_range, first, last, flags);
-            // A shell makes its background processes ignore SIGINT.
+            // A shell makes its background processes ignore SIGINT, nohup makes them ignore SIGHUP.
+            libc::signal(SIGHUP, libc::SIG_DFL);
             libc::signal(SIGINT, libc::SIG_DFL);
             libc::signal(SIGTERM, libc::SIG_DFL);
             // The program ends even when the tests are killed.

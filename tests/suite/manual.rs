@@ -109,17 +109,21 @@ fn server_page_has_every_option() {
     make::all();
     let help = Command::new(root().join("server")).arg("--help").output().expect("it can be run");
     let help = String::from_utf8(help.stdout).expect("text");
-    let listed = help.lines().filter_map(|line| line.strip_prefix("  --"));
+    let listed = help.lines().filter_map(|line| line.strip_prefix("  -"));
     let listed: BTreeSet<_> =
         listed.map(|line| line.split("  ").next().expect("an option").to_owned()).collect();
-    assert!(listed.contains("bind ADDRESS"), "{help}");
+    assert!(listed.contains("b, --bind ADDRESS"), "{help}");
     let page = read("man/chatserver.1");
-    for (heading, mark) in [(".Sh SYNOPSIS", "Fl -"), (".Sh DESCRIPTION", ".It Fl -")] {
-        let lines = section(&page, heading).lines();
-        let options = lines.filter_map(|line| line.split_once(mark).map(|(_, option)| option));
-        let options: BTreeSet<_> = options.map(|option| option.replace("Ar ", "")).collect();
-        assert_eq!(options, listed, "{heading}");
-    }
+    let items = section(&page, ".Sh DESCRIPTION").lines();
+    let items = items.filter_map(|line| line.strip_prefix(".It Fl "));
+    let items = items.map(|item| item.replace(" , Fl -", ", --").replace("Ar ", ""));
+    assert_eq!(items.collect::<BTreeSet<_>>(), listed);
+
+    let letters: BTreeSet<_> = listed.iter().filter_map(|option| option.chars().next()).collect();
+    let synopsis = section(&page, ".Sh SYNOPSIS").lines();
+    let flags = synopsis.filter_map(|line| line.split_once("Fl "));
+    let flags = flags.flat_map(|(_, flags)| flags.split(" Ar ").next().unwrap_or(flags).chars());
+    assert_eq!(flags.filter(char::is_ascii_alphabetic).collect::<BTreeSet<_>>(), letters);
 }
 
 /// The server formats each value of its statistics as `name=%...`, and logs by calls whose first
@@ -136,12 +140,15 @@ fn server_page_has_every_statistic_and_every_log_line() {
     let items = items.filter_map(|line| line.strip_prefix(".It Cm "));
     assert_eq!(items.collect::<BTreeSet<_>>(), values.collect());
 
-    let calls = ["log_about(", "log_line("].map(|name| sources.split(name).skip(1));
-    let calls = calls.into_iter().flatten().filter_map(|call| call.split_once(';'));
-    let events = calls.filter_map(|(call, _)| call.split('"').nth(1));
+    let calls = ["log_about(", "log_warning(", "log_text(", "log_visit("];
+    let calls = calls.into_iter().flat_map(|name| sources.split(name).skip(1));
+    let calls = calls.filter_map(|call| call.split_once(';'));
+    let events = calls.filter_map(|(call, _)| call.split('"').nth(1)?.split([':', '%']).next());
     let diagnostics = section(&page, ".Sh DIAGNOSTICS");
-    // The definition of log_line has a literal of its own.
-    for event in events.filter(|event| *event != "?") {
-        assert!(diagnostics.contains(&format!(".It \"{event}: ")), "{event:?} is not in the page");
+    let items: String = diagnostics.lines().filter(|line| line.starts_with(".It ")).collect();
+    // A call within log.c has a format alone.
+    for event in events.filter(|event| !event.is_empty()) {
+        let item = format!("\"{}", event.trim_end());
+        assert!(items.contains(&item), "{event:?} is not in the page");
     }
 }

@@ -60,7 +60,7 @@ fn as_process_1_it_obeys_signals_and_leaves_no_zombies() {
         assert!(status.success(), "{status}");
         let children = format!("/proc/{pid}/task/{pid}/children");
         let deadline = Instant::now() + PATIENCE;
-        while fs::read_to_string(&children).expect("it runs") != "" {
+        while !fs::read_to_string(&children).expect("it runs").is_empty() {
             assert!(Instant::now() < deadline, "a zombie stays");
             thread::yield_now();
         }

@@ -28,7 +28,7 @@ enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_MS = 300, STEP_MS =
 struct output {
 	int fd;
 	bool is_socket;
-	pid_t writer;           /* the process behind the socket, or 0 */
+	bool has_writer;        /* a process of our own is behind the socket */
 	bool blocked;           /* it had no room for what is left in `text` */
 	bool watched;           /* select() was asked about it */
 	struct backoff backoff; /* while it is active, it is not watched */
@@ -74,7 +74,7 @@ static bool reopen(int fd, mode_t mode)
 }
 
 /* The writer process: copies until the server closes its end. Signals are for the server, whose
- * death is this one's as well. */
+ * death is this one's as well, whatever it waits for. */
 __attribute__((noreturn)) static void copy(int from, int to)
 {
 	struct pollfd room = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -106,21 +106,22 @@ __attribute__((noreturn)) static void copy(int from, int to)
 /* Puts a process in front of the output that waits in the server's place. */
 static int start_writer(struct output *output)
 {
+	pid_t process;
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
 		return -1;
-	output->writer = fork();
-	if (output->writer == 0) {
+	process = fork();
+	if (process == 0) {
 		close(ends[0]);
 		copy(ends[1], output->fd);
 	}
-	output->is_socket = true;
-	if (output->writer > 0)
+	output->is_socket = output->has_writer = true;
+	if (process != -1)
 		dup2(ends[0], output->fd);
 	close(ends[0]);
 	close(ends[1]);
-	return output->writer == -1 ? -1 : 0;
+	return process == -1 ? -1 : 0;
 }
 
 static int open_output(struct output *output, int fd)
@@ -222,7 +223,8 @@ uint64_t outputs_dropped(void)
 	return dropped;
 }
 
-/* Gives each output some time to take what is left, and its writer to hand it on. */
+/* Gives each output some time to take what is left, and its writer to hand it on: then the process
+ * ends, and the writer with it. */
 static void close_outputs(void)
 {
 	struct output *output;
@@ -236,14 +238,12 @@ static void close_outputs(void)
 			poll(&state, 1, STEP_MS);
 			flush(output);
 		}
-		if (output->writer == 0)
+		if (!output->has_writer)
 			continue;
 		shutdown(output->fd, SHUT_WR);
 		state.events = 0; /* that the writer's end is closed is always told */
 		while (poll(&state, 1, STEP_MS) == 0 && left > 0)
 			left -= STEP_MS;
-		if (left <= 0)
-			kill(output->writer, SIGKILL);
 	}
 }
 

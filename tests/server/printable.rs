@@ -13,20 +13,18 @@ fn pair() -> (Server, Client, Client) {
 #[track_caller]
 fn becomes(said: &[u8], relayed: &[u8]) {
     let (server, sender, recipient) = pair();
-    sender.say(said);
+    let say = |bytes: &[u8]| {
+        sender.say(bytes);
+        server.wait_for_bytes(sender.sd, bytes.len());
+    };
+    say(said);
     recipient.expect(relayed);
     for at in 1..said.len() {
-        server.passes_so_far();
-        sender.say(&said[..at]);
-        server.wait_for_bytes(sender.sd, at);
-        sender.say(&said[at..]);
+        say(&said[..at]);
+        say(&said[at..]);
         recipient.expect(relayed);
     }
-    server.passes_so_far();
-    for byte in said {
-        sender.say([*byte]);
-        server.wait_for_bytes(sender.sd, 1);
-    }
+    said.chunks(1).for_each(say);
     recipient.expect(relayed);
     server.stop();
     recipient.expect_end();

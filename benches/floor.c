@@ -18,7 +18,6 @@
 #define _GNU_SOURCE /* accept4, memrchr */
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +28,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../src/server/fdset_next.h"
 #include "../src/server/listen.h"
 
 enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */
@@ -229,31 +229,13 @@ static void read_client(int sd)
 		append(sd, start, (size_t)(cut - start));
 }
 
-static void read_ready(const fd_set *ready, int listener)
-{
-	enum { BITS = CHAR_BIT * sizeof(unsigned long) };
-	unsigned long word;
-	int at, sd;
-
-	for (at = 0; at <= maxfd; at += BITS) {
-		memcpy(&word, (const char *)ready + at / CHAR_BIT, sizeof word);
-		for (; word != 0; word &= word - 1) {
-			sd = at + __builtin_ctzl(word);
-			if (sd == listener)
-				accept_clients(listener);
-			else
-				read_client(sd);
-		}
-	}
-}
-
 int main(int argc, char *argv[])
 {
 	const char *why;
 	struct addrinfo *address = argc == 2 ? look_up(NULL, argv[1], &why) : NULL;
 	int listener = address != NULL ? listen_at(address, false) : -1;
 	fd_set ready;
-	int i;
+	int i, sd;
 
 	if (listener == -1) {
 		perror("floor");
@@ -266,7 +248,12 @@ int main(int argc, char *argv[])
 		ready = watched;
 		if (select(maxfd + 1, &ready, NULL, NULL, NULL) == -1)
 			return EXIT_FAILURE;
-		read_ready(&ready, listener);
+		for (sd = fdset_next(&ready, 0); sd <= maxfd; sd = fdset_next(&ready, sd + 1)) {
+			if (sd == listener)
+				accept_clients(listener);
+			else
+				read_client(sd);
+		}
 		for (i = 0; has_messages && i < nr_clients; i++)
 			send_batch(everyone[i]);
 		batch_size = 0;

@@ -1,15 +1,16 @@
 /*
- * uncorked.c - the server as existing programs are: compiled with uncorked.h in front, which
- * renames chat_cork, chat_uncork and read to these, it has a copy of every message in every queue,
- * and a pass reads no more than BYTES_A_PASS allows.
+ * uncorked.c - the server as existing programs are: compiled with chat_cork, chat_uncork and read
+ * renamed, it calls these instead. It has a copy of every message in every queue, and a pass reads
+ * no more than BYTES_A_PASS allows.
  */
-
-#include "uncorked.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "chatServerExt.h"
+
+/* All that a pass reads is in memory once for each client. */
+#define BYTES_A_PASS (20U << 20)
 
 static size_t left; /* bytes that this pass may still read */
 

@@ -29,37 +29,35 @@ void *__wrap_realloc(void *block, size_t size)
 }
 
 /* The kernel takes what precedes the recipient's own words and a part of what follows them. */
-TEST(chat_uncork_goes_on_behind_what_the_recipient_has_had)
+TEST_WITH_POOL(chat_uncork_goes_on_behind_what_the_recipient_has_had)
 {
 	static char sent[SIZE], received[SIZE];
 	struct client sender, recipient;
-	conn_pool_t pool;
 	size_t size;
 
-	init_pool(&pool);
-	sender = join(&pool);
-	recipient = join(&pool);
+	sender = join(pool);
+	recipient = join(pool);
 	shrink_send_buffer(recipient.sd);
 	fill(sent, SIZE, 0);
-	CHECK_EQ(chat_cork(&pool), 0);
-	CHECK_EQ(add_msg(sender.sd, sent, 10, &pool), 0);
-	CHECK_EQ(add_msg(recipient.sd, "own words", 9, &pool), 0);
-	CHECK_EQ(add_msg(sender.sd, sent + 10, SIZE - 10, &pool), 0);
+	CHECK_EQ(chat_cork(pool), 0);
+	CHECK_EQ(add_msg(sender.sd, sent, 10, pool), 0);
+	CHECK_EQ(add_msg(recipient.sd, "own words", 9, pool), 0);
+	CHECK_EQ(add_msg(sender.sd, sent + 10, SIZE - 10, pool), 0);
 	out_of_memory = true;
-	CHECK_FAILS(chat_uncork(&pool), ENOMEM);
+	CHECK_FAILS(chat_uncork(pool), ENOMEM);
 	out_of_memory = false;
 	size = read_available(recipient.peer, received, SIZE);
 	CHECK(size > 10 && size < SIZE);
-	CHECK_EQ(chat_uncork(&pool), 0);
+	CHECK_EQ(chat_uncork(pool), 0);
 	while (size < SIZE) {
-		CHECK_EQ(write_msg(recipient.sd, &pool), 0);
+		CHECK_EQ(write_msg(recipient.sd, pool), 0);
 		size += read_available(recipient.peer, received + size, SIZE - size);
 	}
 	check_pattern(received, SIZE, 0);
 	check_receives(recipient.peer, "", 0);
 	check_receives(sender.peer, "own words", 9);
-	leave(sender, &pool);
-	leave(recipient, &pool);
+	leave(sender, pool);
+	leave(recipient, pool);
 }
 
 /* The batch is delivered to make room, and is not delivered again. */

@@ -53,44 +53,39 @@ static int position_of(const void *block)
 
 /* A program that writes in the list's order then frees memory upwards. Downwards, the heap would
  * end with what is freed each time, and glibc would return it to the kernel message by message. */
-TEST(copies_are_queued_in_the_order_they_are_made)
+TEST_WITH_CLIENTS(copies_are_queued_in_the_order_they_are_made, RECIPIENTS)
 {
-	struct client clients[RECIPIENTS];
 	int round, at, last;
-	conn_pool_t pool;
 
-	open_room(clients, RECIPIENTS, &pool);
 	for (round = 0; round < 2; round++) {
 		nr_blocks = 0;
-		CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
 		for (at = 0, last = -1; at < RECIPIENTS; at++) {
-			const msg_t *msg = conn_of(clients[at].sd, &pool)->write_msg_tail;
+			const msg_t *msg = conn_of(clients[at].sd, pool)->write_msg_tail;
 			int text = position_of(msg->message), node = position_of(msg);
 
 			CHECK(text > last && node > last);
 			last = text > node ? text : node;
 		}
 	}
-	leave_all(clients, RECIPIENTS, &pool);
 }
 
 /* In a pool that holds its own listening socket the last connection never leaves, so the batch must
  * not wait for that. */
-TEST(a_batch_keeps_its_memory_while_two_are_left_and_no_longer)
+TEST_WITH_POOL(a_batch_keeps_its_memory_while_two_are_left_and_no_longer)
 {
 	struct client clients[3];
-	conn_pool_t pool;
 
-	open_room(clients, 3, &pool);
-	CHECK_EQ(chat_cork(&pool), 0);
-	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
-	leave(clients[0], &pool);
-	CHECK_EQ(chat_uncork(&pool), 0);
+	join_all(clients, 3, pool);
+	CHECK_EQ(chat_cork(pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	leave(clients[0], pool);
+	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK(batch_text != NULL);
-	CHECK_EQ(chat_cork(&pool), 0);
-	leave(clients[1], &pool);
+	CHECK_EQ(chat_cork(pool), 0);
+	leave(clients[1], pool);
 	CHECK(batch_text != NULL);
-	CHECK_EQ(chat_uncork(&pool), 0);
+	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK(batch_text == NULL);
-	leave(clients[2], &pool);
+	leave(clients[2], pool);
 }

@@ -25,91 +25,75 @@ static void close_all(struct client clients[], int count)
 	}
 }
 
-TEST(a_program_may_take_messages_out_and_free_them)
+TEST_WITH_CLIENT(a_program_may_take_messages_out_and_free_them)
 {
-	struct client client;
-	conn_pool_t pool;
 	msg_t *msg;
 
-	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(OUTSIDER, "one", 3, &pool), 0);
-	CHECK_EQ(add_msg(OUTSIDER, "two", 3, &pool), 0);
-	CHECK_EQ(add_msg(OUTSIDER, "three", 5, &pool), 0);
-	msg = pop(pool.conn_head);
+	CHECK_EQ(add_msg(OUTSIDER, "one", 3, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "two", 3, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "three", 5, pool), 0);
+	msg = pop(pool->conn_head);
 	CHECK(memcmp(msg->message, "one", 3) == 0);
 	free_msg(msg);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
 	check_receives(client.peer, "twothree", 8);
-	CHECK_EQ(add_msg(OUTSIDER, "four", 4, &pool), 0);
-	free_msg(pop(pool.conn_head));
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	CHECK_EQ(add_msg(OUTSIDER, "five", 4, &pool), 0);
-	check_sound(&pool);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "four", 4, pool), 0);
+	free_msg(pop(pool->conn_head));
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "five", 4, pool), 0);
+	check_sound(pool);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
 	check_receives(client.peer, "five", 4);
-	leave(client, &pool);
 }
 
 /* The program frees the queue itself and leaves the tail stale. */
-TEST(a_program_may_empty_a_queue_and_leave_a_stale_tail)
+TEST_WITH_CLIENT(a_program_may_empty_a_queue_and_leave_a_stale_tail)
 {
-	struct client client;
-	conn_pool_t pool;
 	conn_t *conn;
 	int round;
 
-	open_room(&client, 1, &pool);
-	conn = pool.conn_head;
+	conn = pool->conn_head;
 	for (round = 0; round < 3; round++) {
-		CHECK_EQ(add_msg(OUTSIDER, "one", 3, &pool), 0);
-		CHECK_EQ(add_msg(OUTSIDER, "two", 3, &pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, "one", 3, pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, "two", 3, pool), 0);
 		free_msg(conn->write_msg_head);
 		free_msg(conn->write_msg_tail);
 		conn->write_msg_head = NULL;
 		if (round == 1)
-			CHECK_EQ(write_msg(client.sd, &pool), 0);
-		check_in_touch(&client, 1, &pool);
+			CHECK_EQ(write_msg(client.sd, pool), 0);
+		check_in_touch(&client, 1, pool);
 	}
-	CHECK_EQ(add_msg(OUTSIDER, "one", 3, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "one", 3, pool), 0);
 	free_msg(conn->write_msg_head);
 	conn->write_msg_head = NULL;
-	leave(client, &pool);
 }
 
-TEST(a_program_may_send_the_start_of_a_message_by_itself)
+TEST_WITH_CLIENT(a_program_may_send_the_start_of_a_message_by_itself)
 {
-	struct client client;
-	conn_pool_t pool;
 	msg_t *msg;
 
-	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
-	msg = pool.conn_head->write_msg_head;
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	msg = pool->conn_head->write_msg_head;
 	CHECK_EQ(send(client.sd, msg->message, 2, 0), 2);
 	memmove(msg->message, msg->message + 2, 3);
 	msg->size = 3;
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
 	check_receives(client.peer, "hello", 5);
-	leave(client, &pool);
 }
 
 /* After a partial write the message is still a block that free() takes. */
-TEST(a_program_may_free_a_message_that_was_sent_in_part)
+TEST_WITH_CLIENT(a_program_may_free_a_message_that_was_sent_in_part)
 {
 	char *bytes = calloc(1, 100000);
-	struct client client;
-	conn_pool_t pool;
 
-	open_room(&client, 1, &pool);
 	shrink_send_buffer(client.sd);
-	CHECK_EQ(add_msg(OUTSIDER, bytes, 100000, &pool), 0);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	CHECK(pool.conn_head->write_msg_head->size < 100000);
-	free_msg(pop(pool.conn_head));
+	CHECK_EQ(add_msg(OUTSIDER, bytes, 100000, pool), 0);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	CHECK(pool->conn_head->write_msg_head->size < 100000);
+	free_msg(pop(pool->conn_head));
 	read_available(client.peer, bytes, 100000);
-	check_in_touch(&client, 1, &pool);
+	check_in_touch(&client, 1, pool);
 	free(bytes);
-	leave(client, &pool);
 }
 
 TEST(a_program_may_free_every_node_and_then_the_pool)
@@ -138,24 +122,20 @@ static void start_by_hand(conn_pool_t *pool)
 	pool->nr_conns = 0;
 }
 
-TEST(a_pool_starts_anew_with_the_same_descriptors)
+TEST_WITH_CLIENTS(a_pool_starts_anew_with_the_same_descriptors, COUNT)
 {
 	static void (*const ways[])(conn_pool_t *) = { start_with_init_pool, start_by_hand };
-	struct client clients[COUNT];
-	conn_pool_t pool;
 	int round, at;
 
-	open_room(clients, COUNT, &pool);
 	for (round = 0; round < 4; round++) {
-		check_in_touch(clients, COUNT, &pool);
-		CHECK_EQ(add_msg(OUTSIDER, "old", 3, &pool), 0);
-		free_all_conns(&pool);
-		ways[round % 2](&pool);
+		check_in_touch(clients, COUNT, pool);
+		CHECK_EQ(add_msg(OUTSIDER, "old", 3, pool), 0);
+		free_all_conns(pool);
+		ways[round % 2](pool);
 		for (at = 0; at < COUNT; at++)
-			CHECK_EQ(add_conn(clients[at].sd, &pool), 0);
-		check_sound(&pool);
+			CHECK_EQ(add_conn(clients[at].sd, pool), 0);
+		check_sound(pool);
 	}
-	leave_all(clients, COUNT, &pool);
 }
 
 TEST(a_pool_that_starts_anew_does_not_know_the_old_descriptors)
@@ -206,36 +186,33 @@ TEST(a_pool_in_the_memory_of_a_freed_one_is_a_new_pool)
 	close_all(clients, COUNT);
 }
 
-TEST(a_program_may_wipe_and_rebuild_the_sets)
+TEST_WITH_CLIENTS(a_program_may_wipe_and_rebuild_the_sets, COUNT)
 {
-	struct client clients[COUNT], new;
+	struct client new;
 	fd_set *sets[4];
-	conn_pool_t pool;
 	conn_t *conn;
 	int at;
 
-	sets[0] = &pool.read_set;
-	sets[1] = &pool.ready_read_set;
-	sets[2] = &pool.write_set;
-	sets[3] = &pool.ready_write_set;
-	open_room(clients, COUNT, &pool);
+	sets[0] = &pool->read_set;
+	sets[1] = &pool->ready_read_set;
+	sets[2] = &pool->write_set;
+	sets[3] = &pool->ready_write_set;
 	for (at = 0; at < 4; at++)
 		FD_ZERO(sets[at]);
-	check_in_touch(clients, COUNT, &pool);
-	CHECK_FAILS(add_conn(clients[0].sd, &pool), EEXIST);
-	new = join(&pool);
-	check_in_touch(&new, 1, &pool);
-	leave(new, &pool);
+	check_in_touch(clients, COUNT, pool);
+	CHECK_FAILS(add_conn(clients[0].sd, pool), EEXIST);
+	new = join(pool);
+	check_in_touch(&new, 1, pool);
+	leave(new, pool);
 	for (at = 0; at < 4; at++)
 		memset(sets[at], 0xFF, sizeof *sets[at]);
-	CHECK_FAILS(write_msg(new.sd, &pool), ENOENT);
+	CHECK_FAILS(write_msg(new.sd, pool), ENOENT);
 	for (at = 0; at < COUNT; at++)
-		CHECK_EQ(write_msg(clients[at].sd, &pool), 0);
-	FD_ZERO(&pool.read_set);
-	for (conn = pool.conn_head; conn != NULL; conn = conn->next)
-		FD_SET(conn->fd, &pool.read_set);
-	check_sound(&pool);
-	leave_all(clients, COUNT, &pool);
+		CHECK_EQ(write_msg(clients[at].sd, pool), 0);
+	FD_ZERO(&pool->read_set);
+	for (conn = pool->conn_head; conn != NULL; conn = conn->next)
+		FD_SET(conn->fd, &pool->read_set);
+	check_sound(pool);
 }
 
 /* A client in two pools, which leaves one and then the other. */

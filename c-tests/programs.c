@@ -152,17 +152,9 @@ static void clean_up_by_hand(struct program *program)
 
 	while (conn != NULL) {
 		conn_t *following = conn->next;
-		msg_t *msg = conn->write_msg_head;
 
-		while (msg != NULL) {
-			msg_t *later = msg->next;
-
-			free(msg->message);
-			free(msg);
-			msg = later;
-		}
 		close(conn->fd);
-		free(conn);
+		free_conn(conn);
 		conn = following;
 	}
 }

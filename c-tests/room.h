@@ -69,6 +69,71 @@ static inline void leave_all(struct client clients[], int count, conn_pool_t *po
 		leave(clients[at], pool);
 }
 
+/* A pool with guard bytes on both sides, which show a write beside it. */
+struct guarded {
+	unsigned char before[256];
+	conn_pool_t pool;
+	unsigned char after[256];
+};
+
+enum { GUARD = 0x5A };
+
+static inline void check_guards(const struct guarded *guarded)
+{
+	size_t at;
+
+	for (at = 0; at < sizeof guarded->before; at++)
+		CHECK(guarded->before[at] == GUARD && guarded->after[at] == GUARD);
+}
+
+/* Runs a test in a new pool, which must be left empty, and nothing beside it changed. */
+static inline void with_pool(void (*test)(conn_pool_t *pool))
+{
+	struct guarded guarded;
+
+	memset(&guarded, GUARD, sizeof guarded);
+	CHECK_EQ(init_pool(&guarded.pool), 0);
+	test(&guarded.pool);
+	CHECK(guarded.pool.conn_head == NULL);
+	check_guards(&guarded);
+}
+
+/* Defines a test in a new pool. */
+#define TEST_WITH_POOL(test)                           \
+	static void test##_in_pool(conn_pool_t *pool); \
+	TEST(test)                                     \
+	{                                              \
+		with_pool(test##_in_pool);             \
+	}                                              \
+	static void test##_in_pool(conn_pool_t *pool)
+
+/* Defines a test with so many clients, which must stay to the end. */
+#define TEST_WITH_CLIENTS(test, count)                                       \
+	static void test##_with(struct client clients[], conn_pool_t *pool); \
+	TEST_WITH_POOL(test)                                                 \
+	{                                                                    \
+		struct client clients[count];                                \
+                                                                             \
+		join_all(clients, count, pool);                              \
+		test##_with(clients, pool);                                  \
+		leave_all(clients, count, pool);                             \
+	}                                                                    \
+	static void test##_with(struct client clients[], conn_pool_t *pool)
+
+/* Defines a test with one client, which `join_by` makes, and which must stay to the end. */
+#define TEST_WITH_CLIENT_BY(join_by, test)                                \
+	static void test##_with(struct client client, conn_pool_t *pool); \
+	TEST_WITH_POOL(test)                                              \
+	{                                                                 \
+		struct client client = join_by(pool);                     \
+                                                                          \
+		test##_with(client, pool);                                \
+		leave(client, pool);                                      \
+	}                                                                 \
+	static void test##_with(struct client client, conn_pool_t *pool)
+
+#define TEST_WITH_CLIENT(test) TEST_WITH_CLIENT_BY(join, test)
+
 /* A TCP socket on a free port of the loopback address; it does not listen yet. */
 static inline int bind_to_loopback(void)
 {
@@ -102,7 +167,7 @@ static inline int connect_to(int listener)
 	return sd;
 }
 
-static inline struct client connect_over_tcp(void)
+static inline struct client join_over_tcp(conn_pool_t *pool)
 {
 	struct client client;
 	int listener = listen_on_loopback();
@@ -111,6 +176,7 @@ static inline struct client connect_over_tcp(void)
 	client.sd = accept(listener, NULL, NULL);
 	CHECK(client.sd != -1);
 	close(listener);
+	CHECK_EQ(add_conn(client.sd, pool), 0);
 	return client;
 }
 
@@ -315,31 +381,6 @@ static inline void fill_caller_fields(conn_pool_t *pool, unsigned char bits)
 	memset(&pool->ready_read_set, bits, sizeof pool->ready_read_set);
 	memset(&pool->ready_write_set, bits, sizeof pool->ready_write_set);
 	pool->nready = bits;
-}
-
-/* A pool with guard bytes on both sides, which show a write beside it. */
-struct guarded {
-	unsigned char before[256];
-	conn_pool_t pool;
-	unsigned char after[256];
-};
-
-enum { GUARD = 0x5A };
-
-static inline void guard(struct guarded *guarded)
-{
-	memset(guarded, GUARD, sizeof *guarded);
-	CHECK_EQ(init_pool(&guarded->pool), 0);
-}
-
-static inline void check_guards(const struct guarded *guarded)
-{
-	size_t at;
-
-	for (at = 0; at < sizeof guarded->before; at++)
-		CHECK_EQ(guarded->before[at], GUARD);
-	for (at = 0; at < sizeof guarded->after; at++)
-		CHECK_EQ(guarded->after[at], GUARD);
 }
 
 static inline sigset_t only_sigpipe(void)

@@ -142,7 +142,7 @@ private:
 	void write_ready()
 	{
 		for (int sd = 0; sd <= pool_->maxfd; sd++) {
-			// Whom this fails for is gone, which the next read finds out.
+			// If this fails, the peer is gone; the next read() reports it.
 			if (FD_ISSET(sd, &pool_->ready_write_set))
 				write_msg(sd, pool_.get());
 		}

@@ -17,7 +17,7 @@ lint: ## check formatting and line width, with every warning as an error
 	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir $(TARGET_DIR)/fuzz \
 		--no-default-features -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
-		$(wildcard benches/*.c examples/*.c $(MOVING)/*/*.c)
+		$(wildcard benches/*.c examples/*.c examples/functions/*.c $(MOVING)/*/*.c)
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only \
 		$(wildcard examples/*.cpp)
 	git ls-files .ci/run Makefile $(patsubst %,'*.%',mk md rs c h cpp py sh toml) \

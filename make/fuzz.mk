@@ -4,7 +4,7 @@
 FUZZ_SECONDS  ?= 600
 FUZZ          := $(BUILD)/fuzz
 FUZZ_MANIFEST := fuzz/Cargo.toml
-FUZZERS       := calls lines
+FUZZERS       := calls lines telnet
 FUZZ_PROGRAMS  = $(TARGET_DIR)/fuzz/$(HOST)/release
 FUZZ_FLAGS    := -Zsanitizer=address -Cpasses=sancov-module --cfg fuzzing \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table)

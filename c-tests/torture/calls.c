@@ -70,7 +70,8 @@ static int leave(int outcome, const conn_pool_t *pool)
 		return leave(__real_##name arguments, pool);     \
 	}
 
-/* clang-format off: it takes the star for a product */
+/* It takes the star for a product: */
+/* clang-format off */
 NO_ALLOC(init_pool, (conn_pool_t *pool), (pool))
 NO_ALLOC(initPool, (conn_pool_t *pool), (pool))
 /* clang-format on */

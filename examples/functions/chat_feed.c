@@ -39,10 +39,10 @@ int main(void)
 		perror("add_conn");
 		return EXIT_FAILURE;
 	}
-	dprintf(sender[1], "good ");
+	send(sender[1], "good ", 5, 0);
 	read_client(sender[0], &pool);
 	print_queued(recipient[0], &pool);
-	dprintf(sender[1], "morning\n");
+	send(sender[1], "morning\n", 8, 0);
 	read_client(sender[0], &pool);
 	print_queued(recipient[0], &pool);
 	return EXIT_SUCCESS;

@@ -6,6 +6,8 @@ mod library {
 }
 #[path = "../../tests/model/mod.rs"]
 mod model;
+#[path = "../../tests/model/telnet.rs"]
+mod telnet_model;
 
 use model::{line, room, step};
 
@@ -17,4 +19,26 @@ pub fn calls(bytes: &[u8]) {
 /// Plays the chunks that the bytes mean.
 pub fn lines(bytes: &[u8]) {
     line::play(&line::decode(bytes));
+}
+
+/// Plays the pieces that the bytes mean.
+pub fn telnet(bytes: &[u8]) {
+    use libc::c_char;
+    use telnet_model::{Functions, State};
+
+    unsafe extern "C" {
+        fn telnet_filter(
+            telnet: *mut State,
+            text: *mut c_char,
+            length: *mut usize,
+            answers: *mut c_char,
+            answers_length: *mut usize,
+        ) -> *mut c_char;
+        fn printable_filter(
+            printable: *mut State,
+            text: *mut c_char,
+            length: *mut usize,
+        ) -> *mut c_char;
+    }
+    telnet_model::play(bytes, &Functions { telnet_filter, printable_filter });
 }

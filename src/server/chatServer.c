@@ -22,11 +22,13 @@
 #include "chatServerExt.h"
 #include "fdset_next.h"
 #include "flow.h"
+#include "leaving.h"
 #include "listen.h"
 #include "listeners.h"
 #include "log.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "signals.h"
 #include "stats.h"
 #include "systemd.h"
@@ -40,6 +42,9 @@ enum { ACCEPTS_A_PASS = 16 };
  * more, and the other clients would wait for it. */
 enum { READ_SIZE = 16 * 1024 };
 
+/* The room in front of what is read, for bytes that an earlier read ended with. */
+enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
+
 /* The most that one pass delivers, in bytes to all recipients together: ten full reads, each to a
  * thousand clients. That takes some forty milliseconds; signals, new connections and the other
  * senders come after it. A build that copies every message for every recipient sets it lower. */
@@ -51,13 +56,16 @@ static const fd_set empty_set;
 
 struct client {
 	char address[ADDRESS_SIZE];
+	struct telnet telnet;
+	struct printable printable;
 	bool has_spoken; /* it has sent something */
-	size_t held;     /* bytes of TELNET_INTERRUPT that the last read ended with */
+	bool in_line;    /* the last byte relayed was no line end */
 };
 
 struct server {
 	conn_pool_t pool;
 	struct listeners listeners;
+	bool raw, printable;  /* see struct options */
 	bool accept_failing;  /* accept() has failed since it last succeeded */
 	bool short_of_memory; /* a part of the batch is left for the next pass */
 	bool has_notified;    /* the service manager has been told, if there is one */
@@ -66,6 +74,7 @@ struct server {
 	int next_reader;              /* the descriptor at which the next pass begins to read */
 	sigset_t waiting_mask;        /* the signal mask while pselect() waits */
 	struct flow flow;
+	struct leaving leaving;
 	struct stats stats;
 	struct client clients[FD_SETSIZE];
 };
@@ -106,7 +115,7 @@ static bool retry_accept(struct server *server)
 /* Accepts one connection. Returns false when there is no other to accept. */
 static bool accept_client(struct server *server, int listener)
 {
-	struct client client = { .held = 0 };
+	struct client client = { .has_spoken = false };
 	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
 	socklen_t length = sizeof peer;
 	int sd = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -142,78 +151,111 @@ static void accept_clients(struct server *server, int listener)
 
 /* ---- Clients ---- */
 
-/* Queues what a client has sent, without telnet's interrupts, and answers those. The text has room
- * for the held bytes in front of it. Returns -1 with errno set on failure. */
+/* Relays what a client has sent, as the options say, and answers its telnet commands. The text has
+ * HEADROOM in front of it. Returns -1 with errno set on failure, and with the text forgotten. */
 static int relay(struct server *server, int sd, char *text, size_t length)
 {
-	struct client *client = &server->clients[sd];
-	int interrupts = 0;
+	struct client client = server->clients[sd];
+	char answers[READ_SIZE + TELNET_ANSWERS_EXTRA];
+	size_t answers_length = 0;
 
-	text -= client->held;
-	memcpy(text, TELNET_INTERRUPT, client->held);
-	length = take_interrupts(text, length + client->held, &client->held, &interrupts);
-	while (interrupts-- > 0) {
-		if (chat_tell(sd, TELNET_ANSWER, TELNET_ANSWER_SIZE, &server->pool) == -1)
+	if (!server->raw)
+		text = telnet_filter(&client.telnet, text, &length, answers, &answers_length);
+	if (server->printable)
+		text = printable_filter(&client.printable, text, &length);
+	if (chat_tell(sd, answers, (int)answers_length, &server->pool) == -1)
+		return -1;
+	if (length > 0) {
+		client.in_line = text[length - 1] != '\n';
+		stats_received(&server->stats, text, length,
+		               count_clients(&server->listeners, &server->pool) - 1);
+		if (chat_feed(sd, text, (int)length, &server->pool) == -1)
 			return -1;
 	}
-	return length == 0 ? 0 : chat_feed(sd, text, (int)length, &server->pool);
+	server->clients[sd] = client;
+	return 0;
 }
 
-/* Removes a client. Its last line is relayed even without a line end. */
-static void disconnect(struct server *server, int sd)
+/* Relays the last line of a client that says nothing more, with a line end where there is none. */
+static void end_last_line(struct server *server, int sd)
 {
-	if ((server->clients[sd].held > 0 &&
-	     chat_feed(sd, TELNET_INTERRUPT, (int)server->clients[sd].held, &server->pool) == -1) ||
-	    chat_feed(sd, NULL, 0, &server->pool) == -1)
-		log_about(&server->clients[sd], "its last line is lost", strerror(errno));
+	const struct client *client = &server->clients[sd];
+	size_t length = client->printable.held_length;
+	char end[PRINTABLE_HELD + 1];
+
+	memset(end, '?', length);
+	if (!server->raw && (client->in_line || length > 0))
+		end[length++] = '\n';
+	if (chat_feed(sd, end, (int)length, &server->pool) == -1)
+		log_about(client, "its last line is lost", strerror(errno));
+}
+
+static void remove_client(struct server *server, int sd)
+{
 	stats_departed(&server->stats, sd, &server->pool);
+	FD_CLR(sd, &server->leaving.set);
 	log_visit(server->clients[sd].address, "left");
 	transcript("removing connection with sd %d \n", sd);
 	remove_conn(sd, &server->pool);
 }
 
-/* Whether the library has cut the connection off, and not the client. */
-static bool is_cut_off(struct server *server, int sd)
+/* Whether the library has cut the connection off, and not the client. If so, logs and counts it. */
+static bool was_cut_off(struct server *server, int sd)
 {
 	chat_conn_info_t info;
 
-	return chat_get_info(sd, &server->pool, &info) == 0 && info.cut_off != 0;
+	if (chat_get_info(sd, &server->pool, &info) == -1 || info.cut_off == 0)
+		return false;
+	server->stats.cut_off++;
+	log_about(&server->clients[sd], "cut off", "too far behind the others");
+	return true;
+}
+
+/* Handles a read that got nothing. A client that has shut down sending may still listen. */
+static void end_client(struct server *server, int sd, ssize_t count, int error)
+{
+	const struct client *client = &server->clients[sd];
+	bool is_leaving = false;
+
+	if (!was_cut_off(server, sd)) {
+		is_leaving = count == 0;
+		if (is_leaving)
+			transcript("Connection closed for sd %d\n", sd);
+		else if (error != ECONNRESET || client->has_spoken)
+			log_about(client, "read", strerror(error));
+	}
+	end_last_line(server, sd);
+	if (is_leaving)
+		leaving_add(&server->leaving, sd, &server->pool);
+	else
+		remove_client(server, sd);
 }
 
 /* Reads once from a client. */
 static void read_client(struct server *server, int sd)
 {
-	char buffer[TELNET_INTERRUPT_SIZE + READ_SIZE];
-	char *text = buffer + TELNET_INTERRUPT_SIZE;
+	char buffer[HEADROOM + READ_SIZE];
+	char *text = buffer + HEADROOM;
 	ssize_t count;
-	int error;
 
 	transcript("Descriptor %d is readable\n", sd);
 	count = read(sd, text, READ_SIZE);
-	error = errno;
-	if (count == -1 && (error == EAGAIN || error == EINTR))
+	if (count == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (count > 0) {
-		transcript("%d bytes received from sd %d\n", (int)count, sd);
-		server->clients[sd].has_spoken = true;
-		flow_received(&server->flow, sd, (size_t)count);
-		stats_received(&server->stats, text, (size_t)count,
-		               count_clients(&server->listeners, &server->pool) - 1);
-		if (relay(server, sd, text, (size_t)count) == 0)
-			return;
-		/* Out of memory. Closing shows the sender that its text is lost, and keeps the
-		 * recipients from getting what it sends next, with a gap before it. */
-		log_about(&server->clients[sd], "closed", strerror(errno));
-		server->clients[sd].held = 0;
-	} else if (is_cut_off(server, sd)) {
-		server->stats.cut_off++;
-		log_about(&server->clients[sd], "cut off", "too far behind the others");
-	} else if (count == 0) {
-		transcript("Connection closed for sd %d\n", sd);
-	} else if (error != ECONNRESET || server->clients[sd].has_spoken) { /* no health check */
-		log_about(&server->clients[sd], "read", strerror(error));
+	if (count <= 0) {
+		end_client(server, sd, count, errno);
+		return;
 	}
-	disconnect(server, sd);
+	transcript("%d bytes received from sd %d\n", (int)count, sd);
+	server->clients[sd].has_spoken = true;
+	flow_received(&server->flow, sd, (size_t)count);
+	if (relay(server, sd, text, (size_t)count) == 0)
+		return;
+	/* Out of memory. Closing shows the sender that its text is lost, and keeps the recipients
+	 * from getting what it sends next, with a gap before it. */
+	log_about(&server->clients[sd], "closed", strerror(errno));
+	end_last_line(server, sd);
+	remove_client(server, sd);
 }
 
 /* ---- A pass ---- */
@@ -279,15 +321,38 @@ static void uncork(struct server *server)
 	server->short_of_memory = true;
 }
 
+/* Removes clients that are leaving and for whom nothing is left, or who take nothing. */
+static void remove_leaving(struct server *server)
+{
+	conn_pool_t *pool = &server->pool;
+	struct leaving *leaving = &server->leaving;
+	int sd;
+
+	for (sd = fdset_next(&leaving->set, 0); sd < FD_SETSIZE;
+	     sd = fdset_next(&leaving->set, sd + 1)) {
+		if (FD_ISSET(sd, &pool->write_set)) {
+			if (!leaving_has_stalled(leaving, sd, &pool->ready_write_set))
+				continue;
+			log_about(&server->clients[sd], "closed", strerror(ETIMEDOUT));
+		} else if (!was_cut_off(server, sd) && server->short_of_memory) {
+			continue; /* a part of the batch may be for it */
+		}
+		remove_client(server, sd);
+	}
+}
+
 /* Fills the sets for select(). Returns its timeout, or NULL for none. */
 static const struct timespec *prepare_select(struct server *server)
 {
 	static const struct timespec retry = { .tv_nsec = BACKOFF_MS * 1000000L },
-				     recheck = { .tv_nsec = RECHECK_MS * 1000000L };
+				     recheck = { .tv_nsec = RECHECK_MS * 1000000L },
+				     stall_check = { .tv_sec = STALL_CHECK_S };
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
 
 	server->has_notified = server->has_notified || notify_ready();
+	if (fdset_next(&server->leaving.set, 0) < FD_SETSIZE)
+		timeout = &stall_check;
 	if (server->listeners.backoff.active || server->write_backoff.active ||
 	    server->short_of_memory || !server->has_notified || log_summarize(false))
 		timeout = &retry;
@@ -326,6 +391,7 @@ static int run_once(struct server *server)
 	read_ready(server);
 	uncork(server);
 	write_queued(server, &full);
+	remove_leaving(server);
 	flow_update(&server->flow, &pool->write_set, &pool->ready_write_set);
 	return 0;
 }
@@ -393,6 +459,8 @@ int main(int argc, char *argv[])
 	}
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
+	server.raw = options.raw;
+	server.printable = options.printable;
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
 	server.max_clients = options.max_clients;

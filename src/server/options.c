@@ -32,6 +32,8 @@ static void help(void)
 	       "  -c, --max-clients N    turn away clients beyond this number\n"
 	       "  -m, --max-queue BYTES  cut off a client for whom more than this waits\n"
 	       "                         (K, M and G are understood; 0 for no limit; else %dM)\n"
+	       "  -p, --printable        relay control characters as question marks\n"
+	       "  -r, --raw              relay every byte as it came, telnet's commands too\n"
 	       "  -q, --quiet            no transcript on standard output\n"
 	       "  -v, --verbose          log who joins and leaves\n"
 	       "  -h, --help             print this and end\n"
@@ -66,6 +68,8 @@ static const struct option known[] = {
 	{ "bind", required_argument, NULL, 'b' },
 	{ "max-clients", required_argument, NULL, 'c' },
 	{ "max-queue", required_argument, NULL, 'm' },
+	{ "printable", no_argument, NULL, 'p' },
+	{ "raw", no_argument, NULL, 'r' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -107,6 +111,12 @@ static void set_value(int option, const char *value, struct options *options)
 static void handle(int option, const char *value, struct options *options)
 {
 	switch (option) {
+	case 'p':
+		options->printable = true;
+		break;
+	case 'r':
+		options->raw = true;
+		break;
 	case 'q':
 		transcript_disable();
 		break;
@@ -135,13 +145,15 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 	/* The messages of getopt_long() then begin with the same name as those of warnx(). */
 	if (argc > 0)
 		argv[0] = program_invocation_short_name;
-	while ((option = getopt_long(argc, argv, "b:c:m:qvhV", known, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "b:c:m:prqvhV", known, NULL)) != -1) {
 		handle(option, optarg, options);
 		if (optarg != NULL) {
 			last_option = option;
 			last_value = optarg;
 		}
 	}
+	if (options->raw && options->printable)
+		reject("--raw and --printable exclude each other");
 	if (has_listeners) {
 		if (argc == optind && options->address_count == 0)
 			return;

@@ -14,6 +14,8 @@ struct options {
 	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; none for all */
 	int address_count;
 	const char *port;
+	bool printable;   /* relay control characters as question marks */
+	bool raw;         /* relay every byte as it came */
 	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */
 	unsigned int max_clients;
 };

@@ -117,8 +117,8 @@ pub(crate) fn pop(pool: &mut PoolBox, at: usize) -> Option<Vec<u8>> {
 fn free(pool: &mut PoolBox, at: usize) {
     while pop(pool, at).is_some() {}
     let conn = conn(pool, at);
-    // SAFETY: whoever else closed the descriptor did so in error. The block came from malloc, and
-    // the caller sees to what leads to it.
+    // SAFETY: nobody else uses the descriptor. The block came from malloc, and the caller removes
+    // what leads to it.
     unsafe {
         libc::close(conn.fd);
         libc::free(ptr::from_mut(conn).cast());

@@ -1,7 +1,7 @@
 //! The model: what every queue, set and counter must be.
 //!
 //! It asks the kernel one thing alone, how much has arrived at a peer (`Socket::send`), since
-//! nobody else can know. All else follows from the headers.
+//! only the kernel knows. All else follows from the headers.
 
 use super::calls::Outcome;
 use super::direct_access::{Bits, mark};
@@ -20,12 +20,12 @@ const BATCH: usize = 4 << 20;
 pub(crate) const READ: usize = 0;
 pub(crate) const WRITE: usize = 2;
 
-/// Where in the batch of a corked pool is what somebody has said.
+/// Where in the batch of a corked pool a member's own messages are.
 #[derive(Clone, Copy, PartialEq)]
 enum Own {
     Nowhere,
     AtTheEnd,
-    /// Others have spoken since.
+    /// Others have sent something since.
     Before,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Member {
     /// How many bytes the kernel has taken.
     sent: usize,
     pub(crate) cut_off: bool,
-    /// What has been said while the pool is corked, and is still to be handed over.
+    /// What was sent to it while the pool is corked, and has yet to be delivered.
     pending: Vec<u8>,
     own: Own,
     line: Vec<u8>,
@@ -52,9 +52,9 @@ pub(crate) struct Pool {
     pub(crate) nr_conns: c_uint,
     corked: bool,
     batch: usize,
-    /// It has been corked since somebody is in it.
+    /// It has been corked since it last was empty.
     was_corked: bool,
-    /// Who has been taken out of the list and not been counted off.
+    /// The members that were taken out of the list and not counted off.
     pub(crate) uncounted: Bits,
 }
 
@@ -195,7 +195,7 @@ impl Model {
         let member = &mut pool.members[at];
         let socket = &mut sockets[member.seat];
         if !member.has_room(text.len(), *limit) {
-            // That a peer is gone the next write_msg tells.
+            // If the peer is gone, the next write_msg reports it.
             let _ = send(socket, &mut member.queue, &mut member.sent);
         }
         let (seat, has_room) = (member.seat, member.has_room(text.len(), *limit));
@@ -226,7 +226,7 @@ impl Model {
         Ok(())
     }
 
-    /// Holds some text back. Who speaks again, after others have, is handed theirs first.
+    /// Holds some text back. A sender that sends again after others have is first delivered theirs.
     fn gather(&mut self, who: Who, text: &[u8]) {
         if let Some(at) = self.pools[who.pool].position(who.seat)
             && self.pools[who.pool].members[at].own == Own::Before
@@ -257,8 +257,8 @@ impl Model {
         self.pools[pool].batch = 0;
     }
 
-    /// Hands a member what has been held back: to the kernel where nothing is queued, and what
-    /// that does not take to the queue. A peer that is gone gets nothing.
+    /// Delivers what has been held back for a member: to the kernel where nothing is queued, and
+    /// what the kernel does not take to the queue. A peer that is gone gets nothing.
     fn deliver(&mut self, pool: usize, at: usize) {
         let takes = self.takes(pool, at);
         let member = &mut self.pools[pool].members[at];

@@ -6,13 +6,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use common::{child, client, installed, make, program, valgrind};
+use common::{child, client, compiler, installed, make, program, valgrind};
 
 mod harness;
 
 mod descriptors;
 mod failing_calls;
 mod injected;
+mod leaving;
 mod limits;
 mod lines;
 mod listening;
@@ -21,6 +22,7 @@ mod memory;
 mod misbehaving_clients;
 mod options;
 mod output;
+mod printable;
 mod random_chat;
 mod relay;
 mod shutdown;
@@ -29,6 +31,8 @@ mod slow;
 mod stats;
 mod systemd;
 mod telnet;
+mod telnet_client;
+mod telnet_model;
 mod tls;
 mod tools;
 mod transcript;

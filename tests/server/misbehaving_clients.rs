@@ -196,7 +196,7 @@ fn a_browser_by_mistake_is_harmless() {
     let hello = server.join();
     hello.say(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03");
     drop(hello);
-    one.expect(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03");
-    other.expect(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03");
+    one.expect(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\n");
+    other.expect(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\n");
     chat_on(server, &one, &other);
 }

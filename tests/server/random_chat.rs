@@ -95,7 +95,8 @@ fn everyone_hears_every_other_line_once_whole_and_in_order() {
     let texts: Vec<_> = said.iter().map(|lines| lines.concat()).collect();
     let total: usize = texts.iter().map(Vec::len).sum();
 
-    let server = Server::start();
+    // Any bytes: some would be commands of telnet's.
+    let server = Server::start_with(&["--raw"]);
     let clients = server.crowd(CLIENTS);
     thread::scope(|scope| {
         for (at, client) in clients.iter().enumerate() {

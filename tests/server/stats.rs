@@ -90,9 +90,9 @@ fn statistics_are_exact() {
 
     drop(two);
     server.wait_for_removals(1);
-    one.expect("three");
-    (wanted.clients, wanted.bytes_out) = (1, wanted.bytes_out + 5);
-    assert_eq!(Stats::of(&server), wanted, "a last line without an end is sent, and is no line");
+    one.expect("three\n");
+    (wanted.clients, wanted.bytes_out) = (1, wanted.bytes_out + 6);
+    assert_eq!(Stats::of(&server), wanted, "a last line gets an end, and is not counted");
 
     say(&server, &one, &[b'\n'; 3001], b"", &[]);
     (wanted.messages_in, wanted.bytes_in) = (wanted.messages_in + 3001, wanted.bytes_in + 3001);

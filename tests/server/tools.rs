@@ -1,10 +1,11 @@
 //! The programs that people chat with: nc, ncat, socat and telnet.
 
-use crate::harness::{PATIENCE, Server, lines_of};
+use crate::harness::{PATIENCE, Server};
 use crate::installed::{is_installed, skip};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 /// A program that is in the room; killed when dropped.
 pub(crate) struct Tool {
@@ -17,7 +18,7 @@ pub(crate) struct Tool {
 impl Tool {
     /// Starts the program called `name`, and waits until it is in the room. `None` where the
     /// machine does not have it.
-    fn start(name: &'static str, server: &Server) -> Option<Self> {
+    pub(crate) fn start(name: &'static str, server: &Server) -> Option<Self> {
         let tool = Self::run(name, command(name, server.port)?, server);
         if name == "telnet" {
             tool.shows("Trying 127.0.0.1...");
@@ -32,14 +33,19 @@ impl Tool {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("it can be run");
         let keyboard = child.stdin.take();
-        let screen = lines_of(child.stdout.take().expect("it is piped"));
+        let screen = screen_of(child.stdout.take().expect("it is piped"));
         let tool = Self { name, child, keyboard, screen };
         server.until(|line| line.starts_with("New incoming connection on sd "));
         tool
     }
 
+    /// Any bytes, which may be keys that show nothing.
+    pub(crate) fn presses(&self, keys: &[u8]) {
+        self.keyboard.as_ref().expect("open").write_all(keys).expect("it reads");
+    }
+
     pub(crate) fn types(&self, text: &str) {
-        self.keyboard.as_ref().expect("open").write_all(text.as_bytes()).expect("it reads");
+        self.presses(text.as_bytes());
         // A terminal shows what is typed; a pipe does not.
         if self.name == "telnet" {
             self.shows(text.trim_end());
@@ -51,6 +57,16 @@ impl Tool {
         let line = self.screen.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|error| panic!("{} does not show it: {error}", self.name));
         assert_eq!(line.trim_end_matches(['\r', '\n']), wanted, "on the screen of {}", self.name);
+    }
+
+    /// Waits for a line on the screen that ends like this.
+    pub(crate) fn shows_in_the_end(&self, wanted: &str) {
+        let mut line = String::new();
+        while !line.trim_end().ends_with(wanted) {
+            line = self.screen.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+                panic!("{} does not show {wanted:?}, but {line:?}: {error}", self.name)
+            });
+        }
     }
 
     /// No more input: `nc -N` and its like end their half of the connection then.
@@ -75,6 +91,20 @@ impl Drop for Tool {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The lines that a program shows, which may hold any bytes.
+fn screen_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n') {
+            let line = String::from_utf8_lossy(&line.expect("it can be read")).into_owned();
+            if sender.send(line + "\n").is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// How to run the program called `name`; `None`, and a note, where the machine does not have it.
@@ -150,7 +180,7 @@ fn all_tools_chat_in_one_room() {
     }
 }
 
-/// The text of `printf 'last words' | nc -N` arrives, though it is no whole line.
+/// The text of `printf 'last words' | nc -N` arrives, and its line gets an end.
 fn leaves_in_the_middle_of_a_line(name: &'static str) {
     let server = Server::start();
     let watcher = server.join();
@@ -160,7 +190,7 @@ fn leaves_in_the_middle_of_a_line(name: &'static str) {
     tool.types("a line\nlast words");
     watcher.expect("a line\n");
     tool.hang_up();
-    watcher.expect("last words");
+    watcher.expect("last words\n");
     server.wait_for_removals(1);
     assert_eq!(tool.rest(), "");
     server.stop();
@@ -180,23 +210,4 @@ fn ncat_leaves_in_the_middle_of_a_line() {
 #[test]
 fn socat_leaves_in_the_middle_of_a_line() {
     leaves_in_the_middle_of_a_line("socat");
-}
-
-#[test]
-fn telnet_goes_on_after_an_interrupt() {
-    let server = Server::start();
-    let watcher = server.join();
-    let Some(telnet) = Tool::start("telnet", &server) else { return };
-    // Telnet takes what is typed for an interrupt once it reads what is typed.
-    telnet.types("ready\n");
-    watcher.expect("ready\r\n");
-    server.until(|line| line.ends_with("bytes received from sd 5\n"));
-    // Telnet sends IAC IP IAC DO TIMING-MARK, and shows nothing more until that is answered.
-    telnet.keyboard.as_ref().expect("open").write_all(b"\x03").expect("it reads");
-    server.until(|line| line.ends_with("bytes received from sd 5\n"));
-    watcher.say("hello\n");
-    telnet.shows("^Chello");
-    telnet.types("hello\n");
-    watcher.expect("hello\r\n");
-    server.stop();
 }

@@ -67,7 +67,7 @@ fn session(signal: c_int) {
         "Descriptor 6 is readable\nConnection closed for sd 6\nremoving connection with sd 6 \n\
          Waiting on select()...\nMaxFd 4\n",
     );
-    first.expect("last words");
+    first.expect("last words\n");
 
     let _fourth = newcomer(
         &server,

@@ -1,10 +1,13 @@
 //! The load that one measurement puts on a server.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// When the senders send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pace {
     /// Closed loop: each has up to this many lines on their way, and sends the next one when all
     /// recipients have received one.
@@ -17,7 +20,7 @@ pub enum Pace {
 /// close to each other in time, and few enough for a turn to be long beside its start and end.
 const TURNS: u32 = 5;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// None for a plain cell.
     pub scenario: Option<Scenario>,
@@ -59,38 +62,30 @@ impl fmt::Display for Cell {
     }
 }
 
-/// What is measured beside the plain cells, each for one claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is measured beside the plain cells, each for one claim (`benches/README.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scenario {
-    /// Ten senders with a hundred lines a second in all, alone and with ninety more recipients: the
-    /// latency when there is no load to speak of.
     Latency,
-    /// Twenty senders with two hundred lines a second in all, while one more client floods the
-    /// room: their latency. The lines are long enough for the generator to check them faster than
-    /// the server relays them; otherwise the latency would be that of the generator's own backlog.
+    /// The lines are long enough for the generator to check them faster than the server relays
+    /// them; otherwise the latency would be that of the generator's own backlog.
     Flood,
-    /// The same room without and with a reader that has stopped for good. The lines are long, so
-    /// that more piles up than a server may want to keep; the time is long, so that what follows
-    /// outweighs that. It is one turn: a server that waits for the reader by the clock would
-    /// otherwise do so during the turns of others.
+    /// The lines are long, so that more piles up than a server may want to keep; the time is long,
+    /// so that what follows outweighs that. It is one turn: a server that waits for the reader by
+    /// the clock would otherwise do so during the turns of others.
     Stalled,
-    /// Two clients that send to each other, alone and with a thousand idle ones.
     Idle,
 }
 
-impl Scenario {
-    pub const ALL: [Self; 4] = [Self::Latency, Self::Flood, Self::Stalled, Self::Idle];
+impl FromStr for Scenario {
+    type Err = String;
 
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Latency => "latency",
-            Self::Flood => "flood",
-            Self::Stalled => "stalled",
-            Self::Idle => "idle",
-        }
+    fn from_str(name: &str) -> Result<Self, String> {
+        ValueEnum::from_str(name, false)
     }
+}
 
+impl Scenario {
     pub fn cells(self) -> Vec<Cell> {
         let cell = |clients, senders, bytes, pace| Cell {
             scenario: Some(self),

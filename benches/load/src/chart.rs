@@ -1,6 +1,7 @@
 //! The ratios as a chart: a row for each cell, a dot for each contender, on a logarithmic scale.
 
 use crate::results::Results;
+use anyhow::anyhow;
 use plotters::coord::combinators::{BindKeyPoints, IntoLogRange};
 use plotters::prelude::*;
 use std::error::Error;
@@ -25,9 +26,9 @@ const COLOURS: [RGBColor; 7] = [
 const FULL: f64 = 0.85;
 const PALE: f64 = 0.3;
 
-pub fn svg(results: &Results) -> Result<String, Box<dyn Error>> {
+pub fn svg(results: &Results) -> anyhow::Result<String> {
     let mut svg = String::new();
-    draw(results, &mut svg).map_err(|error| error.to_string())?;
+    draw(results, &mut svg).map_err(|error| anyhow!("{error}"))?;
     Ok(svg)
 }
 

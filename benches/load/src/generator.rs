@@ -1,22 +1,18 @@
 //! Sends and receives for all clients of a room: one thread, one epoll.
 
-use crate::cell::{Cell, Pace};
-use crate::ledger::Ledger;
-use crate::room::TIMEOUT;
+use load::cell::{Cell, Pace};
+use load::inbox::Inbox;
+use load::ledger::Ledger;
+use load::room::TIMEOUT;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
-use std::io::{self, ErrorKind, Read, Write};
+use rustix::time::Timespec;
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-const READ_SIZE: usize = 64 * 1024;
-/// The timer's place among the clients' numbers.
-const TIMER: u64 = u64::MAX;
+const SECOND: u64 = 1_000_000_000;
 /// The number of lines on their way per sender in an open loop.
 const OUTSTANDING_LIMIT: usize = 1024;
 /// The number of bytes on their way per flooder: more than kernel and server keep.
@@ -30,13 +26,15 @@ pub struct Generator {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     senders: Vec<Sender>,
-    /// The number of senders, the first ones, that take turns at the timer's ticks. The others send
+    /// The number of senders, the first ones, that take turns in an open loop. The others send
     /// whenever they may.
     taking_turns: usize,
     turn: usize,
-    timer: Option<Timer>,
-    /// For each client, the start of a line whose end has not arrived yet.
-    unfinished: Vec<Vec<u8>>,
+    /// The nanoseconds between lines in an open loop, and when the next one is due.
+    interval: u64,
+    due: u64,
+    /// By client.
+    inboxes: Vec<Inbox>,
     buffer: Vec<u8>,
     clock: Instant,
     last_received: u64,
@@ -55,26 +53,24 @@ impl Generator {
         for (number, client) in clients.iter().enumerate() {
             epoll::add(&epoll, client, EventData::new_u64(number as u64), EventFlags::IN)?;
         }
-        let (window, taking_turns, timer) = match cell.pace {
-            Pace::Closed(window) => (window, 0, None),
-            Pace::Open(rate) => (OUTSTANDING_LIMIT, cell.senders, Some(Timer::new(rate)?)),
+        let (window, taking_turns, interval) = match cell.pace {
+            Pace::Closed(window) => (window, 0, u64::MAX),
+            Pace::Open(rate) => (OUTSTANDING_LIMIT, cell.senders, SECOND / u64::from(rate)),
         };
         let windows =
             [vec![window; cell.senders], vec![FLOOD / cell.bytes; cell.flooders]].concat();
-        if let Some(timer) = &timer {
-            epoll::add(&epoll, &timer.fd, EventData::new_u64(TIMER), EventFlags::IN)?;
-        }
         Ok(Self {
             ledger: Ledger::new(clients.len(), &windows, cell.senders, cell.bytes),
             epoll,
-            events: Vec::with_capacity(clients.len() + 1),
+            events: Vec::with_capacity(clients.len()),
             senders: windows.iter().map(|_| Sender::default()).collect(),
             taking_turns,
             turn: 0,
-            timer,
-            unfinished: vec![Vec::new(); clients.len()],
+            interval,
+            due: 0,
+            inboxes: vec![Inbox::default(); clients.len()],
             clients,
-            buffer: vec![0; READ_SIZE],
+            buffer: Vec::new(),
             clock: Instant::now(),
             last_received: 0,
         })
@@ -86,11 +82,10 @@ impl Generator {
         let start = self.now();
         let end = start + duration.as_nanos() as u64;
         self.last_received = start;
-        if let Some(timer) = &self.timer {
-            timer.start()?;
-        }
+        self.due = start.saturating_add(self.interval);
         loop {
             let now = self.now();
+            self.send_in_turn(now, end)?;
             if now < end {
                 self.send_lines(now)?;
             } else if self.ledger.is_settled() {
@@ -99,7 +94,8 @@ impl Generator {
             if !self.ledger.is_settled() && now > self.last_received + TIMEOUT.as_nanos() as u64 {
                 return Ok(false);
             }
-            self.wait(now < end)?;
+            let next = if now < end { self.due.min(end) } else { u64::MAX };
+            self.wait(Duration::from_nanos(next - now).min(TIMEOUT))?;
         }
     }
 
@@ -107,7 +103,7 @@ impl Generator {
         self.clock.elapsed().as_nanos() as u64
     }
 
-    /// For the senders that do not wait for the timer.
+    /// For the senders that do not take turns.
     fn send_lines(&mut self, now: u64) -> io::Result<()> {
         for number in self.taking_turns..self.senders.len() {
             let unsent = &mut self.senders[number].unsent;
@@ -122,9 +118,10 @@ impl Generator {
         Ok(())
     }
 
-    /// The lines that are due in an open loop, one sender after the other.
-    fn send_in_turn(&mut self, lines: u64, now: u64) -> io::Result<()> {
-        for _ in 0..lines {
+    /// The lines of an open loop that are due before `end`, one sender after the other.
+    fn send_in_turn(&mut self, now: u64, end: u64) -> io::Result<()> {
+        while self.due <= now && self.due < end {
+            self.due += self.interval;
             let number = self.turn;
             self.turn = (self.turn + 1) % self.taking_turns;
             if self.ledger.room(number) > 0 {
@@ -156,25 +153,20 @@ impl Generator {
     }
 
     /// Waits for events, and handles them.
-    fn wait(&mut self, sending: bool) -> io::Result<()> {
-        let timeout = Timespec { tv_sec: TIMEOUT.as_secs() as i64, tv_nsec: 0 };
+    fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+        let timeout = Timespec::try_from(timeout).expect("a short time");
         let mut events = std::mem::take(&mut self.events);
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         for event in events.drain(..) {
-            let (number, flags) = (event.data.u64(), event.flags);
-            if number == TIMER {
-                let due = self.timer.as_ref().map_or(Ok(0), Timer::ticks)?;
-                self.send_in_turn(if sending { due } else { 0 }, self.now())?;
-                continue;
-            }
+            let (number, flags) = (event.data.u64() as usize, event.flags);
             if flags.contains(EventFlags::OUT) {
-                self.send(number as usize)?;
+                self.send(number)?;
             }
             if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-                self.read(number as usize)?;
+                self.read(number)?;
             }
         }
         self.events = events;
@@ -183,53 +175,12 @@ impl Generator {
 
     /// Reads once for a client, and checks what came.
     fn read(&mut self, number: usize) -> io::Result<()> {
-        let unfinished = &mut self.unfinished[number];
-        let start = unfinished.len();
-        if self.buffer.len() < start + READ_SIZE {
-            self.buffer.resize(start + READ_SIZE, 0);
-        }
-        self.buffer[..start].copy_from_slice(unfinished);
-        let end = match (&self.clients[number]).read(&mut self.buffer[start..]) {
-            Ok(0) => return Err(io::Error::other("it closed a connection")),
-            Ok(count) => start + count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        };
+        let inbox = &mut self.inboxes[number];
+        let Some(end) = inbox.read(&self.clients[number], &mut self.buffer)? else { return Ok(()) };
         let now = self.clock.elapsed().as_nanos() as u64;
         let received = self.ledger.receive(number, &self.buffer[..end], now);
-        unfinished.clear();
-        unfinished.extend_from_slice(&self.buffer[received..end]);
+        inbox.keep(&self.buffer[received..end]);
         self.last_received = now;
         Ok(())
-    }
-}
-
-/// The clock of an open loop.
-struct Timer {
-    fd: OwnedFd,
-    interval: Timespec,
-}
-
-impl Timer {
-    /// Ticks so many times a second, once it is started.
-    fn new(rate: u32) -> io::Result<Self> {
-        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
-        let interval =
-            Timespec::try_from(Duration::from_secs(1) / rate).map_err(io::Error::other)?;
-        Ok(Self { fd, interval })
-    }
-
-    /// Starts anew: earlier ticks are forgotten.
-    fn start(&self) -> io::Result<()> {
-        let setting = Itimerspec { it_interval: self.interval, it_value: self.interval };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &setting)?;
-        Ok(())
-    }
-
-    /// The number of ticks since the last call.
-    fn ticks(&self) -> io::Result<u64> {
-        let mut ticks = [0; 8];
-        rustix::io::read(&self.fd, &mut ticks)?;
-        Ok(u64::from_ne_bytes(ticks))
     }
 }

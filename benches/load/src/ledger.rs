@@ -4,18 +4,14 @@
 //! gets can be compared with what was sent, byte for byte. Recipients are numbered from 0, and
 //! the first few of them are the senders.
 
+use crate::line::{Id, Lines, header};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 
-/// Sender and number in hexadecimal digits, each followed by a space.
-const SENDER_DIGITS: usize = 4;
-const HEADER: usize = SENDER_DIGITS + 1 + 8 + 1;
 /// Latencies above a minute are entered as a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
-/// The shortest line: a header, one letter and the end.
-pub const SHORTEST_LINE: usize = HEADER + 2;
 
 /// What went wrong between saying and hearing, in lines of single recipients. A torn line counts
 /// as lost, too.
@@ -43,11 +39,8 @@ impl fmt::Display for Faults {
             (self.out_of_order, "out of order"),
             (self.echoed, "echoed"),
         ];
-        let faults: Vec<_> = named
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, name)| format!("{count} {name}"))
-            .collect();
+        let found = named.iter().filter(|(count, _)| *count > 0);
+        let faults: Vec<_> = found.map(|(count, name)| format!("{count} {name}")).collect();
         f.write_str(&faults.join(", "))
     }
 }
@@ -91,14 +84,14 @@ pub struct Ledger {
     faults: Faults,
     deliveries: u64,
     latencies: Histogram<u64>,
-    letters: Vec<u8>,
+    lines: Lines,
 }
 
 impl Ledger {
     /// For lines of this length, and a sender for each window, which is the number of lines that it
     /// may have on their way. The latency is recorded for the first `timed` senders only.
     pub fn new(recipients: usize, windows: &[usize], timed: usize, bytes: usize) -> Self {
-        assert!(bytes >= SHORTEST_LINE && windows.len() <= recipients && !windows.contains(&0));
+        assert!(windows.len() <= recipients && !windows.contains(&0));
         let sent = |(sender, window): (usize, &usize)| SentLines {
             is_timed: sender < timed,
             next: 0,
@@ -115,7 +108,7 @@ impl Ledger {
             faults: Faults::default(),
             deliveries: 0,
             latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("valid bounds"),
-            letters: (b'a'..=b'z').cycle().take(bytes + 26).collect(),
+            lines: Lines::fixed(bytes),
         }
     }
 
@@ -132,7 +125,7 @@ impl Ledger {
     /// Appends a sender's next line to `out`. The time is in nanoseconds.
     pub fn next_line(&mut self, sender: usize, now: u64, out: &mut Vec<u8>) {
         let start = out.len();
-        write_line(sender, self.sent[sender].next, self.bytes, &self.letters, out);
+        self.lines.write(sender as Id, self.sent[sender].next, out);
         let sent = &mut self.sent[sender];
         let slot = sent.slot(sent.next);
         sent.slots[slot] = Slot { at: now, waiting: self.recipients as u32 - 1 };
@@ -187,10 +180,11 @@ impl Ledger {
     /// faults, all lines are recognised here.
     fn expected(&self, recipient: usize, text: &[u8]) -> Option<(usize, u32)> {
         let line = text.get(..self.bytes)?;
-        let sender = hex(&line[..SENDER_DIGITS])? as usize;
+        let (sender, number) = header(line)?;
+        let sender = sender as usize;
         let sent = self.sent.get(sender).filter(|_| sender != recipient)?;
-        let number = self.next[recipient * self.sent.len() + sender];
-        let is_it = number < sent.next
+        let is_it = number == self.next[recipient * self.sent.len() + sender]
+            && number < sent.next
             && line == &sent.text[sent.slot(number) * self.bytes..][..self.bytes];
         is_it.then_some((sender, number))
     }
@@ -241,38 +235,12 @@ impl Ledger {
 
     /// Sender and number, when the line is one that has been sent, to the last byte.
     fn identify(&self, line: &[u8]) -> Option<(usize, u32)> {
-        let sender = hex(line.get(..SENDER_DIGITS)?)? as usize;
-        let number = hex(line.get(SENDER_DIGITS + 1..HEADER - 1)?)?;
-        let mut sent = Vec::with_capacity(self.bytes);
-        write_line(sender, number, self.bytes, &self.letters, &mut sent);
+        let (id, number) = header(line)?;
+        let sender = id as usize;
         let is_sent = self.sent.get(sender).is_some_and(|sent| number < sent.next);
-        (is_sent && sent == line).then_some((sender, number))
+        let is_whole = line.len() == self.bytes && self.lines.begins_with(id, number, line);
+        (is_sent && is_whole).then_some((sender, number))
     }
-}
-
-/// The letters begin elsewhere in the alphabet from line to line, so that the halves of two lines
-/// seldom make a whole one.
-fn write_line(sender: usize, number: u32, bytes: usize, letters: &[u8], out: &mut Vec<u8>) {
-    push_hex(sender as u32, SENDER_DIGITS, out);
-    out.push(b' ');
-    push_hex(number, 8, out);
-    out.push(b' ');
-    let first = (sender + number as usize) % 26;
-    out.extend_from_slice(&letters[first..][..bytes - HEADER - 1]);
-    out.push(b'\n');
-}
-
-fn push_hex(number: u32, digits: usize, out: &mut Vec<u8>) {
-    let digit = |at: usize| b"0123456789abcdef"[(number >> (4 * at)) as usize & 15];
-    out.extend((0..digits).rev().map(digit));
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| match digit {
-        b'0'..=b'9' => Some(number << 4 | u32::from(digit - b'0')),
-        b'a'..=b'f' => Some(number << 4 | u32::from(digit - b'a' + 10)),
-        _ => None,
-    })
 }
 
 #[cfg(test)]
@@ -292,20 +260,43 @@ mod tests {
         (ledger, lines)
     }
 
-    /// The faults when recipient 2 gets this, and the others what they should.
-    fn faults_of(what: &[u8]) -> Faults {
-        let (mut ledger, [a0, a1, b0, b1]) = room();
-        assert_eq!(ledger.receive(0, &[b0, b1].concat(), 1), 2 * BYTES);
-        assert_eq!(ledger.receive(1, &[a0, a1].concat(), 1), 2 * BYTES);
-        ledger.receive(2, what, 1);
-        ledger.faults()
-    }
-
     #[test]
-    fn lines_as_they_were_sent_are_no_fault_in_any_mix_of_senders() {
+    fn each_fault_is_counted() {
         let (_, [a0, a1, b0, b1]) = room();
-        for mix in [[&a0, &a1, &b0, &b1], [&b0, &a0, &a1, &b1], [&b0, &b1, &a0, &a1]] {
-            assert_eq!(faults_of(&mix.map(|line| &line[..]).concat()), Faults::default());
+        let [a0, a1, b0, b1] = [&a0[..], &a1, &b0, &b1];
+        let mut changed = b1.to_vec();
+        changed[BYTES - 2] ^= 1;
+        let mut invented = Vec::new();
+        Lines::fixed(BYTES).write(1, 2, &mut invented);
+        let own = |lost, doubled, torn, out_of_order| Faults {
+            lost,
+            doubled,
+            torn,
+            out_of_order,
+            echoed: 0,
+        };
+        // What recipient 2 gets, while the others get what they should.
+        let cases: [(&str, &[&[u8]], Faults); 13] = [
+            ("as sent", &[a0, a1, b0, b1], own(0, 0, 0, 0)),
+            ("in another mix of senders", &[b0, a0, a1, b1], own(0, 0, 0, 0)),
+            ("one sender after the other", &[b0, b1, a0, a1], own(0, 0, 0, 0)),
+            ("without the first", &[a1, b0, b1], own(1, 0, 0, 0)),
+            ("without the last", &[a0, b0, b1], own(1, 0, 0, 0)),
+            ("nothing", &[], own(4, 0, 0, 0)),
+            ("two of them twice", &[a0, a0, a1, b0, b1, a1], own(0, 2, 0, 0)),
+            ("an earlier one later", &[a1, b0, a0, b1], own(0, 0, 0, 1)),
+            ("one within another", &[&a0[..20], b0, &a0[20..], a1, b1], own(2, 0, 2, 0)),
+            ("a changed byte", &[a0, a1, b0, &changed], own(1, 0, 1, 0)),
+            ("one that nobody sent", &[a0, a1, b0, b1, &invented], own(0, 0, 1, 0)),
+            ("the rest of one", &[&a0[1..], a1, b0, b1], own(1, 0, 1, 0)),
+            ("one without its end", &[a0, a1, b0, &b1[..BYTES - 1]], own(1, 0, 0, 0)),
+        ];
+        for (name, parts, faults) in cases {
+            let (mut ledger, _) = room();
+            assert_eq!(ledger.receive(0, &[b0, b1].concat(), 1), 2 * BYTES);
+            assert_eq!(ledger.receive(1, &[a0, a1].concat(), 1), 2 * BYTES);
+            ledger.receive(2, &parts.concat(), 1);
+            assert_eq!(ledger.faults(), faults, "{name}");
         }
     }
 
@@ -342,56 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_never_comes_is_lost() {
-        let (_, [a0, a1, b0, b1]) = room();
-        assert_eq!(faults_of(&[&a1[..], &b0, &b1].concat()), Faults { lost: 1, ..no() });
-        assert_eq!(faults_of(&[&a0[..], &b0, &b1].concat()), Faults { lost: 1, ..no() });
-        assert_eq!(faults_of(b""), Faults { lost: 4, ..no() });
-    }
-
-    #[test]
-    fn a_line_that_comes_twice_is_doubled() {
-        let (_, [a0, a1, b0, b1]) = room();
-        let text = [&a0[..], &a0, &a1, &b0, &b1, &a1].concat();
-        assert_eq!(faults_of(&text), Faults { doubled: 2, ..no() });
-    }
-
-    #[test]
-    fn a_line_that_comes_after_a_later_one_is_out_of_order() {
-        let (_, [a0, a1, b0, b1]) = room();
-        let text = [&a1[..], &b0, &a0, &b1].concat();
-        assert_eq!(faults_of(&text), Faults { out_of_order: 1, ..no() });
-    }
-
-    #[test]
-    fn mixed_halves_and_changed_bytes_are_torn() {
-        let (_, [a0, a1, b0, b1]) = room();
-        let mixed = [&a0[..20], &b0, &a0[20..], &a1, &b1].concat();
-        assert_eq!(faults_of(&mixed), Faults { torn: 2, lost: 2, ..no() });
-        let mut changed = [&a0[..], &a1, &b0, &b1].concat();
-        changed[2 * BYTES - 2] ^= 1;
-        assert_eq!(faults_of(&changed), Faults { torn: 1, lost: 1, ..no() });
-    }
-
-    #[test]
-    fn a_line_that_nobody_sent_is_torn() {
-        let (_, [a0, a1, b0, b1]) = room();
-        let mut invented = Vec::new();
-        write_line(1, 2, BYTES, &room().0.letters, &mut invented);
-        let text = [&a0[..], &a1, &b0, &b1, &invented].concat();
-        assert_eq!(faults_of(&text), Faults { torn: 1, ..no() });
-    }
-
-    #[test]
     fn a_line_that_comes_back_to_its_sender_is_echoed() {
         let (mut ledger, [a0, a1, b0, b1]) = room();
         ledger.receive(0, &[&a0[..], &b0, &b1].concat(), 1);
         ledger.receive(1, &[&a0[..], &a1].concat(), 1);
         ledger.receive(2, &[&a0[..], &a1, &b0, &b1].concat(), 1);
-        assert_eq!(ledger.faults(), Faults { echoed: 1, ..no() });
-    }
-
-    fn no() -> Faults {
-        Faults::default()
+        assert_eq!(ledger.faults(), Faults { echoed: 1, ..Faults::default() });
     }
 }

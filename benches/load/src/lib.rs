@@ -2,5 +2,8 @@
 
 pub mod cell;
 pub mod contender;
+pub mod inbox;
+pub mod ledger;
+pub mod line;
 pub mod machine;
 pub mod room;

@@ -1,39 +1,15 @@
 //! The command line.
 
-use crate::cell::{Cell, Pace, Scenario};
-use crate::contender::Contender;
-use crate::ledger::SHORTEST_LINE;
-use lexopt::{Arg, Parser, ValueExt};
+use anyhow::{Result, ensure};
+use clap::Parser;
+use itertools::iproduct;
+use load::cell::{Cell, Pace, Scenario};
+use load::contender::Contender;
+use load::line;
 use std::env;
-use std::error::Error;
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
-
-pub const HELP: &str = "\
-Puts chat servers under load, checks every line, and compares what they cost.
-
-    load --preset NAME [OPTION ...]
-    load [OPTION ...]
-
-  --preset NAME             options for a purpose, which those that follow replace: full, quick,
-                            flood, check, check-flood
-  --contender NAME=COMMAND  one more server to measure; {port} in the command is replaced
-  --only NAMES              measure only these of the contenders, which are floor (the reference),
-                            server, copies, uncorked, original, ncat, and those added
-  --clients, --senders, --bytes, --window LIST
-                            the cells: every combination of these, as in --clients 10,100
-                            (10,100,500,1000; 1,10; 32,512; 1,64 by default); or none
-  --scenarios LIST          of latency, flood, stalled, idle; or none (all by default)
-  --rounds NUMBER           how often everything is measured (5 by default)
-  --seconds NUMBER          how long each time (0.5 by default)
-  --out FOLDER              where table.md, raw.csv and chart.svg go
-  --from FILE               measure nothing: read a raw.csv
-  --strict                  fail when anything was lost, doubled, torn, out of order or echoed,
-                            or could not be measured
-  --help                    print this and end
-";
 
 /// What `make` builds, and ncat. The first is the reference.
 const CONTENDERS: [&str; 6] = [
@@ -67,115 +43,112 @@ const PRESETS: [(&str, &str); 5] = [
     ),
 ];
 
+/// Puts chat servers under load, checks every line, and compares what they cost.
+///
+/// The plain cells are every combination of --clients, --senders, --bytes and --window. LISTs are
+/// separated by commas, and may be `none`.
+#[derive(Parser)]
+#[command(args_override_self = true)]
 pub struct Options {
-    pub contenders: Vec<Contender>,
-    pub cells: Vec<Cell>,
-    pub rounds: usize,
+    /// Options for a purpose; others that are given replace them
+    #[arg(long, value_parser = PRESETS.map(|(name, _)| name))]
+    preset: Option<String>,
+    /// One more server to measure; {port} in the command is replaced
+    #[arg(long = "contender", value_name = "NAME=COMMAND")]
+    added: Vec<Contender>,
+    /// Measure only these of floor (the reference), server, copies, uncorked, original, ncat, and
+    /// those added
+    #[arg(long, value_name = "LIST")]
+    only: Option<List<String>>,
+    /// Clients in the room
+    #[arg(long, value_name = "LIST", default_value = "10,100,500,1000")]
+    clients: List<usize>,
+    /// How many of them send
+    #[arg(long, value_name = "LIST", default_value = "1,10")]
+    senders: List<usize>,
+    /// The length of a line
+    #[arg(long, value_name = "LIST", default_value = "32,512")]
+    bytes: List<usize>,
+    /// Lines of a sender that are on their way
+    #[arg(long, value_name = "LIST", default_value = "1,64")]
+    window: List<usize>,
+    /// What to measure beside the plain cells
+    #[arg(long, value_name = "LIST", default_value = "latency,flood,stalled,idle")]
+    scenarios: List<Scenario>,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// How long each time
+    #[arg(long, default_value_t = 0.5)]
     pub seconds: f64,
+    /// Where table.md, raw.json and chart.svg go
+    #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Measure nothing: read a raw.json
+    #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
+    /// Fail when anything was lost, doubled, torn, out of order or echoed, or could not be measured
+    #[arg(long)]
     pub strict: bool,
 }
 
-/// None when help is asked for.
-pub fn parse() -> Result<Option<Options>, Box<dyn Error>> {
-    let mut parser = Parser::from_args(expanded(env::args_os().skip(1).collect())?);
-    let mut contenders: Vec<Contender> =
-        CONTENDERS.into_iter().map(str::parse).collect::<Result<_, _>>()?;
-    let mut only: Option<Vec<String>> = None;
-    let [mut clients, mut senders, mut bytes, mut windows] =
-        [vec![10, 100, 500, 1000], vec![1, 10], vec![32, 512], vec![1, 64]];
-    let mut scenarios = Scenario::ALL.to_vec();
-    let (mut rounds, mut seconds, mut strict) = (5, 0.5, false);
-    let (mut out, mut from) = (None, None);
+impl Options {
+    /// Exits when help is asked for, or when the arguments make no sense.
+    pub fn from_arguments() -> Self {
+        let given = Self::parse();
+        let preset = PRESETS.iter().find(|(name, _)| given.preset.as_deref() == Some(name));
+        let Some((_, preset)) = preset else { return given };
+        let (program, arguments) = (env::args().take(1), env::args().skip(1));
+        let preset = preset.split_whitespace().map(String::from);
+        Self::parse_from(program.chain(preset).chain(arguments))
+    }
 
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Long("contender") => contenders.push(parser.value()?.string()?.parse()?),
-            Arg::Long("only") => only = Some(list(&mut parser)?),
-            Arg::Long("clients") => clients = list(&mut parser)?,
-            Arg::Long("senders") => senders = list(&mut parser)?,
-            Arg::Long("bytes") => bytes = list(&mut parser)?,
-            Arg::Long("window") => windows = list(&mut parser)?,
-            Arg::Long("scenarios") => scenarios = named_scenarios(&parser.value()?.string()?)?,
-            Arg::Long("rounds") => rounds = parser.value()?.parse()?,
-            Arg::Long("seconds") => seconds = parser.value()?.parse()?,
-            Arg::Long("out") => out = Some(parser.value()?.into()),
-            Arg::Long("from") => from = Some(parser.value()?.into()),
-            Arg::Long("strict") => strict = true,
-            Arg::Long("help") | Arg::Short('h') => return Ok(None),
-            other => return Err(other.unexpected().into()),
+    pub fn contenders(&self) -> Result<Vec<Contender>> {
+        let known = CONTENDERS.map(|one| one.parse().expect("a contender"));
+        let mut contenders = [&known[..], &self.added].concat();
+        if let Some(List(names)) = &self.only {
+            for name in names {
+                let is_known = contenders.iter().any(|one| one.name == *name);
+                ensure!(is_known, "there is no contender {name}");
+            }
+            contenders.retain(|one| names.contains(&one.name));
+        }
+        Ok(contenders)
+    }
+
+    pub fn cells(&self) -> Result<Vec<Cell>> {
+        let all = iproduct!(&self.clients.0, &self.senders.0, &self.bytes.0, &self.window.0);
+        let mut cells: Vec<_> =
+            all.map(|(c, s, b, w)| Cell::new(*c, *s, *b, Pace::Closed(*w))).collect();
+        for cell in &cells {
+            let (clients, senders) = (cell.clients, cell.senders);
+            ensure!(clients >= 2, "{cell}: a room has at least two clients");
+            ensure!((1..=clients).contains(&senders), "{cell}: senders are some of the clients");
+            ensure!(
+                cell.bytes >= line::SHORTEST,
+                "{cell}: a line has at least {} bytes",
+                line::SHORTEST
+            );
+            ensure!(cell.pace != Pace::Closed(0), "{cell}: a window is at least one line");
+        }
+        cells.extend(self.scenarios.0.iter().flat_map(|scenario| scenario.cells()));
+        let has_time = (0.001..=600.0).contains(&self.seconds);
+        ensure!(!cells.is_empty() && has_time, "nothing to measure; see --help");
+        Ok(cells)
+    }
+}
+
+#[derive(Clone)]
+struct List<T>(Vec<T>);
+
+impl<T: FromStr<Err: Display>> FromStr for List<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = |word: &str| word.parse().map_err(|error| format!("'{word}': {error}"));
+        match text {
+            "none" => Ok(Self(Vec::new())),
+            _ => text.split(',').map(parse).collect::<Result<_, _>>().map(Self),
         }
     }
-    if let Some(names) = only {
-        if let Some(name) = names.iter().find(|name| contenders.iter().all(|c| c.name != **name)) {
-            return Err(format!("there is no contender {name}").into());
-        }
-        contenders.retain(|contender| names.contains(&contender.name));
-    }
-    let mut cells = combinations(&clients, &senders, &bytes, &windows);
-    for cell in &cells {
-        check(cell)?;
-    }
-    cells.extend(scenarios.into_iter().flat_map(Scenario::cells));
-    if cells.is_empty() || rounds == 0 || !(0.001..=600.0).contains(&seconds) {
-        return Err("nothing to measure; see --help".into());
-    }
-    Ok(Some(Options { contenders, cells, rounds, seconds, out, from, strict }))
-}
-
-/// The arguments with the options of the preset in its place.
-fn expanded(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
-    match &arguments[..] {
-        [option, name, others @ ..] if option == "--preset" => {
-            let (_, preset) = PRESETS
-                .iter()
-                .find(|(known, _)| name == known)
-                .ok_or_else(|| format!("there is no preset {}", name.to_string_lossy()))?;
-            let options = preset.split_whitespace().map(OsString::from);
-            Ok(options.chain(others.iter().cloned()).collect())
-        }
-        _ => Ok(arguments),
-    }
-}
-
-fn list<T: FromStr<Err: Display>>(parser: &mut Parser) -> Result<Vec<T>, Box<dyn Error>> {
-    let text = parser.value()?.string()?;
-    let parse = |word: &str| word.parse().map_err(|error| format!("'{word}': {error}").into());
-    if text == "none" { Ok(Vec::new()) } else { text.split(',').map(parse).collect() }
-}
-
-fn named_scenarios(text: &str) -> Result<Vec<Scenario>, Box<dyn Error>> {
-    let find = |name: &str| {
-        let found = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
-        found.ok_or_else(|| format!("there is no scenario {name}").into())
-    };
-    if text == "none" { Ok(Vec::new()) } else { text.split(',').map(find).collect() }
-}
-
-fn combinations(
-    clients: &[usize],
-    senders: &[usize],
-    bytes: &[usize],
-    windows: &[usize],
-) -> Vec<Cell> {
-    let pairs = clients.iter().flat_map(|c| senders.iter().map(move |s| (*c, *s)));
-    let triples = pairs.flat_map(|(c, s)| bytes.iter().map(move |b| (c, s, *b)));
-    let with_windows = triples.flat_map(|(c, s, b)| windows.iter().map(move |w| (c, s, b, *w)));
-    with_windows.map(|(c, s, b, w)| Cell::new(c, s, b, Pace::Closed(w))).collect()
-}
-
-fn check(cell: &Cell) -> Result<(), String> {
-    let problem = if cell.clients < 2 {
-        "a room has at least two clients"
-    } else if !(1..=cell.clients).contains(&cell.senders) {
-        "the senders are some of the clients"
-    } else if cell.bytes < SHORTEST_LINE {
-        "a line has room for its sender and number: at least 16 bytes"
-    } else if cell.pace == Pace::Closed(0) {
-        "a window is at least one line"
-    } else {
-        return Ok(());
-    };
-    Err(format!("{cell}: {problem}"))
 }

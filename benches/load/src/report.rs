@@ -1,9 +1,9 @@
 //! The results as tables in Markdown.
 
-use crate::cell::{Pace, Scenario};
 use crate::measure::Measurement;
 use crate::results::{Results, TOLERABLE_SPREAD};
-use crate::stats::mean;
+use clap::ValueEnum;
+use load::cell::{Pace, Scenario};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -31,8 +31,8 @@ pub fn table(results: &Results) -> String {
         text += &summary(results);
         text += &cells(results);
     }
-    for scenario in Scenario::ALL {
-        text += &match (scenario, &results.cells_of(scenario)[..]) {
+    for scenario in Scenario::value_variants() {
+        text += &match (scenario, &results.cells_of(*scenario)[..]) {
             (Scenario::Stalled, &[without, with]) => stalled(results, without, with),
             (Scenario::Idle, &[without, with]) => idle(results, without, with),
             (_, cells) => cells.iter().map(|cell| latency(results, *cell)).collect(),
@@ -66,7 +66,7 @@ fn summary(results: &Results) -> String {
     let cells = results.plain_cells();
     let ratios = |who| cells.clone().filter_map(move |cell| results.ratio(cell, who));
     let worst = |who| ratios(who).reduce(f64::max);
-    let mean = |who| worst(who).map(|_| mean(&ratios(who).collect::<Vec<_>>()));
+    let mean = |who| Some(ratios(who).sum::<f64>() / ratios(who).count() as f64);
     let peak = |who| cells.clone().filter_map(|cell| results.peak_kib(cell, who)).max();
     let is_faulty = |cell: &usize, who| !results.problems(*cell, who).is_empty();
     let faulty = |who| cells.clone().filter(|cell| is_faulty(cell, who)).count();

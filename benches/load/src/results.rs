@@ -1,8 +1,9 @@
 //! All measurements, and the comparisons between them.
 
-use crate::cell::{Cell, Scenario};
 use crate::measure::Measurement;
-use crate::stats::{median, spread};
+use load::cell::{Cell, Scenario};
+use load::contender::Contender;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A measurement, or the reason why there is none.
@@ -12,7 +13,7 @@ pub type Outcome = Result<Measurement, String>;
 /// difference of one in twenty, which is what matters here, from chance.
 pub const TOLERABLE_SPREAD: f64 = 0.1;
 
-#[derive(Default)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// The machine first; then what a reader of the tables should know.
     pub notes: Vec<String>,
@@ -25,13 +26,13 @@ pub struct Results {
 }
 
 impl Results {
-    /// Adds the outcome of the next round of this contender in this cell.
-    pub fn add(&mut self, cell: &Cell, contender: &str, outcome: Outcome) {
-        let cell = position_or_add(&mut self.cells, cell);
-        let contender = position_or_add(&mut self.contenders, &contender.to_string());
-        grow(&mut self.outcomes, cell);
-        grow(&mut self.outcomes[cell], contender);
-        self.outcomes[cell][contender].push(outcome);
+    pub fn new(machine: String, contenders: &[Contender], cells: &[Cell]) -> Self {
+        Self {
+            notes: vec![machine],
+            contenders: contenders.iter().map(|contender| contender.name.clone()).collect(),
+            cells: cells.to_vec(),
+            outcomes: vec![vec![Vec::new(); contenders.len()]; cells.len()],
+        }
     }
 
     pub fn rounds(&self) -> usize {
@@ -140,20 +141,46 @@ impl Results {
     }
 }
 
-fn position_or_add<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> usize {
-    list.iter().position(|known| known == item).unwrap_or_else(|| {
-        list.push(item.clone());
-        list.len() - 1
-    })
-}
-
-/// Makes room for this index.
-fn grow<T: Default>(list: &mut Vec<T>, index: usize) {
-    if list.len() <= index {
-        list.resize_with(index + 1, T::default);
-    }
-}
-
 fn finite_median(values: &[f64]) -> Option<f64> {
-    Some(median(values)).filter(|median| median.is_finite())
+    Some(quantile(values, 0.5)).filter(|median| median.is_finite())
+}
+
+/// How far the middle half of the values lies apart, as a share of their median.
+fn spread(values: &[f64]) -> f64 {
+    (quantile(values, 0.75) - quantile(values, 0.25)) / quantile(values, 0.5)
+}
+
+/// The value below which the share `q` of the values lies, between two of them in proportion.
+/// NaN when there are none.
+fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let at = q * last as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_the_values() {
+        let values = [4.0, 1.0, 3.0, 2.0, 5.0];
+        assert_eq!([0.5, 0.25, 1.0].map(|q| quantile(&values, q)), [3.0, 2.0, 5.0]);
+        assert_eq!(finite_median(&[1.0, 2.0]), Some(1.5));
+        assert_eq!(spread(&values), 2.0 / 3.0);
+        assert_eq!(finite_median(&[]), None);
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written() {
+        let contender = "floor=floor {port}".parse().unwrap();
+        let mut results = Results::new("a machine".into(), &[contender], &Scenario::Idle.cells());
+        let measurement = Measurement { seconds: 0.1 + 0.2, cpu_ns: 7, ..Measurement::default() };
+        results.outcomes[1][0] = vec![Ok(measurement), Err("a comma, and \"quotes\"".into())];
+        let text = serde_json::to_string(&results).unwrap();
+        assert_eq!(serde_json::from_str::<Results>(&text).unwrap(), results);
+    }
 }

@@ -1,8 +1,9 @@
 //! The clients of a server, from connecting until everybody is known to be in.
 
 use crate::cell::Cell;
+use anyhow::{Result, bail, ensure};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(3);
 const SHORTEST_QUEUE: usize = 8;
 
 const PROBE: &[u8] = b"is anybody there?\n";
-const LAST_PROBE: &[u8] = b"so let us begin\n";
+const LAST_PROBE: &str = "so let us begin";
 
 pub struct Room {
     pub clients: Vec<TcpStream>,
@@ -25,12 +26,12 @@ pub struct Room {
 
 impl Room {
     /// Connects everybody, and waits until the server has let them in.
-    pub fn open(port: u16, cell: &Cell) -> io::Result<Self> {
+    pub fn open(port: u16, cell: &Cell) -> Result<Self> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let mut clients = vec![connect_first(address)?];
         let connect = |_| TcpStream::connect(address);
         // Servers accept clients in order: when the last one is in, so are these.
-        let stalled = (0..cell.stalled).map(connect).collect::<io::Result<_>>()?;
+        let stalled = (0..cell.stalled).map(connect).collect::<Result<_, _>>()?;
         for number in 1..cell.clients {
             if number % SHORTEST_QUEUE == 0 {
                 wait_for_accept(port);
@@ -65,22 +66,20 @@ pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
 }
 
 /// A port that nobody listens on.
-pub fn free_port() -> io::Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port())
 }
 
 /// Connects as soon as the server listens.
-pub fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
+pub fn connect_first(address: SocketAddrV4) -> Result<TcpStream> {
     let given_up = Instant::now() + TIMEOUT;
     loop {
         match TcpStream::connect(address) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                if Instant::now() > given_up {
-                    return Err(io::Error::other("it does not listen"));
-                }
+                ensure!(Instant::now() < given_up, "it does not listen");
                 thread::sleep(Duration::from_millis(2));
             }
-            outcome => return outcome,
+            outcome => return Ok(outcome?),
         }
     }
 }
@@ -115,7 +114,7 @@ fn first_page(file: &str) -> String {
 }
 
 /// The first client sends until the last one receives something; then all receive a last line.
-fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
+fn gather(clients: &mut [TcpStream]) -> Result<()> {
     let (first, others) = clients.split_first_mut().expect("a room has clients");
     let last = others.last_mut().expect("a room has at least two clients");
     let given_up = Instant::now() + TIMEOUT;
@@ -123,28 +122,19 @@ fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
     loop {
         first.write_all(PROBE)?;
         match last.peek(&mut [0]) {
-            Ok(0) => return Err(io::Error::other("it closed a connection at once")),
+            Ok(0) => bail!("it closed a connection at once"),
             Ok(_) => break,
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Err(_) if Instant::now() > given_up => {
-                return Err(io::Error::other("nobody receives anything"));
-            }
-            Err(_) => {}
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Err(_) => ensure!(Instant::now() < given_up, "nobody receives anything"),
         }
     }
-    first.write_all(LAST_PROBE)?;
+    first.write_all(format!("{LAST_PROBE}\n").as_bytes())?;
     others.iter_mut().try_for_each(wait_for_last_probe)
 }
 
-fn wait_for_last_probe(client: &mut TcpStream) -> io::Result<()> {
-    let mut received = Vec::new();
-    let mut buffer = [0; 4096];
+fn wait_for_last_probe(client: &mut TcpStream) -> Result<()> {
     client.set_read_timeout(Some(TIMEOUT))?;
-    while !received.ends_with(LAST_PROBE) {
-        match client.read(&mut buffer) {
-            Ok(count) if count > 0 => received.extend_from_slice(&buffer[..count]),
-            _ => return Err(io::Error::other("a client is not accepted")),
-        }
-    }
+    let mut lines = BufReader::new(client).lines().map_while(Result::ok);
+    ensure!(lines.any(|line| line == LAST_PROBE), "a client is not accepted");
     Ok(())
 }

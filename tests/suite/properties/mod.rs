@@ -22,69 +22,40 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A sequence of steps, encoded in bytes.
-trait Sequence: fmt::Debug + From<Vec<u8>> {
+/// A kind of sequences, which are encoded in bytes.
+struct Kind {
     /// The folder in `fuzz/corpus`.
-    const FOLDER: &str;
-
-    fn play(&self);
+    folder: &'static str,
+    play: fn(&[u8]),
+    /// The steps, a line each.
+    steps: fn(&[u8]) -> String,
 }
 
-struct Calls(Vec<u8>);
+const CALLS: &Kind = &Kind {
+    folder: "calls",
+    play: |bytes| room::play(&step::decode(bytes)),
+    steps: |bytes| step::decode(bytes).iter().map(|step| format!("{step:?}\n")).collect(),
+};
 
-impl Sequence for Calls {
-    const FOLDER: &str = "calls";
+const LINES: &Kind = &Kind {
+    folder: "lines",
+    play: |bytes| line::play(&line::decode(bytes)),
+    steps: |_| String::new(),
+};
 
-    fn play(&self) {
-        room::play(&step::decode(&self.0));
-    }
-}
+struct Sequence(&'static Kind, Vec<u8>);
 
-impl From<Vec<u8>> for Calls {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Debug for Calls {
+/// Ends with the command that outputs the bytes.
+impl fmt::Debug for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        for step in step::decode(&self.0) {
-            writeln!(f, "{step:?}")?;
-        }
-        print(&self.0, f)
+        let Self(kind, bytes) = self;
+        let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        write!(f, "{}printf '{escaped}'", (kind.steps)(bytes))
     }
-}
-
-struct Chunks(Vec<u8>);
-
-impl Sequence for Chunks {
-    const FOLDER: &str = "lines";
-
-    fn play(&self) {
-        line::play(&line::decode(&self.0));
-    }
-}
-
-impl From<Vec<u8>> for Chunks {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Debug for Chunks {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        print(&self.0, f)
-    }
-}
-
-/// Writes the command that outputs the bytes.
-fn print(bytes: &[u8], f: &mut fmt::Formatter) -> fmt::Result {
-    let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-    write!(f, "printf '{escaped}'")
 }
 
 /// Plays many random sequences, with the given seed or a new one.
-fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
+fn check(kind: &'static Kind, bytes: impl Strategy<Value = Vec<u8>>) {
     let mut config = Config { failure_persistence: None, ..Config::default() };
     if env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 1000;
@@ -94,11 +65,11 @@ fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
         config.rng_seed = RngSeed::Fixed(u64::from(now.subsec_nanos()));
     }
     // Not captured by the harness, since a crash would lose it.
-    let note = format!("{} with PROPTEST_RNG_SEED={}\n", S::FOLDER, config.rng_seed);
+    let note = format!("{} with PROPTEST_RNG_SEED={}\n", kind.folder, config.rng_seed);
     std::io::stderr().write_all(note.as_bytes()).expect("it can be printed");
-    let sequences = bytes.prop_map(S::from);
-    let outcome = TestRunner::new(config).run(&sequences, |sequence| {
-        sequence.play();
+    let sequences = bytes.prop_map(|bytes| Sequence(kind, bytes));
+    let outcome = TestRunner::new(config).run(&sequences, |Sequence(_, bytes)| {
+        (kind.play)(&bytes);
         Ok(())
     });
     if let Err(error) = outcome {
@@ -107,15 +78,15 @@ fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
 }
 
 /// Plays the sequences of the corpus.
-fn replay<S: Sequence>() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(S::FOLDER);
+fn replay(kind: &'static Kind) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(kind.folder);
     let files = std::fs::read_dir(&folder).expect("the corpus is there");
     let paths: Vec<_> = files.map(|file| file.expect("it can be listed").path()).collect();
     assert!(!paths.is_empty(), "nothing in {}", folder.display());
     for path in paths {
-        let sequence = S::from(std::fs::read(&path).expect("it can be read"));
-        catch_unwind(AssertUnwindSafe(|| sequence.play())).unwrap_or_else(|panic| {
-            eprintln!("{}: {sequence:?}", path.display());
+        let bytes = std::fs::read(&path).expect("it can be read");
+        catch_unwind(AssertUnwindSafe(|| (kind.play)(&bytes))).unwrap_or_else(|panic| {
+            eprintln!("{}: {:?}", path.display(), Sequence(kind, bytes));
             resume_unwind(panic)
         });
     }
@@ -152,18 +123,18 @@ fn run_in_own_process(name: &str) {
 tests_in_own_processes! {
     fn pools_are_as_the_model_says_after_any_calls() {
         // Enough steps for queues, cork and limit to meet, few enough for hundreds of sequences.
-        check::<Calls>(vec(any::<[u8; 4]>(), 0..200).prop_map(|records| records.concat()));
+        check(CALLS, vec(any::<[u8; 4]>(), 0..200).prop_map(|records| records.concat()));
     }
 
     fn lines_are_as_the_model_says_in_any_chunks() {
-        check::<Chunks>(vec(any::<u8>(), 0..600));
+        check(LINES, vec(any::<u8>(), 0..600));
     }
 
     fn calls_that_the_fuzzer_found_are_as_the_model_says() {
-        replay::<Calls>();
+        replay(CALLS);
     }
 
     fn lines_that_the_fuzzer_found_are_as_the_model_says() {
-        replay::<Chunks>();
+        replay(LINES);
     }
 }

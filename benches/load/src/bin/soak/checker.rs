@@ -7,53 +7,42 @@
 //! Every line must be received, with two exceptions. When a client ends its connection abruptly or
 //! is cut off, its last lines may be lost, and the last one may break off; but a whole line that
 //! one recipient has received, all others must receive as well. And as long as a client is behind,
-//! it may be cut off any time, so that its lines are not relied on.
+//! since it has stopped reading and not caught up, it may be cut off any time, so that its lines
+//! are not relied on; what it has received until then has no gap.
 
-use crate::line::{HEADER, Id, Lines, START, header};
+use load::line::{HEADER, Id, Lines, START, header};
 use std::collections::HashMap;
-use std::error::Error;
-use std::fmt;
+use std::mem;
 use std::ops::Range;
+use thiserror::Error;
 
 /// A client has caught up when it has no more bytes than this to receive.
 const CAUGHT_UP: usize = 16 * 1024;
 
 /// What is wrong with a received text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Wrong {
+    #[error("torn, or mixed with something else")]
     Torn,
+    #[error("its own")]
     Echoed,
+    #[error("received before, or before a later line")]
     Doubled,
+    #[error("not the next one: lines are missing before it")]
     Lost,
-    /// Or sent after the sender's end.
+    #[error("not sent by anybody in the room, or sent after its sender's end")]
     NeverSent,
-    /// Somebody had received it before the recipient connected.
+    #[error("received by somebody before it connected")]
     Stale,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("client {recipient} receives what is {wrong}: {received:?}")]
 pub struct Fault {
-    pub recipient: Id,
-    pub wrong: Wrong,
+    recipient: Id,
+    wrong: Wrong,
     received: String,
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { recipient, wrong, received } = self;
-        let wrong = match wrong {
-            Wrong::Torn => "torn, or mixed with something else",
-            Wrong::Echoed => "its own",
-            Wrong::Doubled => "received before, or before a later line",
-            Wrong::Lost => "not the next one: lines are missing before it",
-            Wrong::NeverSent => "not sent by anybody in the room",
-            Wrong::Stale => "sent before it connected",
-        };
-        write!(f, "client {recipient} receives what is {wrong}: {received:?}")
-    }
-}
-
-impl Error for Fault {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -110,31 +99,23 @@ impl Recipient {
 
 pub struct Checker {
     pub lines: Lines,
-    came: Id,
+    /// The number of clients up to now.
+    pub came: Id,
+    /// The number of correct lines, counted for each recipient.
+    pub deliveries: u64,
     senders: HashMap<Id, Sender>,
     recipients: HashMap<Id, Recipient>,
-    deliveries: u64,
 }
 
 impl Checker {
     pub fn new(seed: u64) -> Self {
         Self {
-            lines: Lines::new(seed),
+            lines: Lines::mixed(seed),
             came: 0,
+            deliveries: 0,
             senders: HashMap::new(),
             recipients: HashMap::new(),
-            deliveries: 0,
         }
-    }
-
-    /// The number of correct lines, counted for each recipient.
-    pub fn deliveries(&self) -> u64 {
-        self.deliveries
-    }
-
-    /// The number of clients up to now.
-    pub fn came(&self) -> Id {
-        self.came
     }
 
     /// A client is about to connect.
@@ -200,31 +181,22 @@ impl Checker {
         self.recipients.remove(&id);
     }
 
-    fn end_abruptly(&mut self, id: Id) {
-        self.sender(id).end = Some(End::Abrupt);
-        self.take_back(id);
-    }
-
     /// What nobody has received yet, nobody has to receive.
-    fn take_back(&mut self, id: Id) {
+    fn end_abruptly(&mut self, id: Id) {
         let sender = self.sender(id);
-        let before = std::mem::replace(&mut sender.promised, sender.received);
-        let sender = &self.senders[&id];
-        for recipient in owed_by(&mut self.recipients, id) {
-            let from = recipient.due(id).by.max(sender.promised);
-            recipient.owed -= total(&self.lines, id, from..before);
-        }
+        sender.end = Some(End::Abrupt);
+        let received = sender.received;
+        self.promise(id, received);
     }
 
     /// Everybody in the room must receive this many of its lines.
     fn promise(&mut self, id: Id, lines: u32) {
-        let sender = self.sender(id);
-        let before = sender.promised;
-        sender.promised = lines.max(before);
-        let sender = &self.senders[&id];
-        for recipient in owed_by(&mut self.recipients, id) {
-            let from = recipient.due(id).by.max(before);
-            recipient.owed += total(&self.lines, id, from..sender.promised);
+        let before = mem::replace(&mut self.sender(id).promised, lines);
+        let others = self.recipients.iter_mut().filter(|(other, it)| **other != id && it.is_owed());
+        for (_, recipient) in others {
+            let by = recipient.due(id).by;
+            recipient.owed += total(&self.lines, id, by.max(before)..lines);
+            recipient.owed -= total(&self.lines, id, by.max(lines)..before);
         }
     }
 
@@ -398,15 +370,6 @@ impl Checker {
     fn sender(&mut self, id: Id) -> &mut Sender {
         self.senders.get_mut(&id).expect("it has come")
     }
-}
-
-/// The clients that must receive what a sender sends.
-fn owed_by(
-    recipients: &mut HashMap<Id, Recipient>,
-    sender: Id,
-) -> impl Iterator<Item = &mut Recipient> {
-    let others = recipients.iter_mut().filter(move |(id, it)| **id != sender && it.is_owed());
-    others.map(|(_, recipient)| recipient)
 }
 
 /// The number of bytes in these lines.

@@ -1,15 +1,14 @@
 //! One client: its connection and its state.
 
-use crate::line::Id;
 use fastrand::Rng;
+use load::inbox::Inbox;
+use load::line::Id;
 use rustix::net::sockopt::set_socket_linger;
 use socket2::{Domain, Socket, Type};
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-const READ_SIZE: usize = 64 * 1024;
 /// A narrow client has small buffers in the kernel, so that what it does not read soon piles up in
 /// the server.
 const NARROW_BUFFER: usize = 4096;
@@ -34,12 +33,8 @@ pub struct Client {
     pub quit_at: Option<u64>,
     /// The number of lines it has composed, sent or not.
     pub composed: u32,
-    /// The start of a line whose end has not arrived yet.
-    pub unfinished: Vec<u8>,
-    unsent: Vec<u8>,
-    /// The lengths of the lines in `unsent`, of which the first may have begun.
-    lengths: VecDeque<usize>,
-    begun: usize,
+    pub inbox: Inbox,
+    pub unsent: Vec<u8>,
     pub waits_to_write: bool,
 }
 
@@ -61,20 +56,10 @@ impl Client {
             stalls_until: None,
             quit_at: None,
             composed: 0,
-            unfinished: Vec::new(),
+            inbox: Inbox::default(),
             unsent: Vec::new(),
-            lengths: VecDeque::new(),
-            begun: 0,
             waits_to_write: false,
         })
-    }
-
-    /// Queues a line.
-    pub fn take(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.unsent.len();
-        write(&mut self.unsent);
-        self.lengths.push_back(self.unsent.len() - start);
-        self.composed += 1;
     }
 
     pub fn has_unsent(&self) -> bool {
@@ -90,20 +75,13 @@ impl Client {
             Err(error) => return Err(error),
         };
         self.waits_to_write = count < most;
-        self.unsent.drain(..count);
-        self.begun += count;
-        let mut lines = 0;
-        while self.lengths.front().is_some_and(|length| *length <= self.begun) {
-            self.begun -= self.lengths.pop_front().expect("there is a first one");
-            lines += 1;
-        }
-        Ok(lines)
+        let written = self.unsent.drain(..count);
+        Ok(written.filter(|byte| *byte == b'\n').count() as u32)
     }
 
     /// For a client whose connection has ended.
     pub fn give_up_sending(&mut self) {
         self.unsent.clear();
-        self.lengths.clear();
         self.waits_to_write = false;
     }
 
@@ -120,21 +98,5 @@ impl Client {
     /// The connection will end with a reset.
     pub fn prepare_reset(&self) -> io::Result<()> {
         Ok(set_socket_linger(&self.stream, Some(Duration::ZERO))?)
-    }
-
-    /// Reads once, after the unfinished line, into a buffer that grows as needed; returns where the
-    /// text ends. None when there is nothing to read.
-    pub fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        let start = self.unfinished.len();
-        if buffer.len() < start + READ_SIZE {
-            buffer.resize(start + READ_SIZE, 0);
-        }
-        buffer[..start].copy_from_slice(&self.unfinished);
-        match (&self.stream).read(&mut buffer[start..]) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => Ok(Some(start + count)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }

@@ -2,19 +2,18 @@
 
 use crate::checker::Checker;
 use crate::client::{Client, Manner};
-use crate::line::{HEADER, Id, seeded};
+use anyhow::{Result, bail, ensure};
+use load::line::{HEADER, Id, seeded};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::time::Timespec;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
-
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const MS: u64 = 1_000_000;
 /// The longest time without any progress. A kernel short of memory for TCP drops what it has no
@@ -84,7 +83,7 @@ impl Crowd {
     }
 
     /// Keeps this many clients connecting, sending, stalling and leaving for this long.
-    pub fn live(&mut self, size: usize, duration: Duration) -> Outcome {
+    pub fn live(&mut self, size: usize, duration: Duration) -> Result<()> {
         (self.size, self.mode) = (size, Mode::Active);
         let end = Instant::now() + duration;
         while Instant::now() < end {
@@ -94,9 +93,9 @@ impl Crowd {
     }
 
     /// Waits until this many clients are known to be in and have received everything.
-    pub fn settle(&mut self, size: usize) -> Outcome {
+    pub fn settle(&mut self, size: usize) -> Result<()> {
         (self.size, self.mode) = (size, Mode::Quiet);
-        let mut received = self.checker.deliveries();
+        let mut received = self.checker.deliveries;
         let mut received_at = Instant::now();
         loop {
             self.step()?;
@@ -105,19 +104,18 @@ impl Crowd {
                 Some(why) => why,
                 None => break,
             };
-            if received != self.checker.deliveries() {
-                (received, received_at) = (self.checker.deliveries(), Instant::now());
+            if received != self.checker.deliveries {
+                (received, received_at) = (self.checker.deliveries, Instant::now());
             }
-            if received_at.elapsed() > TIMEOUT {
-                return Err(format!("{unsettled}, and nobody receives anything more").into());
-            }
+            let goes_on = received_at.elapsed() < TIMEOUT;
+            ensure!(goes_on, "{unsettled}, and nobody receives anything more");
         }
         self.checker.forget();
         Ok(())
     }
 
     /// Has all clients leave, each in its way.
-    pub fn empty(&mut self) -> Outcome {
+    pub fn empty(&mut self) -> Result<()> {
         (self.size, self.mode) = (0, Mode::Quiet);
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.leave(id)?;
@@ -133,7 +131,7 @@ impl Crowd {
     }
 
     /// Connects newcomers, waits for the next event or action, and handles it.
-    fn step(&mut self) -> Outcome {
+    fn step(&mut self) -> Result<()> {
         for _ in 0..self.size.saturating_sub(self.clients.len()).min(COME_AT_ONCE) {
             self.come()?;
         }
@@ -159,7 +157,7 @@ impl Crowd {
         Ok(())
     }
 
-    fn come(&mut self) -> Outcome {
+    fn come(&mut self) -> Result<()> {
         let id = self.checker.join();
         let rng = seeded(self.seed, u64::from(id));
         let client = Client::connect(self.address, id, rng)?;
@@ -169,7 +167,7 @@ impl Crowd {
         Ok(())
     }
 
-    fn handle(&mut self, id: Id, flags: EventFlags) -> Outcome {
+    fn handle(&mut self, id: Id, flags: EventFlags) -> Result<()> {
         if flags.contains(EventFlags::OUT) {
             self.send(id, usize::MAX)?;
         }
@@ -181,13 +179,12 @@ impl Crowd {
     }
 
     /// A client's next action; returns the pause after it, unless the client has left.
-    fn wake(&mut self, id: Id) -> Outcome<Option<u64>> {
+    fn wake(&mut self, id: Id) -> Result<Option<u64>> {
         let now = self.now();
         let Some(client) = self.clients.get(&id) else { return Ok(None) };
         if let Some(since) = client.quit_at {
-            if now - since > TIMEOUT.as_nanos() as u64 {
-                return Err(format!("client {id} has quit, and its connection is not ended").into());
-            }
+            let in_time = now - since < TIMEOUT.as_nanos() as u64;
+            ensure!(in_time, "client {id} has quit, and its connection is not ended");
             return Ok(Some(100 * MS));
         }
         let has_to_read = self.mode == Mode::Quiet || self.checker.owed(id) > ENOUGH_TO_BE_CUT_OFF;
@@ -205,7 +202,7 @@ impl Crowd {
         }
     }
 
-    fn go_on_sending(&mut self, id: Id) -> Outcome<u64> {
+    fn go_on_sending(&mut self, id: Id) -> Result<u64> {
         let client = self.client(id);
         let (most, pause) = match client.manner {
             _ if client.waits_to_write => return Ok(20 * MS),
@@ -218,7 +215,7 @@ impl Crowd {
     }
 
     /// A random action. Until the client is known to be in, it sends lines.
-    fn act(&mut self, id: Id) -> Outcome<Option<u64>> {
+    fn act(&mut self, id: Id) -> Result<Option<u64>> {
         let is_in = self.checker.is_in(id);
         let client = self.client(id);
         let pause = client.rng.u64(50 * MS..700 * MS);
@@ -233,17 +230,17 @@ impl Crowd {
         Ok(Some(pause))
     }
 
-    fn send_lines(&mut self, id: Id, lines: usize, manner: Manner) -> Outcome {
+    fn send_lines(&mut self, id: Id, lines: usize, manner: Manner) -> Result<()> {
         let client = self.clients.get_mut(&id).expect("it is here");
         for _ in 0..lines {
-            let number = client.composed;
-            client.take(|out| self.checker.lines.write(id, number, out));
+            self.checker.lines.write(id, client.composed, &mut client.unsent);
+            client.composed += 1;
         }
         client.manner = manner;
         self.go_on_sending(id).map(|_| ())
     }
 
-    fn send(&mut self, id: Id, most: usize) -> Outcome {
+    fn send(&mut self, id: Id, most: usize) -> Result<()> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         match client.send(most) {
             Ok(lines) => {
@@ -262,7 +259,7 @@ impl Crowd {
     }
 
     /// Stops reading for a while, one time in three for long enough to be cut off.
-    fn stall(&mut self, id: Id) -> Outcome {
+    fn stall(&mut self, id: Id) -> Result<()> {
         let now = self.now();
         let client = self.client(id);
         let most = if client.rng.u8(0..3) == 0 { 15_000 } else { 1_500 };
@@ -272,7 +269,7 @@ impl Crowd {
         self.watch(id)
     }
 
-    fn read_again(&mut self, id: Id) -> Outcome {
+    fn read_again(&mut self, id: Id) -> Result<()> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         client.stalls_until = None;
         self.checker.catch_up(id);
@@ -280,7 +277,7 @@ impl Crowd {
     }
 
     /// Registers the events that matter for a client.
-    fn watch(&self, id: Id) -> Outcome {
+    fn watch(&self, id: Id) -> Result<()> {
         let client = &self.clients[&id];
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, client.stalls_until.is_none());
@@ -288,27 +285,25 @@ impl Crowd {
         Ok(epoll::modify(&self.epoll, &client.stream, EventData::new_u64(id.into()), flags)?)
     }
 
-    fn read(&mut self, id: Id) -> Outcome {
+    fn read(&mut self, id: Id) -> Result<()> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
-        let end = match client.read(&mut self.buffer) {
+        let end = match client.inbox.read(&client.stream, &mut self.buffer) {
             Ok(Some(end)) => end,
             Ok(None) => return Ok(()),
             Err(error) if is_end(&error) => return self.has_ended(id, &error),
             Err(error) => return Err(error.into()),
         };
         let received = self.checker.receive(id, &self.buffer[..end])?;
-        client.unfinished.clear();
-        client.unfinished.extend_from_slice(&self.buffer[received..end]);
+        client.inbox.keep(&self.buffer[received..end]);
         Ok(())
     }
 
     /// The server has ended a connection. It may do so when the client has quit or is behind.
-    fn has_ended(&mut self, id: Id, error: &io::Error) -> Outcome {
+    fn has_ended(&mut self, id: Id, error: &io::Error) -> Result<()> {
         let client = self.clients.remove(&id).expect("it has just read");
         let is_behind = self.checker.is_behind(id);
-        if !self.checker.is_beginning(&client.unfinished) {
-            return Err(format!("what client {id} receives ends with something torn").into());
-        }
+        let is_whole = self.checker.is_beginning(&client.inbox.unfinished);
+        ensure!(is_whole, "what client {id} receives ends with something torn");
         let is_in_order = error.kind() == ErrorKind::UnexpectedEof;
         if client.quit_at.is_some() && (is_in_order || is_behind) {
             self.checker.leave(id);
@@ -316,13 +311,13 @@ impl Crowd {
             self.counts.cut_off += 1;
             self.checker.abort(id);
         } else {
-            return Err(format!("client {id} has kept up, and is cut off: {error}").into());
+            bail!("client {id} has kept up, and is cut off: {error}");
         }
         Ok(())
     }
 
     /// Ends a client's connection in one way or another; some have just begun a line.
-    fn leave(&mut self, id: Id) -> Outcome {
+    fn leave(&mut self, id: Id) -> Result<()> {
         let mut client = self.clients.remove(&id).expect("it is here");
         let way = client.rng.u8(0..8);
         if way < 4 && !client.has_unsent() {
@@ -348,7 +343,7 @@ impl Crowd {
     }
 
     /// The client has quit, and reads until the server ends the connection as well.
-    fn wait_for_end(&mut self, client: Client) -> Outcome {
+    fn wait_for_end(&mut self, client: Client) -> Result<()> {
         let id = client.id;
         self.counts.quits += 1;
         self.checker.quit(id);
@@ -358,6 +353,15 @@ impl Crowd {
 
     fn client(&mut self, id: Id) -> &mut Client {
         self.clients.get_mut(&id).expect("it is here")
+    }
+}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (came, deliveries) = (self.checker.came, self.checker.deliveries);
+        let Counts { lines, stalls, cut_off, resets, quits } = self.counts;
+        write!(f, "{came} in all, {lines} lines sent, {deliveries} correct deliveries; ")?;
+        write!(f, "{resets} resets, {quits} closed in order, {stalls} stalls, {cut_off} cut off")
     }
 }
 

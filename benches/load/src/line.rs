@@ -5,6 +5,7 @@
 //! that broke off.
 
 use fastrand::Rng;
+use std::io::Write;
 use std::ops::Range;
 
 /// Clients are numbered in the order in which they connect.
@@ -14,25 +15,47 @@ pub const START: u8 = b'@';
 /// The at sign, and sender and number in eight hexadecimal digits, each followed by a space.
 pub const HEADER: usize = 1 + 2 * (DIGITS + 1);
 const DIGITS: usize = 8;
+/// The shortest line: a header, one letter and the end.
+pub const SHORTEST: usize = HEADER + 2;
 
-/// Most are short, some longer than what a server reads at once.
+/// Of lines of mixed lengths, most are short, some longer than what a server reads at once.
 const SHORT: Range<usize> = HEADER + 14..160;
 const LONG: Range<usize> = 160..2_000;
 const LONGEST: Range<usize> = 4_000..9_000;
 
+enum Length {
+    Fixed(usize),
+    Mixed { seed: u64 },
+}
+
 pub struct Lines {
-    seed: u64,
+    length: Length,
     letters: Vec<u8>,
 }
 
 impl Lines {
-    pub fn new(seed: u64) -> Self {
-        Self { seed, letters: (b'a'..=b'z').cycle().take(LONGEST.end + 26).collect() }
+    /// Lines of this length, the newline included.
+    pub fn fixed(bytes: usize) -> Self {
+        assert!(bytes >= SHORTEST);
+        Self::new(Length::Fixed(bytes), bytes)
+    }
+
+    /// Lines whose lengths the seed determines.
+    pub fn mixed(seed: u64) -> Self {
+        Self::new(Length::Mixed { seed }, LONGEST.end)
+    }
+
+    fn new(length: Length, longest: usize) -> Self {
+        Self { length, letters: (b'a'..=b'z').cycle().take(longest + 26).collect() }
     }
 
     /// The newline included.
     pub fn length(&self, sender: Id, number: u32) -> usize {
-        let mut rng = seeded(self.seed, u64::from(sender) << 32 | u64::from(number));
+        let seed = match self.length {
+            Length::Fixed(bytes) => return bytes,
+            Length::Mixed { seed } => seed,
+        };
+        let mut rng = seeded(seed, u64::from(sender) << 32 | u64::from(number));
         let range = match rng.u8(0..128) {
             0 => LONGEST,
             1..8 => LONG,
@@ -42,7 +65,7 @@ impl Lines {
     }
 
     pub fn write(&self, sender: Id, number: u32, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("@{sender:08x} {number:08x} ").as_bytes());
+        write!(out, "@{sender:08x} {number:08x} ").expect("a vector takes everything");
         out.extend_from_slice(self.letters(sender, number));
         out.push(b'\n');
     }

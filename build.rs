@@ -1,4 +1,4 @@
-//! Sets the SONAME of the shared object that Cargo links, and tells the tests the name of the target.
+//! Sets the SONAME of the shared object that Cargo links, and tells the tests the target's name.
 
 use std::env;
 

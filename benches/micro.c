@@ -1,11 +1,12 @@
 /*
- * micro - calls one function of the library over and over, with many connections in the pool, so
- * that its instructions can be counted.
+ * micro - calls functions of the library over and over, with many connections in the pool, so that
+ * the instructions of one can be counted.
  *
- *     micro OPERATION CONNECTIONS
+ *     micro OPERATION CONNECTIONS [WAITING]
  *
- * What is to be counted happens in functions whose names begin with "measured_", and nothing else
- * does; micro.sh has callgrind count there. How often it happened is printed in the end.
+ * Only a function whose name begins with "measured_" is counted, by callgrind (micro.sh). The
+ * number of calls, or of messages to a recipient, is printed at the end. WAITING is the number of
+ * messages per queue where several wait.
  */
 
 #define _GNU_SOURCE
@@ -21,16 +22,15 @@
 #include "chatServerExt.h"
 
 enum {
-	CALLS = 4000,  /* enough for the calls that cost malloc more to be there in their share */
-	WAITING = 16,  /* messages that wait where several do */
-	NOBODY = 1023, /* a sender who is not in the pool: all connections are recipients */
-	STRIDE = 617,  /* prime: its multiples visit everyone, in no apparent order */
+	CALLS = 4000,    /* enough to include the rare calls for which malloc takes longer */
+	OUTSIDER = 1023, /* a sender that is not in the pool: all connections are recipients */
+	STRIDE = 617,    /* prime: its multiples visit all connections, in no apparent order */
 };
 
-static char line[32] = "what everybody else is to hear\n";
+static char line[32] = "line for all the other clients\n";
 static conn_pool_t pool;
-static int members[FD_SETSIZE]; /* the descriptors in the pool, oldest first at the start */
-static int nr_members;
+static int members[FD_SETSIZE]; /* the descriptors in the pool */
+static int nr_members, waiting;
 static struct sockaddr_in sink_address = { .sin_family = AF_INET };
 
 static void check(bool succeeded, const char *what)
@@ -62,7 +62,7 @@ MEASURED int measured_remove_conn(int sd)
 
 MEASURED int measured_add_msg(void)
 {
-	return add_msg(NOBODY, line, sizeof line, &pool);
+	return add_msg(OUTSIDER, line, sizeof line, &pool);
 }
 
 MEASURED int measured_write_msg(int sd)
@@ -72,8 +72,8 @@ MEASURED int measured_write_msg(int sd)
 
 /* ---- Connections ---- */
 
-/* A socket that takes whatever is written to it: its datagrams go to a socket that nobody reads,
- * and the kernel drops what does not fit there. So nothing is ever left in a queue. */
+/* A socket that takes everything that is written: its datagrams go to a socket that is never read,
+ * and the kernel drops what does not fit there. So nothing stays in a queue. */
 static int new_socket(void)
 {
 	int sd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -94,6 +94,7 @@ static void set_up_sink(void)
 	      "sink");
 }
 
+/* The first message is not counted: it has a fresh heap. */
 static void fill_pool(void)
 {
 	int i;
@@ -103,11 +104,14 @@ static void fill_pool(void)
 		members[i] = new_socket();
 		check(add_conn(members[i], &pool) == 0, "add_conn");
 	}
+	check(add_msg(OUTSIDER, line, sizeof line, &pool) == 0, "add_msg");
+	for (i = 0; i < nr_members; i++)
+		check(write_msg(members[i], &pool) == 0, "write_msg");
 }
 
-/* ---- The operations; each answers how often what it measures has happened ---- */
+/* ---- The operations; each returns the number of measured events ---- */
 
-static long run_init_pool(void)
+static long init_pools(void)
 {
 	int i;
 
@@ -116,33 +120,21 @@ static long run_init_pool(void)
 	return CALLS;
 }
 
-/* Adds one to so many, and takes it away again. */
-static long run_add_conn(void)
+/* Adds one connection to the others, and removes it again. */
+static long add_and_remove(void)
 {
 	int i, sd;
 
 	for (i = 0; i < CALLS; i++) {
 		sd = new_socket();
 		check(measured_add_conn(sd) == 0, "add_conn");
-		remove_conn(sd, &pool);
-	}
-	return CALLS;
-}
-
-static long run_remove_newest(void)
-{
-	int i, sd;
-
-	for (i = 0; i < CALLS; i++) {
-		sd = new_socket();
-		check(add_conn(sd, &pool) == 0, "add_conn");
 		check(measured_remove_conn(sd) == 0, "remove_conn");
 	}
 	return CALLS;
 }
 
-/* Takes one away from anywhere in the list, and adds one with the same number at its end. */
-static long run_remove_any(void)
+/* Removes a connection anywhere in the list, and adds one with the same number at its end. */
+static long remove_any(void)
 {
 	int i, sd;
 
@@ -155,86 +147,39 @@ static long run_remove_any(void)
 	return CALLS;
 }
 
-static void empty_queues(void)
+/* Has messages wait in every queue, and writes them. */
+static long send_messages(void)
 {
-	int i;
-
-	for (i = 0; i < nr_members; i++)
-		check(write_msg(members[i], &pool) == 0, "write_msg");
-}
-
-/* The first round is not counted: it finds the heap as it never is again. */
-static long run_add_msg(void)
-{
-	int rounds = 1 + CALLS / nr_members;
-	int i;
-
-	check(add_msg(NOBODY, line, sizeof line, &pool) == 0, "add_msg");
-	empty_queues();
-	for (i = 0; i < rounds; i++) {
-		check(measured_add_msg() == 0, "add_msg");
-		empty_queues();
-	}
-	return (long)rounds * nr_members;
-}
-
-static long write_waiting(int waiting)
-{
-	int rounds = 1 + CALLS / nr_members;
+	int messages = waiting * (1 + CALLS / nr_members);
 	int i, member;
 
-	for (i = 0; i < rounds * waiting; i++) {
-		check(add_msg(NOBODY, line, sizeof line, &pool) == 0, "add_msg");
-		if ((i + 1) % waiting != 0)
-			continue;
-		for (member = 0; member < nr_members; member++)
+	for (i = 1; i <= messages; i++) {
+		check(measured_add_msg() == 0, "add_msg");
+		for (member = 0; i % waiting == 0 && member < nr_members; member++)
 			check(measured_write_msg(members[member]) == 0, "write_msg");
 	}
-	return (long)rounds * waiting * nr_members;
-}
-
-static long run_write_one(void)
-{
-	return write_waiting(1);
-}
-
-static long run_write_several(void)
-{
-	return write_waiting(WAITING);
+	return (long)messages * nr_members;
 }
 
 static const struct operation {
 	const char *name;
 	long (*run)(void);
 } operations[] = {
-	{ "init_pool", run_init_pool },
-	{ "add_conn", run_add_conn },
-	{ "remove_conn-newest", run_remove_newest },
-	{ "remove_conn-any", run_remove_any },
-	{ "add_msg", run_add_msg },
-	{ "write_msg-1", run_write_one },
-	{ "write_msg-16", run_write_several },
+	{ "init_pools", init_pools },
+	{ "add_and_remove", add_and_remove },
+	{ "remove_any", remove_any },
+	{ "send_messages", send_messages },
 };
-
-static int usage(void)
-{
-	size_t i;
-
-	fputs("usage: micro OPERATION CONNECTIONS; the operations are\n", stderr);
-	for (i = 0; i < sizeof operations / sizeof *operations; i++)
-		fprintf(stderr, "  %s\n", operations[i].name);
-	return EXIT_FAILURE;
-}
 
 int main(int argc, char *argv[])
 {
 	size_t i;
 
-	nr_members = argc == 3 ? atoi(argv[2]) : 0;
-	if (nr_members <= 0 || nr_members > FD_SETSIZE)
-		return usage();
+	nr_members = argc > 2 ? atoi(argv[2]) : 0;
+	waiting = argc > 3 ? atoi(argv[3]) : 1;
 	for (i = 0; i < sizeof operations / sizeof *operations; i++) {
-		if (strcmp(operations[i].name, argv[1]) != 0)
+		if (nr_members <= 0 || nr_members > FD_SETSIZE || waiting <= 0 ||
+		    strcmp(operations[i].name, argv[1]) != 0)
 			continue;
 		chat_set_quiet(1);
 		set_up_sink();
@@ -242,5 +187,8 @@ int main(int argc, char *argv[])
 		printf("%ld\n", operations[i].run());
 		return EXIT_SUCCESS;
 	}
-	return usage();
+	fputs("usage: micro OPERATION CONNECTIONS [WAITING]; the operations are\n", stderr);
+	for (i = 0; i < sizeof operations / sizeof *operations; i++)
+		fprintf(stderr, "  %s\n", operations[i].name);
+	return EXIT_FAILURE;
 }

@@ -1,4 +1,4 @@
-/* write_msg on descriptors that are no sockets: pipes, terminals, files. */
+/* write_msg on descriptors that are not sockets: pipes, terminals, files. */
 
 #define _GNU_SOURCE /* F_SETPIPE_SZ, cfmakeraw, posix_openpt */
 
@@ -6,7 +6,7 @@
 
 #include "room.h"
 
-/* A pipe whose writing end is in the pool, as small as they come. */
+/* A pipe of the smallest size, whose writing end is in the pool. */
 static struct client join_by_pipe(conn_pool_t *pool)
 {
 	int ends[2];
@@ -17,7 +17,7 @@ static struct client join_by_pipe(conn_pool_t *pool)
 	return (struct client){ .sd = ends[1], .peer = ends[0] };
 }
 
-/* A terminal that passes all bytes as they are; it is in the pool, the master is the peer. */
+/* A raw pseudo-terminal: the pool has the slave, and the peer is the master. */
 static struct client join_by_terminal(conn_pool_t *pool)
 {
 	struct termios settings;
@@ -36,127 +36,68 @@ static struct client join_by_terminal(conn_pool_t *pool)
 }
 
 /* Queues the stream of `size` bytes in messages of a prime length. */
-static void say_pattern(size_t size, conn_pool_t *pool)
+static void queue_in_pieces(size_t size, conn_pool_t *pool)
 {
-	char *bytes = malloc(size);
 	size_t at;
 
-	fill(bytes, size, 0);
-	for (at = 0; at < size; at += 997) {
-		size_t length = size - at < 997 ? size - at : 997;
-
-		CHECK_EQ(add_msg(NOBODY, bytes + at, (int)length, pool), 0);
-	}
-	free(bytes);
+	for (at = 0; at < size; at += 997)
+		queue_pattern(at, size - at < 997 ? size - at : 997, pool);
 }
 
-/* Hands out and reads by turns; the descriptor's flags are to be the same after every call.
- * Answers how often something had to wait. */
-static int check_stream(struct client client, size_t size, conn_pool_t *pool)
+/* A pipe that nobody reads any more; returns its writing end. */
+static int join_by_broken_pipe(conn_pool_t *pool)
 {
-	conn_t *conn = conn_of(client.sd, pool);
-	int flags = fcntl(client.sd, F_GETFL), waited = 0;
-	char *heard = malloc(size + 1);
-	size_t count = 0;
+	struct client client = join_by_pipe(pool);
 
-	say_pattern(size, pool);
-	while (count < size) {
-		CHECK_EQ(write_msg(client.sd, pool), 0);
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-		check_queue_sound(conn);
-		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0,
-		         conn->write_msg_head != NULL);
-		waited += conn->write_msg_head != NULL;
-		wait_for(client, pool);
-		count += hear(client.peer, heard + count, size + 1 - count);
-	}
-	CHECK_EQ(count, size);
-	check_pattern(heard, size, 0);
-	CHECK(conn->write_msg_head == NULL && conn->write_msg_tail == NULL);
-	free(heard);
-	return waited;
+	close(client.peer);
+	return client.sd;
 }
 
-/* Checks that writing to a pipe without a reader fails, and that mask and flags are as before. */
-static void check_gone(struct client client, conn_pool_t *pool)
+/* Checks that writing to a pipe without a reader fails and changes neither signal mask nor
+ * flags. */
+static void check_gone(int sd, conn_pool_t *pool)
 {
 	long blocked = blocked_signals();
-	int flags = fcntl(client.sd, F_GETFL);
+	int flags = fcntl(sd, F_GETFL);
 
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "again", 5, pool), 0);
-	CHECK_FAILS(write_msg(client.sd, pool), EPIPE);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "again", 5, pool), 0);
+	CHECK_FAILS(write_msg(sd, pool), EPIPE);
 	CHECK_EQ(blocked_signals(), blocked);
-	CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-	CHECK_EQ(queued(client.sd, pool), 0);
-	CHECK(conn_of(client.sd, pool)->write_msg_tail == NULL);
-	CHECK(!FD_ISSET(client.sd, &pool->write_set));
-	CHECK(is_open(client.sd));
-	CHECK_EQ(write_msg(client.sd, pool), 0);
+	CHECK_EQ(fcntl(sd, F_GETFL), flags);
+	CHECK_EQ(queued(sd, pool), 0);
+	CHECK(conn_of(sd, pool)->write_msg_tail == NULL);
+	CHECK(!FD_ISSET(sd, &pool->write_set));
+	CHECK(is_open(sd));
+	CHECK_EQ(write_msg(sd, pool), 0);
 }
 
-TEST(a_pipe_gets_the_whole_stream)
+TEST_WITH_CLIENT_BY(join_by_pipe, a_pipe_gets_the_whole_stream)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	CHECK(check_stream(client, 100000, &pool) > 1);
-	leave(client, &pool);
+	queue_in_pieces(100000, pool);
+	CHECK(check_stream(client, 100000, pool) > 1);
 }
 
-TEST(a_nonblocking_pipe_stays_nonblocking)
+TEST_WITH_CLIENT_BY(join_by_pipe, a_nonblocking_pipe_stays_nonblocking)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
 	CHECK_EQ(fcntl(client.sd, F_SETFL, O_NONBLOCK), 0);
-	CHECK(check_stream(client, 20000, &pool) > 1);
-	leave(client, &pool);
+	queue_in_pieces(20000, pool);
+	CHECK(check_stream(client, 20000, pool) > 1);
 }
 
-/* Nobody reads, so a call that blocks is the test's end by its alarm. */
-TEST(a_full_blocking_pipe_is_not_waited_for)
+TEST_WITH_CLIENT_BY(join_by_pipe, a_full_blocking_pipe_is_not_waited_for)
 {
-	struct client client;
-	struct picture before;
-	conn_pool_t pool;
-	int flags, round;
-
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	flags = fcntl(client.sd, F_GETFL);
-	CHECK_EQ(flags & O_NONBLOCK, 0);
-	say_pattern(10000, &pool);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	/* Some of it may still fit where a page has room. */
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	before = picture_of(&pool);
-	CHECK(pool.conn_head->write_msg_head != NULL);
-	for (round = 0; round < 3; round++) {
-		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		CHECK(is_as_in(&before, &pool));
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-	}
-	leave(client, &pool);
+	check_full(client, pool);
 }
 
-TEST(a_pipe_without_a_reader_is_an_error_and_no_signal)
+TEST_WITH_POOL(a_pipe_without_a_reader_is_an_error_and_no_signal)
 {
-	struct client client;
-	conn_pool_t pool;
+	int sd = join_by_broken_pipe(pool);
 
 	set_sigpipe_to_default();
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
-	check_gone(client, &pool);
+	check_gone(sd, pool);
 	CHECK(!is_sigpipe_pending());
-	CHECK_EQ(remove_conn(client.sd, &pool), 0);
+	CHECK_EQ(remove_conn(sd, pool), 0);
 }
 
 static volatile sig_atomic_t handled;
@@ -167,96 +108,75 @@ static void on_sigpipe(int signal)
 	handled++;
 }
 
-TEST(a_programs_own_sigpipe_handler_is_not_called)
+TEST_WITH_POOL(a_programs_own_sigpipe_handler_is_not_called)
 {
-	struct client client;
-	conn_pool_t pool;
+	int sd = join_by_broken_pipe(pool);
 
 	CHECK(signal(SIGPIPE, on_sigpipe) != SIG_ERR);
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
-	check_gone(client, &pool);
+	check_gone(sd, pool);
 	CHECK_EQ(handled, 0);
 	raise(SIGPIPE);
 	CHECK_EQ(handled, 1);
-	CHECK_EQ(remove_conn(client.sd, &pool), 0);
+	CHECK_EQ(remove_conn(sd, pool), 0);
 }
 
-TEST(an_ignored_sigpipe_stays_ignored)
+TEST_WITH_POOL(an_ignored_sigpipe_stays_ignored)
 {
-	struct client client;
-	conn_pool_t pool;
+	int sd = join_by_broken_pipe(pool);
 
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
-	check_gone(client, &pool);
+	check_gone(sd, pool);
 	CHECK(!is_sigpipe_pending());
 	CHECK(signal(SIGPIPE, SIG_DFL) == SIG_IGN);
-	CHECK_EQ(remove_conn(client.sd, &pool), 0);
+	CHECK_EQ(remove_conn(sd, pool), 0);
 }
 
-TEST(a_blocked_sigpipe_is_pending_afterwards_only_if_it_was_before)
+TEST_WITH_POOL(a_blocked_sigpipe_is_pending_afterwards_only_if_it_was_before)
 {
-	struct client client;
-	conn_pool_t pool;
+	int sd = join_by_broken_pipe(pool);
 
 	set_sigpipe_to_default();
 	block_sigpipe();
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
-	check_gone(client, &pool);
+	check_gone(sd, pool);
 	CHECK(!is_sigpipe_pending());
 	raise(SIGPIPE);
-	check_gone(client, &pool);
+	check_gone(sd, pool);
 	CHECK(is_sigpipe_pending());
-	CHECK_EQ(remove_conn(client.sd, &pool), 0);
+	CHECK_EQ(remove_conn(sd, pool), 0);
 }
 
-TEST(a_terminal_gets_the_whole_stream)
+TEST_WITH_CLIENT_BY(join_by_terminal, a_terminal_gets_the_whole_stream)
 {
-	struct client client;
-	conn_pool_t pool;
-
-	init_pool(&pool);
-	client = join_by_terminal(&pool);
-	CHECK(check_stream(client, 50000, &pool) > 1);
-	leave(client, &pool);
+	queue_in_pieces(50000, pool);
+	CHECK(check_stream(client, 50000, pool) > 1);
 }
 
-TEST(a_file_gets_the_whole_stream)
+TEST_WITH_POOL(a_file_gets_the_whole_stream)
 {
 	FILE *file = tmpfile();
-	char heard[10000];
-	conn_pool_t pool;
+	char received[10000];
 	int sd = dup(fileno(file));
 
-	init_pool(&pool);
-	CHECK_EQ(add_conn(sd, &pool), 0);
-	say_pattern(sizeof heard, &pool);
-	CHECK_EQ(write_msg(sd, &pool), 0);
-	CHECK(pool.conn_head->write_msg_head == NULL);
-	CHECK_EQ(pread(fileno(file), heard, sizeof heard, 0), sizeof heard);
-	check_pattern(heard, sizeof heard, 0);
-	CHECK_EQ(remove_conn(sd, &pool), 0);
+	CHECK_EQ(add_conn(sd, pool), 0);
+	queue_in_pieces(sizeof received, pool);
+	CHECK_EQ(write_msg(sd, pool), 0);
+	CHECK(pool->conn_head->write_msg_head == NULL);
+	CHECK_EQ(pread(fileno(file), received, sizeof received, 0), sizeof received);
+	check_pattern(received, sizeof received, 0);
+	CHECK_EQ(remove_conn(sd, pool), 0);
 	fclose(file);
 }
 
-TEST(a_descriptor_that_cannot_be_written_is_an_error)
+TEST_WITH_POOL(a_descriptor_that_cannot_be_written_is_an_error)
 {
-	conn_pool_t pool;
 	int ends[2];
 
 	CHECK_EQ(pipe(ends), 0);
-	init_pool(&pool);
-	CHECK_EQ(add_conn(ends[0], &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
-	CHECK_FAILS(write_msg(ends[0], &pool), EBADF);
-	CHECK_EQ(queued(ends[0], &pool), 0);
-	CHECK(!FD_ISSET(ends[0], &pool.write_set));
-	CHECK_EQ(remove_conn(ends[0], &pool), 0);
+	CHECK_EQ(add_conn(ends[0], pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	CHECK_FAILS(write_msg(ends[0], pool), EBADF);
+	CHECK_EQ(queued(ends[0], pool), 0);
+	CHECK(!FD_ISSET(ends[0], &pool->write_set));
+	CHECK_EQ(remove_conn(ends[0], pool), 0);
 	close(ends[1]);
 }

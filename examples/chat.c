@@ -71,7 +71,7 @@ int main(int argc, char *argv[])
 		           NULL) == -1)
 			give_up("select");
 		for (sd = 0; sd <= pool.maxfd; sd++) {
-			/* Whom this fails for is gone, which the next read finds out. */
+			/* If this fails, the peer is gone; the next read() reports it. */
 			if (FD_ISSET(sd, &pool.ready_write_set))
 				write_msg(sd, &pool);
 			if (!FD_ISSET(sd, &pool.ready_read_set))

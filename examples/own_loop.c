@@ -137,7 +137,7 @@ static void room_serve(struct room *room, const fd_set *readable, const fd_set *
 	}
 	chat_uncork(pool);
 	for (sd = 0; sd <= pool->maxfd; sd++) {
-		/* Whom this fails for is gone, which the next read finds out. */
+		/* If this fails, the peer is gone; the next read() reports it. */
 		if (FD_ISSET(sd, &pool->ready_write_set))
 			write_msg(sd, pool);
 	}

@@ -187,7 +187,8 @@ int add_conn(int sd, conn_pool_t *pool);
  * It prints "removing connection with sd N " and a newline on standard output, unless the
  * descriptor is a listening socket. The line goes through the program's own stdio: where standard
  * output is a full pipe it waits, and where it is a broken pipe it raises SIGPIPE, as a printf of
- * the program's would. chat_set_quiet turns the line off.
+ * the program's would. chat_set_quiet turns the line off. That the program has closed the
+ * descriptor already is no failure.
  *
  * The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
  * left in read_set or in the list, or to 0. No other connection moves, so a program that walks
@@ -225,7 +226,8 @@ int remove_conn(int sd, conn_pool_t *pool);
  *
  * @param sd      the sender, which gets no copy; it need not be in the pool
  * @param buffer  the message
- * @param len     its length in bytes; for 0 nothing is queued
+ * @param len     its length in bytes; for 0 nothing is queued, and the -1 of a failed read() is
+ *                refused with EINVAL
  * @param pool    the pool
  * @return 0; or -1 with nothing queued and errno EINVAL (pool is NULL, sd or len negative, or
  *         buffer NULL with a length) or ENOMEM
@@ -239,11 +241,11 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  * Sends what is queued for a connection, until the queue is empty or the kernel takes no more.
  *
  * It never blocks and never raises SIGPIPE, whatever the descriptor's flags. Queued messages are
- * gathered, so that one system call carries many. When everything has been sent, the bit in
- * write_set is cleared. When the kernel takes no more, the remaining messages stay queued and the
- * bit stays set: call again when select() reports the descriptor writable. When only part of a
- * message was sent, the other part is moved to the start of its allocation, and size says how many
- * bytes that is.
+ * gathered, so that one system call carries many; a call that a signal interrupts is made again.
+ * When everything has been sent, the bit in write_set is cleared. When the kernel takes no more,
+ * the remaining messages stay queued and the bit stays set: call again when select() reports the
+ * descriptor writable. When only part of a message was sent, the other part is moved to the start
+ * of its allocation, and size says how many bytes that is.
  *
  * Where something is left because the kernel returned an error, errno says which, although the
  * function returns 0: set errno to 0 before the call to tell. After ENOBUFS or ENOMEM the kernel
@@ -263,8 +265,8 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  * @param sd    the descriptor
  * @param pool  the pool
  * @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
- *         NULL), ENOENT (sd is not in the pool), or the reason why sending failed, mostly EPIPE
- *         or ECONNRESET
+ *         NULL), ENOENT (sd is not in the pool), or the error of sendmsg() or writev(), mostly
+ *         EPIPE or ECONNRESET
  *
  * Preconditions:
  * As for add_conn.

@@ -185,7 +185,7 @@ void chat_set_quiet(int quiet);
 int chat_get_info(int sd, conn_pool_t *pool, chat_conn_info_t *info);
 
 /**
- * The version of the library, as in "1.0.0".
+ * The version of the library, as in "1.0.0". The three numbers follow Semantic Versioning.
  *
  * @return a string that lives as long as the program
  */

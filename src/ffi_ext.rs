@@ -215,7 +215,7 @@ pub unsafe extern "C" fn chat_get_info(
     }))
 }
 
-/// The version of the library, as in "1.0.0".
+/// The version of the library, as in "1.0.0". The three numbers follow Semantic Versioning.
 ///
 /// @return a string that lives as long as the program
 #[unsafe(no_mangle)]

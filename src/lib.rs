@@ -40,7 +40,7 @@
 //! # Modules
 //!
 //! The modules are layers, topmost first. A module uses only modules further down in this table,
-//! which `tests/layers.rs` checks:
+//! which `tests/suite/layers.rs` checks:
 //!
 //! | module | what it has |
 //! |---|---|

@@ -5,10 +5,8 @@
 
 #include "chatServerExt.h"
 
-#define TYPE(type) \
-	printf("%s %zu %zu\n", #type, sizeof(struct type), _Alignof(struct type))
-#define FIELD(type, field) \
-	printf("%s.%s %zu\n", #type, #field, offsetof(struct type, field))
+#define TYPE(type)         printf("%s %zu %zu\n", #type, sizeof(struct type), _Alignof(struct type))
+#define FIELD(type, field) printf("%s.%s %zu\n", #type, #field, offsetof(struct type, field))
 
 int main(void)
 {

@@ -8,14 +8,16 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
-#include <netinet/in.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "backoff.h"
 #include "chatServerExt.h"
 #include "fdset_next.h"
@@ -25,6 +27,7 @@
 #include "listeners.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "pass.h"
 #include "printable.h"
 #include "signals.h"
@@ -46,22 +49,21 @@ enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
 static const fd_set empty_set;
 
 struct client {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in6 longest;
-	} address;
+	char address[ADDRESS_SIZE];
 	struct telnet telnet;
 	struct printable printable;
-	bool has_spoken;
-	bool in_line; /* the last byte relayed was no line end */
+	bool has_spoken; /* it has sent something */
+	bool in_line;    /* the last byte relayed was no line end */
 };
 
 struct server {
 	conn_pool_t pool;
 	struct listeners listeners;
-	bool raw, printable;          /* see struct options */
-	bool accept_failing;          /* accept() has failed since it last succeeded */
-	bool short_of_memory;         /* a part of the batch is left for the next pass */
+	bool raw, printable;  /* see struct options */
+	bool accept_failing;  /* accept() has failed since it last succeeded */
+	bool short_of_memory; /* a part of the batch is left for the next pass */
+	bool has_notified;    /* the service manager has been told, if there is one */
+	unsigned int max_clients;
 	struct backoff write_backoff; /* while it is active, writability is not watched */
 	struct pass pass;
 	int next_light, next_reader; /* the descriptors at which the next pass begins to read, */
@@ -75,7 +77,7 @@ struct server {
 
 static void log_about(const struct client *client, const char *what, const char *why)
 {
-	log_line(LOG_WARNING, &client->address.any, sizeof client->address, what, why);
+	log_warning(client->address, what, why);
 }
 
 /* ---- New connections ---- */
@@ -100,7 +102,7 @@ static bool retry_accept(struct server *server)
 	if (errno == EAGAIN)
 		return false;
 	if (!server->accept_failing)
-		log_line(LOG_WARNING, NULL, 0, "accept", strerror(errno));
+		log_warning(NULL, "accept", strerror(errno));
 	server->accept_failing = true;
 	listeners_pause(&server->listeners, &server->pool);
 	return false;
@@ -110,23 +112,28 @@ static bool retry_accept(struct server *server)
 static bool accept_client(struct server *server, int listener)
 {
 	struct client client = { .has_spoken = false };
-	socklen_t length = sizeof client.address;
-	int sd = accept4(listener, &client.address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof peer;
+	int sd = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sd == -1)
 		return retry_accept(server);
 	server->accept_failing = false;
-	if (add_conn(sd, &server->pool) == -1) {
+	format_address(&peer, client.address);
+	errno = EMFILE;
+	if (count_clients(&server->listeners, &server->pool) >= server->max_clients ||
+	    add_conn(sd, &server->pool) == -1) {
 		refuse(server, sd, &client);
 		return true;
 	}
-	/* The client may have connected before the listener was set up. If this fails, the connection
-	 * is broken and the first read() reports it. */
+	/* The client may have connected before the listener was set up. If this fails, the
+	 * connection is broken and the first read() reports it. */
 	if (server->listeners.inherited)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
+	log_visit(client.address, "joined");
 	return true;
 }
 
@@ -186,6 +193,8 @@ static void remove_client(struct server *server, int sd)
 {
 	stats_departed(&server->stats, sd, &server->pool);
 	FD_CLR(sd, &server->leaving.set);
+	log_visit(server->clients[sd].address, "left");
+	transcript("removing connection with sd %d \n", sd);
 	remove_conn(sd, &server->pool);
 }
 
@@ -258,7 +267,7 @@ static void uncork(struct server *server)
 		return;
 	}
 	if (!server->short_of_memory)
-		log_line(LOG_WARNING, NULL, 0, "something has to wait", strerror(errno));
+		log_warning(NULL, "something has to wait", strerror(errno));
 	server->short_of_memory = true;
 }
 
@@ -268,11 +277,9 @@ static void uncork(struct server *server)
 static void read_round(struct server *server, bool light, int *next, uint64_t limit)
 {
 	fd_set *ready = &server->pool.ready_read_set;
-	int at, sd, start = *next;
+	int sd, at, start = *next;
 
-	for (at = fdset_next_in_round(ready, start); at < start + FD_SETSIZE;
-	     at = fdset_next_in_round(ready, at + 1)) {
-		sd = at % FD_SETSIZE;
+	FOR_EACH_FD_FROM (sd, at, start, ready) {
 		if (light && !flow_is_light(&server->flow, sd))
 			continue;
 		FD_CLR(sd, ready);
@@ -307,12 +314,10 @@ static void relay_ready(struct server *server)
 static void write_queued(struct server *server, const fd_set *full, int64_t duration)
 {
 	conn_pool_t *pool = &server->pool;
-	int at, sd, start = server->next_writer;
+	int sd, at, start = server->next_writer;
 
 	pass_begin(&server->pass, duration);
-	for (at = fdset_next_in_round(&pool->write_set, start); at < start + FD_SETSIZE;
-	     at = fdset_next_in_round(&pool->write_set, at + 1)) {
-		sd = at % FD_SETSIZE;
+	FOR_EACH_FD_FROM (sd, at, start, &pool->write_set) {
 		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
 			continue;
 		errno = 0;
@@ -356,15 +361,18 @@ static const struct timespec *prepare_select(struct server *server)
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
 
+	server->has_notified = server->has_notified || notify_ready();
 	if (fdset_next(&server->leaving.set, 0) < FD_SETSIZE)
 		timeout = &stall_check;
 	if (server->listeners.backoff.active || server->write_backoff.active ||
-	    server->short_of_memory)
+	    server->short_of_memory || !server->has_notified || log_summarize(false))
 		timeout = &retry;
 	listeners_resume(&server->listeners, pool);
 	backoff_expired(&server->write_backoff);
 	pool->ready_read_set = pool->read_set;
 	pool->ready_write_set = server->write_backoff.active ? empty_set : pool->write_set;
+	if (outputs_watch(&pool->ready_write_set))
+		timeout = &retry;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
 	return timeout;
@@ -375,17 +383,18 @@ static int run_once(struct server *server)
 {
 	conn_pool_t *pool = &server->pool;
 	const fd_set full = pool->write_set;
-	const struct timespec *timeout = prepare_select(server);
+	const struct timespec *timeout;
 
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
-	fflush(stdout);
+	outputs_flush();
+	timeout = prepare_select(server);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set, NULL,
 	                       timeout, &server->waiting_mask);
 	if (pool->nready == -1) {
 		if (errno != EINTR)
 			return -1;
-		/* Go through the pass with nothing ready, so that throttling ends in time however many
-		 * signals come. */
+		/* Go through the pass with nothing ready, so that throttling ends in time however
+		 * many signals come. */
 		pool->ready_read_set = pool->ready_write_set = empty_set;
 		pool->nready = 0;
 	}
@@ -406,25 +415,46 @@ static int serve(struct server *server)
 			          count_clients(&server->listeners, &server->pool),
 			          server->flow.bytes);
 		if (run_once(server) == -1) {
-			log_line(LOG_ERR, NULL, 0, "select", strerror(errno));
+			log_text(LOG_ERR, "select: %s", strerror(errno));
 			status = EXIT_FAILURE;
 			break;
 		}
 	}
 	uncork(server);
 	write_queued(server, &empty_set, LAST_WRITE_US);
-	while (server->pool.conn_head != NULL)
-		remove_conn(server->pool.conn_head->fd, &server->pool);
+	while (server->pool.conn_head != NULL) {
+		int sd = server->pool.conn_head->fd;
+
+		if (!is_listener(&server->listeners, sd))
+			transcript("removing connection with sd %d \n", sd);
+		remove_conn(sd, &server->pool);
+	}
+	log_summarize(true);
 	return status;
+}
+
+/* Raises the limit on descriptors as far as select() can use it. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= FD_SETSIZE)
+		return;
+	limit.rlim_cur = limit.rlim_max < FD_SETSIZE ? limit.rlim_max : FD_SETSIZE;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	struct options options = { .max_queue = MAX_QUEUE };
+	static struct options options = { .max_queue = MAX_QUEUE, .max_clients = UINT_MAX };
 	int inherited;
 
-	if (prepare_output() == -1) {
+	if (signals_prepare() == -1) {
+		perror("signals");
+		return EXIT_FAILURE;
+	}
+	if (outputs_reserve() == -1) {
 		perror("/dev/null");
 		return EXIT_FAILURE;
 	}
@@ -432,19 +462,26 @@ int main(int argc, char *argv[])
 	if (inherited == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, inherited > 0, &options);
+	if (log_open() == -1) {
+		perror("standard output or error");
+		return EXIT_FAILURE;
+	}
+	raise_limit();
+	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	server.raw = options.raw;
 	server.printable = options.printable;
 	chat_set_max_queue(options.max_queue);
 	flow_init(&server.flow, options.max_queue);
+	server.max_clients = options.max_clients;
 	stats_start(&server.stats);
 	init_pool(&server.pool);
 	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
-	if (set_up_signals(&server.waiting_mask) == -1) {
-		perror("signals");
+	if (signals_block(&server.waiting_mask) == -1) {
+		complain("signals: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	notify_ready();
+	listeners_log(&server.listeners);
 	return serve(&server);
 }

@@ -111,8 +111,7 @@ void flow_update(struct flow *flow, const fd_set *behind)
 	int sd;
 
 	flow->most_sent = INT64_MAX;
-	for (sd = fdset_next(&flow->behind, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&flow->behind, sd + 1)) {
+	FOR_EACH_FD (sd, &flow->behind) {
 		struct flow_client *reader = &flow->clients[sd];
 
 		if (reader->is_holding && flow->somebody_waits)
@@ -120,7 +119,7 @@ void flow_update(struct flow *flow, const fd_set *behind)
 		if (!FD_ISSET(sd, behind))
 			catch_up(flow, reader, now);
 	}
-	for (sd = fdset_next(behind, 0); sd < FD_SETSIZE; sd = fdset_next(behind, sd + 1)) {
+	FOR_EACH_FD (sd, behind) {
 		struct flow_client *reader = &flow->clients[sd];
 		int64_t most;
 
@@ -148,7 +147,7 @@ bool flow_throttle(struct flow *flow, fd_set *readable)
 	int64_t now = now_us();
 	int sd;
 
-	for (sd = fdset_next(readable, 0); sd < FD_SETSIZE; sd = fdset_next(readable, sd + 1)) {
+	FOR_EACH_FD (sd, readable) {
 		if (sent_lately(flow, sd, now) < flow->most_sent)
 			continue;
 		FD_CLR(sd, readable);

@@ -5,10 +5,8 @@
 #include "listen.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,35 +20,50 @@ static int set_number(int sd, int level, int option, int value)
 	return setsockopt(sd, level, option, &value, sizeof value);
 }
 
+static bool no_user_timeout;
+
+/* Has data that is not acknowledged end a connection, too. Some kernels and sandboxes lack this;
+ * then it takes the kernel's own time, a quarter of an hour. */
+static int set_user_timeout(int sd)
+{
+	if (set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == 0)
+		return 0;
+	no_user_timeout = errno == ENOPROTOOPT;
+	return no_user_timeout ? 0 : -1;
+}
+
+bool user_timeout_is_missing(void)
+{
+	return no_user_timeout;
+}
+
 /* TCP_NODELAY sends a line at once, without waiting until the last one has been acknowledged. */
 int set_up_tcp(int sd)
 {
 	if (set_number(sd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S) == -1 ||
-	    set_number(sd, IPPROTO_TCP, TCP_KEEPCNT, PROBES) == -1 ||
-	    set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == -1)
+	    set_number(sd, IPPROTO_TCP, TCP_KEEPCNT, PROBES) == -1 || set_user_timeout(sd) == -1)
 		return -1;
 	return set_number(sd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 /* Sets the options that a listener needs before bind(). */
-static int set_up_socket(int sd, int family)
+static int set_up_socket(int sd, int family, bool v6_only)
 {
-	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == -1)
+	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) == -1)
 		return -1;
 	return set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ? -1 : set_up_tcp(sd);
 }
 
-/* Returns a non-blocking listening socket at the address, or -1 with errno set. */
-static int listen_at(const struct addrinfo *address)
+int listen_at(const struct addrinfo *address, bool v6_only)
 {
 	int sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
 
 	if (sd == -1)
 		return -1;
-	if (set_up_socket(sd, address->ai_family) == 0 &&
+	if (set_up_socket(sd, address->ai_family, v6_only) == 0 &&
 	    bind(sd, address->ai_addr, address->ai_addrlen) == 0 && listen(sd, SOMAXCONN) == 0)
 		return sd;
 	error = errno;
@@ -59,8 +72,7 @@ static int listen_at(const struct addrinfo *address)
 	return -1;
 }
 
-/* Returns the wildcard address: of IPv6, which here takes in IPv4 too, unless the kernel has IPv4
- * only. */
+/* Returns the wildcard address: of IPv6 unless the kernel has IPv4 only. */
 static const char *wildcard_address(void)
 {
 	int sd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -71,34 +83,15 @@ static const char *wildcard_address(void)
 	return "::";
 }
 
-/* Prints that it cannot listen there, and the reason from errno. */
-static void report_failure(const char *address, const char *port)
-{
-	const char *why = strerror(errno);
-
-	if (address == NULL)
-		fprintf(stderr, "cannot listen on port %s: %s\n", port, why);
-	else
-		fprintf(stderr, "cannot listen on port %s of %s: %s\n", port, address, why);
-}
-
-int listen_on(const char *address, const char *port)
+struct addrinfo *look_up(const char *name, const char *port, const char **why)
 {
 	const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 		                        .ai_socktype = SOCK_STREAM };
-	const char *name = address != NULL ? address : wildcard_address();
 	struct addrinfo *found;
-	int failure = getaddrinfo(name, port, &hints, &found);
-	int sd;
+	int failure = getaddrinfo(name != NULL ? name : wildcard_address(), port, &hints, &found);
 
-	if (failure != 0) {
-		fprintf(stderr, "%s: %s\n", name,
-		        failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
-		return -1;
-	}
-	sd = listen_at(found);
-	if (sd == -1)
-		report_failure(address, port);
-	freeaddrinfo(found);
-	return sd;
+	if (failure == 0)
+		return found;
+	*why = failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure);
+	return NULL;
 }

@@ -10,15 +10,19 @@
 #include "options.h"
 
 struct listeners {
-	int first, end;         /* their descriptors: from `first` on and below `end` */
+	fd_set set;
+	unsigned int count;
 	bool inherited;         /* they listened before this program began */
 	struct backoff backoff; /* while it is active, they are out of the read set */
 };
 
-/* Adds the listeners to the pool: the `inherited` ones, or if there are none a new one as the
+/* Adds the listeners to the pool: the `inherited` ones, or if there are none, new ones as the
  * options say. On failure it prints the reason on standard error and returns -1. */
 int listeners_open(struct listeners *listeners, int inherited, const struct options *options,
                    conn_pool_t *pool);
+
+/* Logs where they listen. */
+void listeners_log(const struct listeners *listeners);
 
 bool is_listener(const struct listeners *listeners, int sd);
 

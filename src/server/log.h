@@ -3,24 +3,38 @@
 #ifndef LOG_H
 #define LOG_H
 
-#include <sys/socket.h>
+#include <stdbool.h>
 #include <syslog.h> /* the priorities */
 
-/* Opens /dev/null in place of standard descriptors that are closed: a client's socket would get
- * their number, and what is printed would go to the client. Makes pipes and terminals non-blocking,
- * so that a reader who stops cannot stop the server; what they do not take is dropped. Returns -1
- * with errno set when /dev/null cannot be opened. */
-int prepare_output(void);
+/* Call it once, after outputs_reserve() and before anything is printed. Returns -1 with errno set
+ * on failure. */
+int log_open(void);
 
 /* Makes transcript() print nothing. */
 void transcript_disable(void);
 
-/* Prints to the transcript, as printf() does. */
+/* Makes log_visit() print something. */
+void log_visits_enable(void);
+
+/* Prints to the transcript, as printf() does. The text ends with a newline. */
 __attribute__((format(printf, 1, 2))) void transcript(const char *format, ...);
 
-/* Logs one line, which begins with the time, or for systemd's journal with the priority, since the
- * journal adds the time itself. The peer's address follows unless it is NULL. */
-void log_line(int priority, const struct sockaddr *peer, socklen_t length, const char *what,
-              const char *why);
+/* Prints a line on standard error as it is: why the server cannot start. */
+__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+
+/* Logs one line: the time, or for systemd's journal the priority, since the journal adds the time
+ * itself; then the text. */
+__attribute__((format(printf, 2, 3))) void log_text(int priority, const char *format, ...);
+
+/* Logs that a client has come or gone. */
+void log_visit(const char *address, const char *what);
+
+/* Logs a warning, after the client's address unless that is NULL. Of those with the same `what`
+ * that follow close upon each other, the first few are logged at once: see log_summarize(). */
+void log_warning(const char *address, const char *what, const char *why);
+
+/* Logs the last of the warnings that were held back for a second, and how many more there were; all
+ * of them `at_once` at the end. Returns whether some are still held back. */
+bool log_summarize(bool at_once);
 
 #endif /* LOG_H */

@@ -4,9 +4,13 @@
 #define NUMBER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Parses a whole number, digits only. Returns false unless it is one from `least` to `most`. */
 bool parse_number(const char *text, uintmax_t least, uintmax_t most, uintmax_t *number);
+
+/* Parses a number of bytes: a whole number, or one with K, M or G behind it, in either case. */
+bool parse_size(const char *text, size_t *size);
 
 #endif /* NUMBER_H */

@@ -4,9 +4,11 @@
 
 #include "options.h"
 
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,21 +26,31 @@ static void usage(void)
 static void help(void)
 {
 	usage();
-	printf("Relays every line from a client to all other clients.\n"
+	printf("Relays every line from a client to all other clients. Port 0 is any free port.\n"
 	       "\n"
-	       "  --bind ADDRESS     listen on this address only, of IPv4 or IPv6\n"
-	       "  --max-queue BYTES  cut off a client for whom more than this waits\n"
-	       "                     (%d unless given; 0 for no limit)\n"
-	       "  --printable        relay control characters as question marks\n"
-	       "  --raw              relay every byte as it came, telnet's commands too\n"
-	       "  --quiet            no transcript on standard output\n"
-	       "  --help             print this and end\n"
-	       "  --version          print the version and end\n"
+	       "  -b, --bind ADDRESS     listen there only; may be given several times\n"
+	       "  -c, --max-clients N    turn away clients beyond this number\n"
+	       "  -m, --max-queue BYTES  cut off a client for whom more than this waits\n"
+	       "                         (K, M and G are understood; 0 for no limit; else %dM)\n"
+	       "  -p, --printable        relay control characters as question marks\n"
+	       "  -r, --raw              relay every byte as it came, telnet's commands too\n"
+	       "  -q, --quiet            no transcript on standard output\n"
+	       "  -v, --verbose          log who joins and leaves\n"
+	       "  -h, --help             print this and end\n"
+	       "  -V, --version          print the version and end\n"
 	       "\n"
-	       "Options come before the port. Where systemd passes sockets to listen on, neither\n"
-	       "--bind nor the port is given. SIGINT or SIGTERM ends the server, SIGUSR1 has it log\n"
-	       "one line of statistics on standard error.\n",
-	       MAX_QUEUE);
+	       "Where systemd passes sockets to listen on, neither --bind nor the port is given.\n"
+	       "SIGINT, SIGTERM or SIGHUP ends the server, SIGUSR1 has it log its statistics.\n"
+	       "chatserver(1) has the details.\n",
+	       MAX_QUEUE >> 20);
+}
+
+/* Prints the usage and where to find more, and exits. */
+__attribute__((noreturn)) static void refer_to_help(void)
+{
+	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
+	usage();
+	exit(EXIT_FAILURE);
 }
 
 /* Prints what is wrong with the command line, and exits. */
@@ -49,77 +61,112 @@ __attribute__((noreturn, format(printf, 1, 2))) static void reject(const char *w
 	va_start(arguments, why);
 	vwarnx(why, arguments);
 	va_end(arguments);
-	usage();
-	exit(EXIT_FAILURE);
+	refer_to_help();
+}
+
+static const struct option known[] = {
+	{ "bind", required_argument, NULL, 'b' },
+	{ "max-clients", required_argument, NULL, 'c' },
+	{ "max-queue", required_argument, NULL, 'm' },
+	{ "printable", no_argument, NULL, 'p' },
+	{ "raw", no_argument, NULL, 'r' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char *name_of(int option)
+{
+	const struct option *at = known;
+
+	while (at->val != option)
+		at++;
+	return at->name;
+}
+
+/* Takes the value of an option that has one. */
+static void set_value(int option, const char *value, struct options *options)
+{
+	uintmax_t number;
+
+	if (value[0] == '\0' || (value[0] == '-' && !isdigit((unsigned char)value[1])))
+		reject("--%s needs a value, and '%s' is none", name_of(option), value);
+	if (option == 'b') {
+		if (options->address_count == FD_SETSIZE)
+			reject("too many addresses");
+		options->addresses[options->address_count++] = value;
+	} else if (option == 'm') {
+		if (!parse_size(value, &options->max_queue))
+			reject("--max-queue: not a number of bytes: '%s'", value);
+	} else {
+		if (!parse_number(value, 1, UINT_MAX, &number))
+			reject("--max-clients: not a number of clients (from 1): '%s'", value);
+		options->max_clients = (unsigned int)number;
+	}
+}
+
+/* Handles one option. `value` is NULL unless it has one. */
+static void handle(int option, const char *value, struct options *options)
+{
+	switch (option) {
+	case 'p':
+		options->printable = true;
+		break;
+	case 'r':
+		options->raw = true;
+		break;
+	case 'q':
+		transcript_disable();
+		break;
+	case 'v':
+		log_visits_enable();
+		break;
+	case 'h':
+		help();
+		exit(EXIT_SUCCESS);
+	case 'V':
+		printf("%s (libchatserver) %s\n", program_invocation_short_name, chat_version());
+		exit(EXIT_SUCCESS);
+	case '?': /* getopt_long() has printed what is wrong */
+		refer_to_help();
+	default:
+		set_value(option, value, options);
+	}
 }
 
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options)
 {
-	static const struct option known[] = {
-		{ "bind", required_argument, NULL, 'b' },
-		{ "max-queue", required_argument, NULL, 'm' },
-		{ "printable", no_argument, NULL, 'p' },
-		{ "raw", no_argument, NULL, 'r' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
+	const char *last_value = NULL;
+	int option, last_option = 0;
 	uintmax_t number;
-	int option;
 
 	/* The messages of getopt_long() then begin with the same name as those of warnx(). */
 	if (argc > 0)
 		argv[0] = program_invocation_short_name;
-	while ((option = getopt_long(argc, argv, "+pr", known, NULL)) != -1) {
-		switch (option) {
-		case 'b':
-			options->address = optarg;
-			break;
-		case 'm':
-			if (!parse_number(optarg, 0, SIZE_MAX, &number))
-				reject("not a number of bytes: '%s'", optarg);
-			options->max_queue = (size_t)number;
-			break;
-		case 'p':
-			options->printable = true;
-			break;
-		case 'r':
-			options->raw = true;
-			break;
-		case 'q':
-			transcript_disable();
-			chat_set_quiet(1);
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		case 'v':
-			printf("%s (libchatserver) %s\n", program_invocation_short_name,
-			       chat_version());
-			exit(EXIT_SUCCESS);
-		default: /* getopt_long() has printed what is wrong */
-			usage();
-			exit(EXIT_FAILURE);
+	while ((option = getopt_long(argc, argv, "b:c:m:prqvhV", known, NULL)) != -1) {
+		handle(option, optarg, options);
+		if (optarg != NULL) {
+			last_option = option;
+			last_value = optarg;
 		}
 	}
 	if (options->raw && options->printable)
 		reject("--raw and --printable exclude each other");
 	if (has_listeners) {
-		if (argc == optind && options->address == NULL)
+		if (argc == optind && options->address_count == 0)
 			return;
 		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
 	}
-	/* Without any argument the usage alone will do. */
-	if (argc <= 1) {
-		usage();
-		exit(EXIT_FAILURE);
-	}
-	if (argc == optind)
-		reject("a port is wanted");
+	if (argc <= optind && last_value != NULL && parse_number(last_value, 0, 65535, &number))
+		reject("the port is missing, or the value of --%s, which took '%s'",
+		       name_of(last_option), last_value);
+	if (argc <= optind)
+		reject("the port is missing");
 	if (argc - optind > 1)
-		reject("nothing is wanted after the port: '%s'", argv[optind + 1]);
-	if (!parse_number(argv[optind], 1, 65535, &number))
-		reject("not a port number (1 to 65535): '%s'", argv[optind]);
+		reject("more than one port: '%s'", argv[optind + 1]);
+	if (!parse_number(argv[optind], 0, 65535, &number))
+		reject("not a port number (0 to 65535): '%s'", argv[optind]);
 	options->port = argv[optind];
 }

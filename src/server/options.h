@@ -5,19 +5,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/select.h>
 
 /* The default queue limit in bytes, which is the library's as well. */
 enum { MAX_QUEUE = 8 << 20 };
 
 struct options {
-	const char *address; /* to listen on */
+	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; none for all */
+	int address_count;
 	const char *port;
 	bool printable;   /* relay control characters as question marks */
 	bool raw;         /* relay every byte as it came */
 	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */
+	unsigned int max_clients;
 };
 
-/* Parses the command line, and disables the transcript for --quiet. What the command line does not
+/* Parses the command line, and tells log.h of --quiet and --verbose. What the command line does not
  * give is left as it is. Exits after --help and --version, and when the command line is wrong: the
  * port is required, unless listeners have been inherited, which exclude both it and --bind. */
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options);

@@ -5,50 +5,71 @@
 #include "signals.h"
 
 #include <stddef.h>
+#include <unistd.h>
 
-static const int handled[] = { SIGINT, SIGTERM, SIGUSR1 };
-static const int ignored[] = { SIGHUP, SIGPIPE };
+static const int handled[] = { SIGINT, SIGTERM, SIGUSR1, SIGHUP };
+static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGTTOU, SIGCHLD };
 
 enum { HANDLED = sizeof handled / sizeof handled[0], IGNORED = sizeof ignored / sizeof ignored[0] };
 
 /* Those of `handled`, as a set. */
 static sigset_t handled_set;
 
-static volatile sig_atomic_t stopping, requested;
+static volatile sig_atomic_t serving, stopping, requested;
 
-static void on_signal(int signal)
+static void on_signal(int number)
 {
-	if (signal == SIGUSR1)
+	if (number == SIGUSR1) {
 		requested = 1;
-	else
-		stopping = 1;
+		return;
+	}
+	stopping = 1;
+	if (serving)
+		return;
+	/* As without a handler, which process 1 outlives. */
+	signal(number, SIG_DFL);
+	raise(number);
+	sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
+	_exit(128 + number);
 }
 
 static int set_handler(const int *signals, int count, void (*handler)(int))
 {
-	struct sigaction action = { .sa_handler = handler };
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, before;
 
-	while (count-- > 0) {
-		if (sigaction(*signals++, &action, NULL) == -1)
+	for (; count > 0; count--, signals++) {
+		if (sigaction(*signals, NULL, &before) == -1)
+			return -1;
+		if (*signals == SIGHUP && before.sa_handler == SIG_IGN)
+			continue;
+		if (sigaction(*signals, &action, NULL) == -1)
 			return -1;
 	}
 	return 0;
 }
 
-int set_up_signals(sigset_t *waiting_mask)
+int signals_prepare(void)
 {
 	int at;
 
 	sigemptyset(&handled_set);
 	for (at = 0; at < HANDLED; at++)
 		sigaddset(&handled_set, handled[at]);
+	if (set_handler(handled, HANDLED, on_signal) == -1)
+		return -1;
+	return set_handler(ignored, IGNORED, SIG_IGN);
+}
+
+int signals_block(sigset_t *waiting_mask)
+{
+	int at;
+
 	if (sigprocmask(SIG_BLOCK, &handled_set, waiting_mask) == -1)
 		return -1;
 	for (at = 0; at < HANDLED; at++)
 		sigdelset(waiting_mask, handled[at]);
-	if (set_handler(handled, HANDLED, on_signal) == -1)
-		return -1;
-	return set_handler(ignored, IGNORED, SIG_IGN);
+	serving = 1;
+	return 0;
 }
 
 /* Under load pselect() never has to wait, and then delivers no signal. */

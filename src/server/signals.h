@@ -1,5 +1,9 @@
-/* signals.h - SIGINT and SIGTERM end the server, SIGUSR1 has it log its statistics, and SIGHUP and
- * SIGPIPE are ignored. */
+/*
+ * signals.h - SIGINT, SIGTERM and SIGHUP end the server, SIGUSR1 has it log its statistics.
+ *
+ * Handled signals have handlers from the start, because the default action is for nothing where the
+ * server is process 1, as in a container.
+ */
 
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -7,12 +11,17 @@
 #include <signal.h>
 #include <stdbool.h>
 
+/* Call it first. Until signals_block() a signal that ends the server does so at once. Ignores what
+ * would end or stop it for an output's sake, and SIGCHLD, so that no child becomes a zombie; SIGHUP
+ * stays ignored if it was, as under nohup(1). Returns -1 with errno set on failure. */
+int signals_prepare(void);
+
 /* Blocks the handled signals except while pselect() waits with `waiting_mask`. Otherwise one that
  * comes between should_stop() and the wait would go unnoticed. Returns -1 with errno set on
  * failure. */
-int set_up_signals(sigset_t *waiting_mask);
+int signals_block(sigset_t *waiting_mask);
 
-/* Delivers pending signals. Returns whether SIGINT or SIGTERM has come. */
+/* Delivers pending signals. Returns whether one of those that end the server has come. */
 bool should_stop(void);
 
 /* Whether SIGUSR1 has been delivered since the last call. */

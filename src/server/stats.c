@@ -5,10 +5,10 @@
 #include "stats.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "chatServerExt.h"
 #include "log.h"
+#include "output.h"
 
 static time_t now_in_s(void)
 {
@@ -25,7 +25,7 @@ void stats_start(struct stats *stats)
 
 /* Counts block by block, which compilers turn into vector instructions. With short lines that is
  * several times as fast as a memchr() for each of them. */
-static uint64_t count_line_ends(const char *text, size_t length)
+uint64_t count_line_ends(const char *text, size_t length)
 {
 	enum { BLOCK = 32 };
 	const char *end = text + length;
@@ -65,7 +65,6 @@ void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int client
 {
 	uint64_t bytes_out = stats->sent_to_departed, queued = 0;
 	const conn_t *conn;
-	char text[400];
 
 	for (conn = pool->conn_head; conn != NULL; conn = conn->next) {
 		chat_conn_info_t info;
@@ -75,11 +74,11 @@ void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int client
 			queued += info.queued_bytes;
 		}
 	}
-	snprintf(text, sizeof text,
-	         "clients=%u messages_in=%" PRIu64 " bytes_in=%" PRIu64 " messages_out=%" PRIu64
-	         " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64 " cut_off=%" PRIu64
-	         " refused=%" PRIu64 " uptime_s=%jd",
+	log_text(LOG_INFO,
+	         "stats: clients=%u messages_in=%" PRIu64 " bytes_in=%" PRIu64
+	         " messages_out=%" PRIu64 " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64
+	         " cut_off=%" PRIu64 " refused=%" PRIu64 " dropped_lines=%" PRIu64 " uptime_s=%jd",
 	         clients, stats->messages_in, bytes_in, stats->messages_out, bytes_out, queued,
-	         stats->cut_off, stats->refused, (intmax_t)(now_in_s() - stats->started_at));
-	log_line(LOG_INFO, NULL, 0, "stats", text);
+	         stats->cut_off, stats->refused, outputs_dropped(),
+	         (intmax_t)(now_in_s() - stats->started_at));
 }

@@ -21,6 +21,8 @@ struct stats {
 /* Starts the clock of the uptime. */
 void stats_start(struct stats *stats);
 
+uint64_t count_line_ends(const char *text, size_t length);
+
 /* Counts the lines in what a client sent, and their copies to so many recipients. */
 void stats_received(struct stats *stats, const char *text, size_t length, unsigned int recipients);
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "listen.h"
+#include "log.h"
 #include "number.h"
 
 static int get_number(int fd, int option)
@@ -82,30 +82,38 @@ int inherit_listeners(void)
 	return count;
 }
 
-void notify_ready(void)
+bool notify_ready(void)
 {
 	static const char ready[] = "READY=1";
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t length;
-	int sd;
+	ssize_t sent = -1;
+	int sd, error;
 
 	if (name == NULL)
-		return;
+		return true;
 	length = strlen(name);
 	if (length >= sizeof address.sun_path) {
-		fprintf(stderr, "NOTIFY_SOCKET: %s\n", strerror(ENAMETOOLONG));
-		return;
+		complain("NOTIFY_SOCKET: %s\n", strerror(ENAMETOOLONG));
+		return true;
 	}
 	memcpy(address.sun_path, name, length);
 	/* An abstract socket, which has a NUL in place of the '@'. */
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
 	sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sd == -1 ||
-	    sendto(sd, ready, sizeof ready - 1, MSG_NOSIGNAL, (struct sockaddr *)&address,
-	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == -1)
-		perror("NOTIFY_SOCKET");
-	if (sd != -1)
+	error = errno;
+	if (sd != -1) {
+		sent = sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+		              (struct sockaddr *)&address,
+		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+		error = errno;
 		close(sd);
+	}
+	if (sent == -1 && error == EAGAIN)
+		return false;
+	if (sent == -1)
+		complain("NOTIFY_SOCKET: %s\n", strerror(error));
+	return true;
 }

@@ -4,6 +4,8 @@
 #ifndef SYSTEMD_H
 #define SYSTEMD_H
 
+#include <stdbool.h>
+
 /* The descriptor of the first inherited socket; the others follow it. */
 enum { FIRST_INHERITED = 3 };
 
@@ -12,7 +14,8 @@ enum { FIRST_INHERITED = 3 };
  * standard error and returns -1. */
 int inherit_listeners(void);
 
-/* Tells the service manager, if it wants to know, that clients can connect. */
-void notify_ready(void);
+/* Tells the service manager, if it wants to know, that clients can connect. Returns false when it
+ * cannot take that now: call it again then. */
+bool notify_ready(void);
 
 #endif /* SYSTEMD_H */

@@ -1,13 +1,13 @@
 //! The model of what `chat_feed` makes of chunks: byte by byte, in the plainest words.
 
 use super::calls::{PoolBox, be_quiet};
-use super::hands;
+use super::direct_access;
 use libc::c_int;
 
-/// Of a line that does not end, so much is kept at most; see the header.
+/// The most that is kept of a line that does not end; see the header.
 const LONGEST: usize = 64 * 1024;
 
-/// Adds what has been read to a line that has not ended, and answers what is to be said now.
+/// Adds what has been read to a line that has not ended, and returns what is to be sent now.
 pub(crate) fn assemble(line: &mut Vec<u8>, bytes: &[u8]) -> Vec<u8> {
     if bytes.is_empty() {
         return std::mem::take(line);
@@ -22,7 +22,7 @@ pub(crate) fn assemble(line: &mut Vec<u8>, bytes: &[u8]) -> Vec<u8> {
     said
 }
 
-/// Who speaks, and what a single `read` got of it.
+/// A sender, and what a single `read` got from it.
 pub(crate) struct Chunk {
     speaker: usize,
     bytes: Vec<u8>,
@@ -30,8 +30,9 @@ pub(crate) struct Chunk {
 
 const SPEAKERS: usize = 3;
 
-/// The chunks that some bytes mean. Of each the first byte says who speaks and what of: bytes
-/// that follow, so many of a letter, or so many that a line is about as long as it may be.
+/// The chunks that some bytes mean. The first byte of each selects the sender and what it sends:
+/// the bytes that follow, or a letter repeated, or repeated until the line is about as long as a
+/// line may be.
 pub(crate) fn decode(mut input: &[u8]) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     while let [head, count, rest @ ..] = input {
@@ -49,8 +50,8 @@ pub(crate) fn decode(mut input: &[u8]) -> Vec<Chunk> {
     chunks
 }
 
-/// Feeds the chunks to a pool in which nobody is sent anything, and takes out of the queues what
-/// is to be heard. The descriptors are not open: the library does not look.
+/// Feeds the chunks to a pool, and takes what is queued out of the queues by itself. The
+/// descriptors are not open: the library does not look at them.
 pub(crate) fn play(chunks: &[Chunk]) {
     const FIRST: c_int = 900;
     let number = |speaker: usize| FIRST + c_int::try_from(speaker).expect("few speakers");
@@ -66,8 +67,11 @@ pub(crate) fn play(chunks: &[Chunk]) {
         assert_eq!(pool.feed(number(*speaker), bytes), Ok(()));
         for at in 0..SPEAKERS {
             let wanted = if at == *speaker || said.is_empty() { None } else { Some(&said) };
-            assert!(hands::pop(&mut pool, at).as_ref() == wanted, "{at} hears {speaker}");
-            assert!(hands::pop(&mut pool, at).is_none(), "one message for all lines of a call");
+            assert!(direct_access::pop(&mut pool, at).as_ref() == wanted, "{at} hears {speaker}");
+            assert!(
+                direct_access::pop(&mut pool, at).is_none(),
+                "one message for all lines of a call"
+            );
         }
     }
     for speaker in 0..SPEAKERS {

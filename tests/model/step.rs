@@ -26,8 +26,8 @@ pub(crate) enum Kind {
     Lone,
 }
 
-/// Some bytes to be said, told short: where they begin in an endless pattern is the room's to
-/// know, so that no two messages are the same.
+/// A message, in short. The room decides where in an endless pattern its bytes begin, so that no
+/// two messages are the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     pub(crate) length: usize,
@@ -87,7 +87,7 @@ pub(crate) enum Step {
     Hear(usize, usize),
     HangUp(usize),
     // What programs do by themselves.
-    /// Says what waits for somebody out of that very queue.
+    /// Sends a message that is queued for a member, from its place in the queue.
     Repeat(Who, usize),
     /// Takes the first message out of a queue.
     Pop(Who),
@@ -105,7 +105,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Any four bytes are a step: what is done, by whom, and two that say more.
+    /// Any four bytes are a step: what is done, by which member, and two details.
     fn decode([what, who, size, style]: [u8; 4]) -> Self {
         let seat = usize::from(who) % SEATS;
         let who = Who { pool: usize::from(who >= 192 && seat >= SHARED), seat };

@@ -323,8 +323,8 @@ fn writing_the_transcript_fails() {
         return;
     }
     for error in ["EAGAIN", "EINTR", "EIO", "ENOSPC", "EPIPE"] {
-        // The first write must succeed: it shows that the server listens.
-        let inject = format!("inject=write:error={error}:when=2+2");
+        // The first two must succeed: they show that the server listens.
+        let inject = format!("inject=write:error={error}:when=3+2");
         let (server, log) = server_under_strace("write", &["-e", &inject]);
         let [one, other] = server.quiet_joins();
         for number in 0..LINES {

@@ -9,11 +9,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{env, fs, io};
 
-pub(crate) use crate::child::{PATIENCE, free_port};
+pub(crate) use crate::child::{PATIENCE, free_port, lines_of};
 pub(crate) use crate::program::Ended;
 
 /// The limit on descriptors that a server usually has.
@@ -80,16 +80,27 @@ impl Server {
     ) -> Result<Self, String> {
         let number = port.to_string();
         let arguments: Vec<_> = options.iter().copied().chain([number.as_str()]).collect();
-        let mut server = Self::spawn_with_limit(runner, &arguments, limit);
-        if options.contains(&"--quiet") {
-            let listens = server.program.listens_on(port);
-            return if listens { Ok(server) } else { Err(server.ended().complaints) };
+        let server = Self::spawn_with_limit(runner, &arguments, limit);
+        server.await_listening()?;
+        if !options.contains(&"--quiet") {
+            assert_eq!(server.pass(), "Waiting on select()...\nMaxFd 3\n");
         }
-        let Some(first) = server.next_line() else {
-            return Err(server.ended().complaints);
-        };
-        assert_eq!(first + &server.pass(), "Waiting on select()...\nMaxFd 3\n");
         Ok(server)
+    }
+
+    /// Waits until the server says where it listens, and returns that: or else its complaints.
+    pub(crate) fn await_listening(&self) -> Result<String, String> {
+        let mut complaints = String::new();
+        loop {
+            match self.complaints.recv_timeout(PATIENCE) {
+                Ok(line) => match line.trim_end().split_once("listening on ") {
+                    Some((_, address)) => return Ok(address.to_owned()),
+                    None => complaints += &line,
+                },
+                Err(RecvTimeoutError::Disconnected) => return Err(complaints),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {complaints}"),
+            }
+        }
     }
 
     /// A server with these arguments, with which it may not start.

@@ -1,8 +1,9 @@
 //! System calls that fail for long, or at the start, and signals at the worst moment, injected by
 //! strace. `failing_calls` has every call of the loop fail.
 
-use crate::harness::Server;
+use crate::harness::{Server, USUAL_LIMIT, free_port};
 use crate::installed::skip;
+use crate::output::runners;
 use crate::slow::relay;
 use crate::stats::Stats;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
@@ -83,7 +84,7 @@ fn accept_that_goes_on_failing_does_not_make_the_server_spin() {
 #[test]
 fn signal_just_before_select_is_not_lost() {
     for signal in ["SIGINT", "SIGTERM"] {
-        let Some(server) = server_with(&format!("write:signal={signal}:when=2")) else { return };
+        let Some(server) = server_with(&format!("write:signal={signal}:when=3")) else { return };
         let _room = server.visitors(1);
         let ended = server.ended();
         assert_eq!(ended.status.code(), Some(0), "{signal}");
@@ -92,7 +93,7 @@ fn signal_just_before_select_is_not_lost() {
 
 #[test]
 fn question_just_before_select_is_answered_at_once() {
-    let Some(server) = server_with("write:signal=SIGUSR1:when=2") else { return };
+    let Some(server) = server_with("write:signal=SIGUSR1:when=3") else { return };
     let _room = server.crowd(1);
     assert_eq!(Stats::in_line(&server.next_complaint()).clients, 1);
     server.stop();
@@ -134,7 +135,7 @@ fn what_fails_at_the_start_is_said() {
         ("rt_sigprocmask:error=EPERM:when=1", None, "signals: Operation not permitted"),
         ("rt_sigaction:error=EPERM:when=1", None, "signals: Operation not permitted"),
         ("rt_sigaction:error=EPERM:when=2", None, "signals: Operation not permitted"),
-        ("openat:error=EMFILE", Some("/dev/null"), "/dev/null: Too many open files"),
+        ("rt_sigaction:error=EPERM:when=10", None, "signals: Operation not permitted"),
         ("socket:error=EMFILE:when=2", None, "cannot listen on port : Too many open files"),
         ("listen:error=EOPNOTSUPP", None, "cannot listen on port : Operation not supported"),
     ] {
@@ -143,19 +144,27 @@ fn what_fails_at_the_start_is_said() {
     }
 }
 
-/// The server does not start unless each of the listener's options can be set.
+/// The server does not start unless each of the listener's options can be set, but for
+/// TCP_USER_TIMEOUT, which not every kernel has.
 #[test]
 fn an_option_that_cannot_be_set_is_said_to_be_missing() {
     // One of them is for IPv6.
     let options = if TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() { 8 } else { 7 };
-    for number in 1.. {
+    for number in 1..=options {
         let injection = format!("setsockopt:error=ENOPROTOOPT:when={number}");
-        let Some(outcome) = try_start_with(&injection, None) else { return };
-        match outcome {
-            Err(complaint) => {
-                assert_eq!(complaint, "cannot listen on port : Protocol not available\n");
-            }
-            Ok(_) => return assert_eq!(number, options + 1, "this one may be missing"),
+        let Some(strace) = strace(&injection, None) else { return };
+        let runner: Vec<_> = strace.iter().map(String::as_str).collect();
+        let port = free_port();
+        let server = Server::spawn_with_limit(&runner, &[&port.to_string()], USUAL_LIMIT);
+        let complaint = server.next_complaint();
+        if number == options - 1 {
+            assert!(complaint.ends_with(" TCP_USER_TIMEOUT: Protocol not available\n"));
+            server.await_listening().expect("it starts all the same");
+            server.stop();
+        } else {
+            let wanted = format!("cannot listen on port {port}: Protocol not available\n");
+            assert_eq!(complaint, wanted, "option {number}");
+            assert_eq!(server.ended().status.code(), Some(1));
         }
     }
 }
@@ -168,15 +177,24 @@ fn without_ipv6_there_is_ipv4() {
     server.stop();
 }
 
-/// A transcript that nobody reads may then stop the server, but it starts.
+/// An output that cannot be opened anew has a process of its own, without which nothing starts.
 #[test]
-fn an_output_that_cannot_be_opened_anew_is_used_as_it_is() {
+fn an_output_that_cannot_be_opened_anew_is_written_by_a_process() {
     let Some(outcome) = try_start_with("openat:error=EACCES", Some("/proc/self/fd/1")) else {
         return;
     };
     let server = outcome.expect("the server starts");
     chats(&server, 3);
     server.stop();
+    let Some(&nobody) = runners().last().filter(|runner| !runner.is_empty()) else { return };
+    let few = ["bash", "-c", "ulimit -u 0; exec \"$0\" \"$@\""];
+    let strace = strace("socketpair:error=EMFILE", None).expect("it was there above");
+    let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+    for (runner, why) in [(&few[..], "Resource temp"), (&strace, "Too many open files")] {
+        let outcome = Server::try_start_under(&[nobody, runner].concat());
+        let complaint = format!("standard output or error: {why}");
+        assert!(outcome.is_err_and(|complaints| complaints.starts_with(&complaint)));
+    }
 }
 
 #[test]

@@ -3,32 +3,24 @@
 //! Nothing here sleeps for something to happen: the server tells what it does line by line, and
 //! a test waits for the line. Every test has a server and a port of its own.
 
-#[path = "../common/child.rs"]
-mod child;
-#[path = "../common/client.rs"]
-mod client;
-#[path = "../common/compiler.rs"]
-mod compiler;
-#[path = "../common/installed.rs"]
-mod installed;
-#[path = "../common/make.rs"]
-mod make;
-#[path = "../common/program.rs"]
-mod program;
-#[path = "../common/valgrind.rs"]
-mod valgrind;
+#[path = "../common/mod.rs"]
+mod common;
 
-mod flow;
+use common::{child, client, compiler, installed, make, program, valgrind};
+
 mod harness;
 
 mod backpressure;
 mod descriptors;
 mod failing_calls;
 mod fairness;
+mod flow;
 mod injected;
 mod leaving;
 mod limits;
 mod lines;
+mod listening;
+mod log;
 mod memory;
 mod misbehaving_clients;
 mod options;
@@ -37,6 +29,7 @@ mod printable;
 mod random_chat;
 mod relay;
 mod shutdown;
+mod signals;
 mod slow;
 mod stats;
 mod systemd;

@@ -1,8 +1,8 @@
-//! The statistics that the server logs on SIGUSR1; it ignores SIGHUP.
+//! The statistics that the server logs on SIGUSR1.
 
 use crate::client::Client;
 use crate::harness::Server;
-use libc::{SIGHUP, SIGUSR1};
+use libc::SIGUSR1;
 use std::thread;
 
 /// The line's counters in their order, without the time.
@@ -16,6 +16,7 @@ pub(crate) struct Stats {
     pub(crate) queued_bytes: u64,
     pub(crate) cut_off: u64,
     pub(crate) refused: u64,
+    pub(crate) dropped_lines: u64,
 }
 
 impl Stats {
@@ -42,6 +43,7 @@ impl Stats {
             queued_bytes: next("queued_bytes"),
             cut_off: next("cut_off"),
             refused: next("refused"),
+            dropped_lines: next("dropped_lines"),
         };
         next("uptime_s");
         assert_eq!(pairs.next(), None, "in {line}");
@@ -149,19 +151,4 @@ fn statistics_add_up_under_load() {
     assert_eq!(last.bytes_in * others, last.bytes_out + last.queued_bytes);
     assert!(last.queued_bytes > 0, "somebody is behind");
     server.stop();
-}
-
-#[test]
-fn hang_up_signals_mean_nothing() {
-    let server = Server::start();
-    let [one, two] = server.joins();
-    for number in 0..50 {
-        let line = format!("line {number}\n");
-        server.signal(SIGHUP);
-        one.say(&line);
-        server.signal(SIGHUP);
-        two.expect(&line);
-    }
-    let complaints = server.stop().complaints;
-    assert_eq!(complaints, "");
 }

@@ -14,6 +14,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net as unix;
 use std::path::Path;
 use std::process::Command;
@@ -85,6 +86,14 @@ fn is_started(server: &Server) {
     }
 }
 
+/// The same, and what the server then says about so many sockets.
+fn is_listening(server: &Server, sockets: usize) {
+    is_started(server);
+    for _ in 0..sockets {
+        server.await_listening().expect("it listens");
+    }
+}
+
 /// A descriptor of the server's, also for this process.
 pub(crate) fn duplicate(server: &Server, sd: usize) -> OwnedFd {
     let pid = server.pid();
@@ -129,7 +138,7 @@ fn passed_sockets_of_ipv4_and_ipv6_make_one_room() {
     let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     let Some((server, port)) = activated(&addresses, USUAL_LIMIT) else { return };
     let mut clients = addresses.map(|address| Client::connect(address, port));
-    is_started(&server);
+    is_listening(&server, 2);
     for client in &mut clients {
         server.let_in(std::slice::from_mut(client));
     }
@@ -200,7 +209,7 @@ fn several_passed_sockets_without_descriptors_cost_nothing() {
     for _ in &room {
         server.until(|line| line.starts_with("New incoming connection on sd "));
     }
-    is_started(&server);
+    is_listening(&server, 2);
     assert!(server.next_complaint().ends_with("accept: Too many open files\n"));
     server.passes_so_far();
     // This is the measurement itself: how often it tries in a second.
@@ -306,6 +315,7 @@ fn readiness_is_told() {
         let mut word = [0; 100];
         let length = manager.recv(&mut word).expect("it is told");
         assert_eq!(&word[..length], b"READY=1");
+        server.await_listening().expect("it has said so before");
         Client::connect(Ipv4Addr::LOCALHOST.into(), port);
         assert_eq!(server.stop().complaints, "");
     }
@@ -323,6 +333,7 @@ fn a_manager_that_cannot_be_told_is_named() {
         let port = free_port();
         let arguments = ["--quiet", &port.to_string()];
         let server = Server::spawn_with_limit(&["env", &variable], &arguments, USUAL_LIMIT);
+        server.await_listening().expect("it listens");
         assert_eq!(server.next_complaint(), complaint);
         Client::connect(Ipv4Addr::LOCALHOST.into(), port);
         server.stop();
@@ -350,6 +361,7 @@ fn lines_for_the_journal_have_a_priority_and_no_time() {
     // It has descriptors for a listener and four clients, and logs that a fifth cannot be accepted.
     let server = Server::spawn_with_limit(&runner, &[&free_port().to_string()], 8);
     server.pass();
+    assert!(server.next_complaint().starts_with("<6>listening on "));
     let _room = server.crowd(4);
     let _waiting = server.visitors(1);
     assert_eq!(server.next_complaint(), "<4>accept: Too many open files\n");
@@ -362,13 +374,11 @@ fn lines_for_the_journal_have_a_priority_and_no_time() {
 #[test]
 fn lines_for_others_than_the_journal_have_the_time() {
     let runner = ["env", "JOURNAL_STREAM=1:1"];
-    let server = Server::spawn_with_limit(&runner, &[&free_port().to_string()], USUAL_LIMIT);
-    server.pass();
-    server.signal(libc::SIGUSR1);
+    let server = Server::spawn_with_limit(&runner, &["--quiet", "0"], USUAL_LIMIT);
     let line = server.next_complaint();
     let (time, text) = line.split_once(' ').expect("the time comes first");
-    assert!(time.len() == 24 && &time[10..11] == "T", "{line}");
-    assert!(text.starts_with("stats: clients=0 "), "{line}");
+    assert!(time.len() == 25 && &time[10..11] == "T", "{line}");
+    assert!(text.starts_with("listening on "), "{line}");
     server.stop();
 }
 
@@ -386,6 +396,8 @@ fn units_are_sound_and_the_service_is_confined() {
         let unit = fs::read_to_string(root.join("packaging/systemd").join(format!("{name}.in")));
         let unit = unit.expect("the unit").replace("@BINDIR@", folder.to_str().expect("text"));
         fs::write(folder.join(name), unit).expect("the unit can be written");
+        let mode = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(folder.join(name), mode).expect("it is ours");
     }
     let analyze = |arguments: &[&str]| {
         let mut command = Command::new("systemd-analyze");
@@ -449,6 +461,7 @@ fn the_unit_allows_what_the_server_calls() {
     let arguments = ["--max-queue", "100000", &free_port().to_string()];
     let server = Server::spawn_with_limit(&runner, &arguments, USUAL_LIMIT);
     server.pass();
+    server.await_listening().expect("it listens");
     let [sender, recipient, stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
     thread::scope(|scope| {

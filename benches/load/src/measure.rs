@@ -1,20 +1,22 @@
 //! All contenders under one load, in turns.
 
-use crate::cell::Cell;
-use crate::contender::{Contender, Server, Usage};
 use crate::generator::Generator;
-use crate::ledger::Faults;
-use crate::machine::{self, Cores};
-use crate::room::{self, Room};
-use std::io;
+use anyhow::{Result, bail};
+use itertools::iproduct;
+use load::cell::Cell;
+use load::contender::{Contender, Server, Usage};
+use load::ledger::Faults;
+use load::machine::{self, Cores};
+use load::room::{self, Room};
+use serde::{Deserialize, Serialize};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What goes before a measurement, as a share of the usual length of one.
+/// The length of the warm-up, as a share of the usual length of a measurement.
 const WARM_UP: f64 = 0.2;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub deliveries: u64,
     pub seconds: f64,
@@ -28,9 +30,9 @@ pub struct Measurement {
     /// Resident with everybody in the room, before the first line.
     pub joined_kib: u64,
     pub peak_kib: u64,
-    /// Of all that was said, the warm-up included.
+    /// In all lines, those of the warm-up included.
     pub faults: Faults,
-    /// Whether those who never read were cut off.
+    /// Whether the clients that never read were cut off.
     pub cut_off: bool,
 }
 
@@ -45,38 +47,32 @@ impl Measurement {
 }
 
 /// One contender with its room, from the first line to the last.
-pub struct Session {
+struct Session {
     server: Server,
     generator: Generator,
     stalled: Vec<TcpStream>,
-    joined_kib: u64,
     turns: u32,
     turn_time: Duration,
-    used: Usage,
-    spent: Duration,
+    /// The sum of the turns up to now.
+    sum: Measurement,
 }
 
 impl Session {
-    /// Starts the contender and fills its room, which is to be measured for so long.
-    pub fn open(
-        contender: &Contender,
-        cell: &Cell,
-        cores: Cores,
-        time: Duration,
-    ) -> io::Result<Self> {
+    /// Starts the contender and fills its room, which is then measured for this long.
+    fn open(contender: &Contender, cell: &Cell, cores: Cores, time: Duration) -> Result<Self> {
         let port = room::free_port()?;
         let server = contender.start(port)?;
         machine::pin(Some(server.pid()), cores.server)?;
         let Room { clients, stalled } = Room::open(port, cell)?;
-        let joined_kib = server.memory_kib("VmRSS")?;
+        let joined_kib = server.memory_kib(|status| status.vmrss)?;
         let generator = Generator::new(clients, cell)?;
-        let (used, spent) = (Usage::default(), Duration::ZERO);
         let (turns, turn_time) = (cell.turns, time.mul_f64(cell.stretch) / cell.turns);
-        Ok(Self { server, generator, stalled, joined_kib, turns, turn_time, used, spent })
+        let sum = Measurement { joined_kib, ..Measurement::default() };
+        Ok(Self { server, generator, stalled, turns, turn_time, sum })
     }
 
     /// Runs without measuring: the memory is there then, and the buffers have found their size.
-    pub fn warm_up(&mut self, duration: Duration) -> io::Result<()> {
+    fn warm_up(&mut self, duration: Duration) -> Result<()> {
         if self.turns > 1 {
             self.run(duration)?;
         }
@@ -85,7 +81,7 @@ impl Session {
     }
 
     /// One turn of the measurement, which adds to those before, if there is one more.
-    pub fn take_turn(&mut self) -> io::Result<()> {
+    fn take_turn(&mut self) -> Result<()> {
         if self.turns == 0 {
             return Ok(());
         }
@@ -93,56 +89,54 @@ impl Session {
         let before = settled_usage(&self.server)?;
         let start = Instant::now();
         self.run(self.turn_time)?;
-        self.spent += start.elapsed();
-        self.used += settled_usage(&self.server)? - before;
+        self.sum.seconds += start.elapsed().as_secs_f64();
+        let after = settled_usage(&self.server)?;
+        self.sum.cpu_ns += after.cpu_ns - before.cpu_ns;
+        self.sum.user_ticks += after.user_ticks - before.user_ticks;
+        self.sum.system_ticks += after.system_ticks - before.system_ticks;
         Ok(())
     }
 
-    fn run(&mut self, duration: Duration) -> io::Result<()> {
-        if self.generator.run(duration)? {
-            return Ok(());
+    fn run(&mut self, duration: Duration) -> Result<()> {
+        if !self.generator.run(duration)? {
+            bail!("standstill, {}", self.generator.ledger.faults());
         }
-        Err(io::Error::other(format!("standstill, {}", self.generator.ledger.faults())))
+        Ok(())
     }
 
-    /// What all turns have come to.
-    pub fn close(mut self) -> io::Result<Measurement> {
-        let peak_kib = self.server.memory_kib("VmHWM")?;
+    fn close(mut self) -> Result<Measurement> {
+        let peak_kib = self.server.memory_kib(|status| status.vmhwm)?;
         let cut_off = !self.stalled.is_empty() && room::are_cut_off(&mut self.stalled);
-        // Before the clients go: their leaving is nothing to see to any more.
+        // Before the clients disconnect, which is no longer of interest.
         drop(self.server);
-        let latencies = self.generator.ledger.latencies();
+        let ledger = &self.generator.ledger;
+        let latencies = ledger.latencies();
         Ok(Measurement {
-            deliveries: self.generator.ledger.deliveries(),
-            seconds: self.spent.as_secs_f64(),
-            cpu_ns: self.used.cpu_ns,
-            user_ticks: self.used.user_ticks,
-            system_ticks: self.used.system_ticks,
+            deliveries: ledger.deliveries(),
             p50_ns: latencies.value_at_quantile(0.5),
             p99_ns: latencies.value_at_quantile(0.99),
             p999_ns: latencies.value_at_quantile(0.999),
             longest_ns: latencies.max(),
-            joined_kib: self.joined_kib,
             peak_kib,
-            faults: self.generator.ledger.faults(),
+            faults: ledger.faults(),
             cut_off,
+            ..self.sum
         })
     }
 }
 
-/// Measures all contenders under each of the loads, in turns of a fraction of the time: what disturbs
-/// the machine for a while disturbs all of them. One goes first that `first` says. By load, and by
-/// contender.
+/// Measures all contenders under each of the loads, in turns of a fraction of the time, so that a
+/// disturbance of the machine affects all of them. The contender at `first` begins. The outcomes
+/// are by load and by contender.
 pub fn measure_in_turns(
     contenders: &[Contender],
     cells: &[Cell],
     cores: Cores,
     time: Duration,
     first: usize,
-) -> Vec<Vec<io::Result<Measurement>>> {
-    let pairs = cells.iter().flat_map(|cell| contenders.iter().map(move |one| (one, cell)));
-    let open = |(contender, cell)| Session::open(contender, cell, cores, time);
-    let mut sessions: Vec<_> = pairs.map(open).collect();
+) -> Vec<Vec<Result<Measurement>>> {
+    let open = |(cell, contender)| Session::open(contender, cell, cores, time);
+    let mut sessions: Vec<_> = iproduct!(cells, contenders).map(open).collect();
     each_in_turn(&mut sessions, first, |session| session.warm_up(time.mul_f64(WARM_UP)));
     let turns = cells.iter().map(|cell| cell.turns).max().unwrap_or(0);
     for turn in 0..turns as usize {
@@ -152,11 +146,11 @@ pub fn measure_in_turns(
     cells.iter().map(|_| measured.by_ref().take(contenders.len()).collect()).collect()
 }
 
-/// Does the next thing with each session that is still sound, beginning with the one at `first`.
+/// Calls `next` for each session without an error, beginning with the one at `first`.
 fn each_in_turn(
-    sessions: &mut [io::Result<Session>],
+    sessions: &mut [Result<Session>],
     first: usize,
-    mut next: impl FnMut(&mut Session) -> io::Result<()>,
+    mut next: impl FnMut(&mut Session) -> Result<()>,
 ) {
     for step in 0..sessions.len() {
         let outcome = &mut sessions[(first + step) % sessions.len()];
@@ -168,9 +162,8 @@ fn each_in_turn(
     }
 }
 
-/// When everything has been heard, the server goes to sleep, and only then is its account exact:
-/// what is on the processor is entered at the scheduler's leisure.
-fn settled_usage(server: &Server) -> io::Result<Usage> {
+/// Waits until the server sleeps: while it is on the processor, its CPU time in /proc lags behind.
+fn settled_usage(server: &Server) -> Result<Usage> {
     thread::sleep(Duration::from_millis(2));
     server.usage()
 }

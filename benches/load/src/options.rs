@@ -1,132 +1,154 @@
 //! The command line.
 
-use crate::cell::{Cell, Pace, Scenario};
-use crate::contender::Contender;
-use crate::ledger::SHORTEST_LINE;
-use lexopt::{Arg, Parser, ValueExt};
-use std::error::Error;
+use anyhow::{Result, ensure};
+use clap::Parser;
+use itertools::iproduct;
+use load::cell::{Cell, Pace, Scenario};
+use load::contender::Contender;
+use load::line;
+use std::env;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub const HELP: &str = "\
-Puts chat servers under load, checks every line, and compares what they cost.
+/// What `make` builds, and ncat. The first is the reference.
+const CONTENDERS: [&str; 6] = [
+    "floor=build/benches/floor {port}",
+    "server=./server --quiet {port}",
+    "copies=build/benches/copies {port}",
+    "uncorked=build/benches/uncorked --quiet {port}",
+    "original=build/benches/original {port}",
+    "ncat=ncat -l -k --broker -m 2000 {port}",
+];
 
-    load --contender NAME=COMMAND ... [OPTION ...]
+/// `original` and `ncat` may tear lines while somebody floods: they relay what a read gave them.
+const PRESETS: [(&str, &str); 5] = [
+    ("full", "--out benches/results"),
+    (
+        "quick",
+        "--rounds 3 --seconds 0.25 --clients 10,100 --bytes 32 --scenarios latency \
+         --out build/benches/quick",
+    ),
+    ("flood", "--rounds 3 --seconds 1 --clients none --scenarios flood --only server --strict"),
+    (
+        "check",
+        "--rounds 1 --seconds 0.05 --clients 10 --senders 2 --bytes 40 --window 8 \
+         --scenarios latency,idle --only floor,server,copies,uncorked,original --strict \
+         --out build/benches/check",
+    ),
+    (
+        "check-flood",
+        "--rounds 1 --seconds 0.05 --clients none --scenarios flood \
+         --only floor,server,copies,uncorked --strict",
+    ),
+];
 
-  --contender NAME=COMMAND  a server to measure; {port} in the command is replaced. The first is
-                            the reference. Once for each of them.
-  --only NAMES              measure only these of the contenders
-  --clients, --speakers, --bytes, --window LIST
-                            the cells: every combination of these, as in --clients 10,100
-                            (10,100,500,1000; 1,10; 32,512; 1,64 unless given); or none
-  --scenarios LIST          of latency, flood, stalled, idle; or none (all unless given)
-  --rounds NUMBER           how often everything is measured (5 unless given)
-  --seconds NUMBER          how long each time (0.5 unless given)
-  --out FOLDER              where table.md, raw.csv and chart.svg go
-  --strict                  fail when anything was lost, doubled, torn, out of order or echoed,
-                            or could not be measured
-  --help                    print this and end
-";
-
+/// Puts chat servers under load, checks every line, and compares what they cost.
+///
+/// The plain cells are every combination of --clients, --senders, --bytes and --window. LISTs are
+/// separated by commas, and may be `none`.
+#[derive(Parser)]
+#[command(args_override_self = true)]
 pub struct Options {
-    pub contenders: Vec<Contender>,
-    pub cells: Vec<Cell>,
-    pub scenarios: Vec<Scenario>,
-    pub rounds: usize,
+    /// Options for a purpose; others that are given replace them
+    #[arg(long, value_parser = PRESETS.map(|(name, _)| name))]
+    preset: Option<String>,
+    /// One more server to measure; {port} in the command is replaced
+    #[arg(long = "contender", value_name = "NAME=COMMAND")]
+    added: Vec<Contender>,
+    /// Measure only these of floor (the reference), server, copies, uncorked, original, ncat, and
+    /// those added
+    #[arg(long, value_name = "LIST")]
+    only: Option<List<String>>,
+    /// Clients in the room
+    #[arg(long, value_name = "LIST", default_value = "10,100,500,1000")]
+    clients: List<usize>,
+    /// How many of them send
+    #[arg(long, value_name = "LIST", default_value = "1,10")]
+    senders: List<usize>,
+    /// The length of a line
+    #[arg(long, value_name = "LIST", default_value = "32,512")]
+    bytes: List<usize>,
+    /// Lines of a sender that are on their way
+    #[arg(long, value_name = "LIST", default_value = "1,64")]
+    window: List<usize>,
+    /// What to measure beside the plain cells
+    #[arg(long, value_name = "LIST", default_value = "latency,flood,stalled,idle")]
+    scenarios: List<Scenario>,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// How long each time
+    #[arg(long, default_value_t = 0.5)]
     pub seconds: f64,
+    /// Where table.md, raw.json and chart.svg go
+    #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Measure nothing: read a raw.json
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Fail when anything was lost, doubled, torn, out of order or echoed, or could not be measured
+    #[arg(long)]
     pub strict: bool,
 }
 
-/// None when help is what is wanted.
-pub fn parse() -> Result<Option<Options>, Box<dyn Error>> {
-    let mut parser = Parser::from_env();
-    let mut contenders: Vec<Contender> = Vec::new();
-    let mut only: Option<Vec<String>> = None;
-    let [mut clients, mut speakers, mut bytes, mut windows] =
-        [vec![10, 100, 500, 1000], vec![1, 10], vec![32, 512], vec![1, 64]];
-    let mut scenarios = Scenario::ALL.to_vec();
-    let (mut rounds, mut seconds, mut out, mut strict) = (5, 0.5, None, false);
-
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Long("contender") => contenders.push(parser.value()?.string()?.parse()?),
-            Arg::Long("only") => only = Some(list(&mut parser)?),
-            Arg::Long("clients") => clients = list(&mut parser)?,
-            Arg::Long("speakers") => speakers = list(&mut parser)?,
-            Arg::Long("bytes") => bytes = list(&mut parser)?,
-            Arg::Long("window") => windows = list(&mut parser)?,
-            Arg::Long("scenarios") => scenarios = named_scenarios(&parser.value()?.string()?)?,
-            Arg::Long("rounds") => rounds = parser.value()?.parse()?,
-            Arg::Long("seconds") => seconds = parser.value()?.parse()?,
-            Arg::Long("out") => out = Some(parser.value()?.into()),
-            Arg::Long("strict") => strict = true,
-            Arg::Long("help") | Arg::Short('h') => return Ok(None),
-            other => return Err(other.unexpected().into()),
-        }
+impl Options {
+    /// Exits when help is asked for, or when the arguments make no sense.
+    pub fn from_arguments() -> Self {
+        let given = Self::parse();
+        let preset = PRESETS.iter().find(|(name, _)| given.preset.as_deref() == Some(name));
+        let Some((_, preset)) = preset else { return given };
+        let (program, arguments) = (env::args().take(1), env::args().skip(1));
+        let preset = preset.split_whitespace().map(String::from);
+        Self::parse_from(program.chain(preset).chain(arguments))
     }
-    if let Some(names) = only {
-        if let Some(name) = names.iter().find(|name| contenders.iter().all(|c| c.name != **name)) {
-            return Err(format!("there is no contender {name}").into());
-        }
-        contenders.retain(|contender| names.contains(&contender.name));
-    }
-    let cells = combinations(&clients, &speakers, &bytes, &windows);
-    for cell in &cells {
-        check(cell)?;
-    }
-    let is_idle = cells.is_empty() && scenarios.is_empty();
-    if contenders.is_empty() || is_idle || rounds == 0 || !(0.001..=600.0).contains(&seconds) {
-        return Err("nothing to measure; see --help".into());
-    }
-    Ok(Some(Options { contenders, cells, scenarios, rounds, seconds, out, strict }))
-}
 
-fn list<T: FromStr<Err: Display>>(parser: &mut Parser) -> Result<Vec<T>, Box<dyn Error>> {
-    let text = parser.value()?.string()?;
-    let parse = |word: &str| word.parse().map_err(|error| format!("'{word}': {error}").into());
-    if text == "none" { Ok(Vec::new()) } else { text.split(',').map(parse).collect() }
-}
-
-fn named_scenarios(text: &str) -> Result<Vec<Scenario>, Box<dyn Error>> {
-    let find = |name: &str| {
-        let found = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
-        found.ok_or_else(|| format!("there is no scenario {name}").into())
-    };
-    if text == "none" { Ok(Vec::new()) } else { text.split(',').map(find).collect() }
-}
-
-fn combinations(
-    clients: &[usize],
-    speakers: &[usize],
-    bytes: &[usize],
-    windows: &[usize],
-) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for &clients in clients {
-        for &speakers in speakers {
-            for &bytes in bytes {
-                for &window in windows {
-                    cells.push(Cell::new(clients, speakers, bytes, Pace::Closed(window)));
-                }
+    pub fn contenders(&self) -> Result<Vec<Contender>> {
+        let known = CONTENDERS.map(|one| one.parse().expect("a contender"));
+        let mut contenders = [&known[..], &self.added].concat();
+        if let Some(List(names)) = &self.only {
+            for name in names {
+                let is_known = contenders.iter().any(|one| one.name == *name);
+                ensure!(is_known, "there is no contender {name}");
             }
+            contenders.retain(|one| names.contains(&one.name));
         }
+        Ok(contenders)
     }
-    cells
+
+    pub fn cells(&self) -> Result<Vec<Cell>> {
+        let all = iproduct!(&self.clients.0, &self.senders.0, &self.bytes.0, &self.window.0);
+        let mut cells: Vec<_> =
+            all.map(|(c, s, b, w)| Cell::new(*c, *s, *b, Pace::Closed(*w))).collect();
+        for cell in &cells {
+            let (clients, senders) = (cell.clients, cell.senders);
+            ensure!(clients >= 2, "{cell}: a room has at least two clients");
+            ensure!((1..=clients).contains(&senders), "{cell}: senders are some of the clients");
+            ensure!(
+                cell.bytes >= line::SHORTEST,
+                "{cell}: a line has at least {} bytes",
+                line::SHORTEST
+            );
+            ensure!(cell.pace != Pace::Closed(0), "{cell}: a window is at least one line");
+        }
+        cells.extend(self.scenarios.0.iter().flat_map(|scenario| scenario.cells()));
+        let has_time = (0.001..=600.0).contains(&self.seconds);
+        ensure!(!cells.is_empty() && has_time, "nothing to measure; see --help");
+        Ok(cells)
+    }
 }
 
-fn check(cell: &Cell) -> Result<(), String> {
-    let problem = if cell.clients < 2 {
-        "a room has at least two clients"
-    } else if !(1..=cell.clients).contains(&cell.speakers) {
-        "the speakers are some of the clients"
-    } else if cell.bytes < SHORTEST_LINE {
-        "a line has room for its speaker and number: at least 16 bytes"
-    } else if cell.pace == Pace::Closed(0) {
-        "a window is at least one line"
-    } else {
-        return Ok(());
-    };
-    Err(format!("{cell}: {problem}"))
+#[derive(Clone)]
+struct List<T>(Vec<T>);
+
+impl<T: FromStr<Err: Display>> FromStr for List<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = |word: &str| word.parse().map_err(|error| format!("'{word}': {error}"));
+        match text {
+            "none" => Ok(Self(Vec::new())),
+            _ => text.split(',').map(parse).collect::<Result<_, _>>().map(Self),
+        }
+    }
 }

@@ -1,37 +1,37 @@
 //! The clients of a server, from connecting until everybody is known to be in.
 
 use crate::cell::Cell;
+use anyhow::{Result, bail, ensure};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long something may take that takes milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+/// The limit for what usually takes milliseconds.
+pub const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// As many as any server lets wait to be accepted. One more, and the kernel may leave a client
+/// The shortest accept queue among the contenders. With one client more, the kernel may leave it
 /// unanswered for a second.
 const SHORTEST_QUEUE: usize = 8;
 
 const PROBE: &[u8] = b"is anybody there?\n";
-const LAST_PROBE: &[u8] = b"so let us begin\n";
+const LAST_PROBE: &str = "so let us begin";
 
 pub struct Room {
     pub clients: Vec<TcpStream>,
-    /// Those who never read.
+    /// Clients that never read.
     pub stalled: Vec<TcpStream>,
 }
 
 impl Room {
     /// Connects everybody, and waits until the server has let them in.
-    pub fn open(port: u16, cell: &Cell) -> io::Result<Self> {
+    pub fn open(port: u16, cell: &Cell) -> Result<Self> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let mut clients = vec![connect_first(address)?];
         let connect = |_| TcpStream::connect(address);
-        // Servers let in first who came first: those who tell nothing themselves are in, too,
-        // when the last one is.
-        let stalled = (0..cell.stalled).map(connect).collect::<io::Result<_>>()?;
+        // Servers accept clients in order: when the last one is in, so are these.
+        let stalled = (0..cell.stalled).map(connect).collect::<Result<_, _>>()?;
         for number in 1..cell.clients {
             if number % SHORTEST_QUEUE == 0 {
                 wait_for_accept(port);
@@ -42,14 +42,15 @@ impl Room {
         for client in &clients {
             client.set_nodelay(true)?;
             client.set_nonblocking(true)?;
-            // Ends with a reset, which leaves nothing behind in the kernel.
+            // The connection ends with a reset, which leaves nothing behind in the kernel.
             rustix::net::sockopt::set_socket_linger(client, Some(Duration::ZERO))?;
         }
         Ok(Self { clients, stalled })
     }
 }
 
-/// Whether the server has given up these, who do not read: past what it had sent, there is an end.
+/// Whether the server has cut off these clients, which do not read: after what it had sent, there
+/// is an EOF or a reset.
 pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
     let mut buffer = vec![0; 1 << 16];
     stalled.iter_mut().all(|client| {
@@ -65,36 +66,34 @@ pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
 }
 
 /// A port that nobody listens on.
-pub fn free_port() -> io::Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port())
 }
 
 /// Connects as soon as the server listens.
-pub fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
-    let given_up = Instant::now() + PATIENCE;
+pub fn connect_first(address: SocketAddrV4) -> Result<TcpStream> {
+    let given_up = Instant::now() + TIMEOUT;
     loop {
         match TcpStream::connect(address) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                if Instant::now() > given_up {
-                    return Err(io::Error::other("it does not listen"));
-                }
+                ensure!(Instant::now() < given_up, "it does not listen");
                 thread::sleep(Duration::from_millis(2));
             }
-            outcome => return outcome,
+            outcome => return Ok(outcome?),
         }
     }
 }
 
-/// Gives the server time to let in those who wait.
+/// Gives the server time to accept the clients that wait.
 fn wait_for_accept(port: u16) {
-    let given_up = Instant::now() + PATIENCE;
+    let given_up = Instant::now() + TIMEOUT;
     while waiting_for_accept(port) > 0 && Instant::now() < given_up {
         thread::sleep(Duration::from_micros(50));
     }
 }
 
-/// How many clients wait to be accepted: for a listening socket, the length of its queue stands
-/// where others have the bytes to be read.
+/// The number of clients that wait to be accepted: for a listening socket, /proc has it in the
+/// column of the bytes to be read.
 fn waiting_for_accept(port: u16) -> u64 {
     const LISTENING: &str = "0A";
     let address = format!(":{port:04X}");
@@ -114,37 +113,28 @@ fn first_page(file: &str) -> String {
     String::from_utf8_lossy(&page[..count]).into_owned()
 }
 
-/// The first calls until the last one hears it, and then everyone hears a last call.
-fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
+/// The first client sends until the last one receives something; then all receive a last line.
+fn gather(clients: &mut [TcpStream]) -> Result<()> {
     let (first, others) = clients.split_first_mut().expect("a room has clients");
     let last = others.last_mut().expect("a room has at least two clients");
-    let given_up = Instant::now() + PATIENCE;
+    let given_up = Instant::now() + TIMEOUT;
     last.set_read_timeout(Some(Duration::from_millis(10)))?;
     loop {
         first.write_all(PROBE)?;
         match last.peek(&mut [0]) {
-            Ok(0) => return Err(io::Error::other("it closed a connection at once")),
+            Ok(0) => bail!("it closed a connection at once"),
             Ok(_) => break,
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Err(_) if Instant::now() > given_up => {
-                return Err(io::Error::other("nobody hears anything"));
-            }
-            Err(_) => {}
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Err(_) => ensure!(Instant::now() < given_up, "nobody receives anything"),
         }
     }
-    first.write_all(LAST_PROBE)?;
+    first.write_all(format!("{LAST_PROBE}\n").as_bytes())?;
     others.iter_mut().try_for_each(wait_for_last_probe)
 }
 
-fn wait_for_last_probe(client: &mut TcpStream) -> io::Result<()> {
-    let mut heard = Vec::new();
-    let mut buffer = [0; 4096];
-    client.set_read_timeout(Some(PATIENCE))?;
-    while !heard.ends_with(LAST_PROBE) {
-        match client.read(&mut buffer) {
-            Ok(count) if count > 0 => heard.extend_from_slice(&buffer[..count]),
-            _ => return Err(io::Error::other("somebody is not let in")),
-        }
-    }
+fn wait_for_last_probe(client: &mut TcpStream) -> Result<()> {
+    client.set_read_timeout(Some(TIMEOUT))?;
+    let mut lines = BufReader::new(client).lines().map_while(Result::ok);
+    ensure!(lines.any(|line| line == LAST_PROBE), "a client is not accepted");
     Ok(())
 }

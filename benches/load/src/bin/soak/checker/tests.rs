@@ -1,0 +1,183 @@
+//! A planted fault of every kind.
+
+use super::*;
+
+/// Three clients, each known to be in.
+fn room() -> Checker {
+    let mut room = Checker::new(7);
+    let ids = [0, 1, 2].map(|_| room.join());
+    let first = ids.map(|id| room.send(id));
+    for id in ids {
+        for other in ids.into_iter().filter(|other| *other != id) {
+            room.get(id, &first[other as usize]);
+        }
+    }
+    assert_eq!(room.unsettled(), None);
+    room
+}
+
+impl Checker {
+    fn line(&self, id: Id, number: u32) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.lines.write(id, number, &mut line);
+        line
+    }
+
+    fn send(&mut self, id: Id) -> Vec<u8> {
+        let line = self.line(id, self.senders[&id].sent);
+        self.sent(id, 1);
+        line
+    }
+
+    fn get(&mut self, id: Id, text: &[u8]) {
+        assert_eq!(self.receive(id, text), Ok(text.len()));
+    }
+
+    fn get_wrong(&mut self, id: Id, text: &[u8]) -> Wrong {
+        self.receive(id, text).expect_err("something is wrong").wrong
+    }
+}
+
+#[test]
+fn all_is_settled_when_everybody_has_received_everything() {
+    let mut room = room();
+    let [a, b] = [room.send(0), room.send(1)];
+    room.get(2, &[&b[..], &a].concat());
+    room.get(0, &b);
+    assert!(room.unsettled().is_some());
+    room.get(1, &a);
+    assert_eq!((room.unsettled(), room.deliveries), (None, 6 + 4));
+}
+
+#[test]
+fn an_unfinished_line_is_left_for_later() {
+    let mut room = room();
+    let line = room.send(0);
+    for end in 0..line.len() {
+        assert_eq!(room.receive(1, &line[..end]), Ok(0));
+        assert!(room.is_beginning(&line[..end]));
+    }
+    assert!(!room.is_beginning(b"x"));
+}
+
+#[test]
+fn each_fault_of_a_line_is_reported() {
+    let mut room = room();
+    let [a1, a2, b1] = [room.send(0), room.send(0), room.send(1)];
+    let mixed = [&a1[..HEADER + 3], &b1, &a1[HEADER + 3..]].concat();
+    let mut changed = a1.clone();
+    changed[HEADER + 1] ^= 1;
+    assert_eq!(room.get_wrong(0, &a1), Wrong::Echoed);
+    for (text, wrong) in [
+        (a2.clone(), Wrong::Lost),
+        ([b1.clone(), room.line(1, 2)].concat(), Wrong::NeverSent),
+        (b1, Wrong::Doubled),
+        (mixed, Wrong::Torn),
+        (changed, Wrong::Torn),
+        (a1[1..].to_vec(), Wrong::Torn),
+    ] {
+        assert_eq!(room.get_wrong(2, &text), wrong);
+    }
+    room.get(2, &[a1, a2].concat());
+}
+
+#[test]
+fn a_newcomer_may_begin_anywhere_while_it_connects() {
+    for begins_with in 0..3 {
+        let mut room = room();
+        let received_before = room.send(0);
+        room.get(1, &received_before);
+        let newcomer = room.join();
+        let lines = [room.send(0), room.send(0), room.send(0)];
+        let hello = room.send(newcomer);
+        assert_eq!(room.get_wrong(newcomer, &received_before), Wrong::Stale);
+        room.get(1, &hello);
+        for line in &lines[begins_with..] {
+            room.get(newcomer, line);
+        }
+        assert_eq!(room.owed(newcomer), 0);
+    }
+}
+
+#[test]
+fn a_newcomer_must_receive_what_is_sent_once_it_is_in() {
+    let mut room = room();
+    let newcomer = room.join();
+    let hello = room.send(newcomer);
+    room.get(1, &hello);
+    let [first, second] = [room.send(0), room.send(0)];
+    assert_eq!(room.owed(newcomer), first.len() + second.len());
+    assert_eq!(room.get_wrong(newcomer, &second), Wrong::Lost);
+    room.get(newcomer, &[first, second].concat());
+}
+
+#[test]
+fn the_last_lines_before_a_reset_may_be_lost_for_all_alike() {
+    let mut room = room();
+    let lines = [room.send(0), room.send(0)];
+    room.abort(0);
+    assert_eq!(room.unsettled(), None);
+    room.get(1, &lines[0]);
+    assert!(room.unsettled().is_some());
+    room.get(2, &lines[0]);
+    assert_eq!(room.unsettled(), None);
+}
+
+#[test]
+fn the_last_line_before_a_reset_may_break_off() {
+    let mut room = room();
+    let [line, other] = [room.line(0, 1), room.send(1)];
+    let broken = [&line[..HEADER + 5], &other].concat();
+    let changed = [&line[..HEADER + 4], b"?", &other].concat();
+    assert_eq!(room.get_wrong(2, &broken), Wrong::Torn);
+    room.abort(0);
+    assert_eq!(room.get_wrong(2, &changed), Wrong::Torn);
+    room.get(2, &broken);
+    assert_eq!(room.unsettled(), None);
+    let within_header = [&line[..3], &room.send(1)].concat();
+    room.get(2, &within_header);
+}
+
+#[test]
+fn every_line_before_an_orderly_end_must_be_received() {
+    let mut room = room();
+    let [line, next, other] = [room.send(0), room.line(0, 2), room.send(1)];
+    room.quit(0);
+    room.leave(0);
+    assert_eq!(room.owed(1), line.len());
+    room.get(1, &line);
+    assert_eq!(room.owed(1), 0);
+    let broken = [&line, &next[..HEADER + 5], &other].concat();
+    assert_eq!(room.get_wrong(2, &broken), Wrong::Torn);
+}
+
+#[test]
+fn lines_of_a_client_that_is_behind_are_not_relied_on() {
+    let mut room = room();
+    let [a, b] = [room.send(1), room.send(1)];
+    room.stop_reading(2);
+    let sent = room.send(2);
+    assert_eq!((room.owed(0), room.backlog()), (a.len() + b.len(), a.len() + b.len()));
+    room.get(2, &[a, b].concat());
+    assert!(!room.is_behind(2));
+    assert_eq!(room.owed(1), sent.len());
+}
+
+#[test]
+fn the_last_line_of_a_client_that_is_behind_may_break_off() {
+    let mut room = room();
+    let [line, other] = [room.line(0, 1), room.send(2)];
+    room.stop_reading(0);
+    room.get(1, &[&line[..HEADER + 5], &other].concat());
+}
+
+#[test]
+fn a_client_that_has_left_is_forgotten_the_second_time() {
+    let mut room = room();
+    let line = room.send(0);
+    room.abort(0);
+    room.forget();
+    room.get(1, &line);
+    room.forget();
+    assert_eq!(room.get_wrong(2, &line), Wrong::NeverSent);
+}

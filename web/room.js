@@ -67,7 +67,7 @@ function join() {
 		else if (rest) tell('cut', 'Cut off: this tab fell too far behind – joining again …');
 		else tell('lost', 'Connection lost – trying again …');
 		if (joined) keep('note', 'Some lines may be missing here.');
-		delay = joined ? 250 : Math.min(2 * delay, 5000);
+		delay = joined ? 250 : Math.min(1.5 * delay, 5000);
 		setTimeout(join, delay);
 	};
 }

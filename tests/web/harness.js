@@ -137,6 +137,7 @@ class Room {
 	}
 
 	async close() {
+		if (process.env.DEBUG_ROOM) for (const c of this.children) console.error(c.spawnfile, c.printed.slice(0, 3000));
 		await Promise.all(this.children.filter((child) => child.exitCode === null && !child.signalCode)
 			.map((child) => child.kill() && once(child, 'exit')));
 	}

@@ -1,4 +1,4 @@
-//! Gives the shared object that Cargo links its SONAME, and the tests the name of the target.
+//! Sets the SONAME of the shared object that Cargo links, and tells the tests the target's name.
 
 use std::env;
 

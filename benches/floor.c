@@ -1,19 +1,18 @@
 /*
- * floor - the cheapest broadcaster there can be on select: what the kernel charges.
+ * floor - the cheapest possible broadcaster on select: the price of the kernel alone.
  *
- * A pass selects, reads every ready client once, side by side into one batch, and hands each
- * client the whole batch by one gathered write straight from there, its own part left out. There
- * are no lists, no queues, no copies, no limits and no care for anybody: where the kernel does
- * not take all of it, everyone waits for that client. So it is no chat server, and it stands
- * still for good when a client does not read.
+ * A pass selects, reads every ready client once into one batch, and sends each client the whole
+ * batch except its own part by one gathered write. There are no lists, queues, copies or limits:
+ * where the kernel does not take everything, all clients wait for that one. So it is no chat
+ * server, and it stops for good when a client does not read.
  *
- * What it has in common with the server, so that the two differ in nothing but their own work:
- * the socket options (it is the same listen.c), the size of a read, one read a client a pass, and
- * that it relays whole lines. The last is paid for only when a read does not end with a line: the
- * unfinished rest is put aside and comes before the client's next read.
+ * It has in common with the server, so that the two differ in nothing but their own work: the
+ * socket options (the same listen.c), the size of a read, one read per client and pass, and that
+ * it relays whole lines. When a read does not end with a line, the partial line is put aside and
+ * comes before the client's next read.
  *
- * Compiled with COPIES it keeps for each recipient a copy of each message until the end of the
- * pass, in two blocks from malloc as the header promises programs: what that costs by itself.
+ * Compiled with COPIES, it keeps a copy of each message for each recipient until the end of the
+ * pass, in two blocks from malloc, as the header promises to programs: the price of that alone.
  */
 
 #define _GNU_SOURCE /* accept4, memrchr */
@@ -37,15 +36,15 @@ enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */
 /* What has been read in this pass. Memory that is never used costs nothing. */
 static char batch[FD_SETSIZE * 2 * READ_SIZE];
 static size_t batch_size;
-static int anything_said;
+static int has_messages;
 
 static struct client {
-	size_t own, own_end; /* which part of the batch it has said itself */
-	size_t rest_size;
+	size_t own, own_end; /* its own part of the batch */
+	size_t partial_size;
 } clients[FD_SETSIZE];
 
-/* Of each client's line whose end has not come yet. Apart, to keep the above close together. */
-static char rests[FD_SETSIZE][READ_SIZE];
+/* Each client's partial line. A separate array keeps the structs above close together. */
+static char partials[FD_SETSIZE][READ_SIZE];
 
 static int everyone[FD_SETSIZE]; /* the descriptors of the clients, in no order */
 static int nr_clients;
@@ -63,7 +62,7 @@ static void write_all(int sd, struct iovec *piece, int count)
 		if (taken == -1 && errno == EAGAIN)
 			poll(&writable, 1, -1);
 		else if (taken == -1 && errno != EINTR)
-			return; /* it has left, which the next read finds out */
+			return; /* the client is gone; the next read reports it */
 		for (; taken > 0 && count > 0 && (size_t)taken >= piece->iov_len; piece++, count--)
 			taken -= (ssize_t)piece->iov_len;
 		if (taken > 0) {
@@ -76,20 +75,20 @@ static void write_all(int sd, struct iovec *piece, int count)
 #ifndef COPIES
 
 /* The text is in the batch already, at its end. */
-static void say(int sd, const char *text, size_t size)
+static void append(int sd, const char *text, size_t size)
 {
 	clients[sd].own = (size_t)(text - batch);
 	clients[sd].own_end = batch_size = clients[sd].own + size;
-	anything_said = 1;
+	has_messages = 1;
 }
 
-static void forget(int sd)
+static void clear(int sd)
 {
 	clients[sd].own = clients[sd].own_end = 0;
 }
 
-/* Hands a client the batch but for its own part. */
-static void tell(int sd)
+/* Sends a client the batch without its own part. */
+static void send_batch(int sd)
 {
 	struct client *client = &clients[sd];
 	struct iovec pieces[2];
@@ -100,7 +99,7 @@ static void tell(int sd)
 	if (client->own_end < batch_size)
 		pieces[count++] = (struct iovec){ batch + client->own_end,
 			                          batch_size - client->own_end };
-	forget(sd);
+	clear(sd);
 	write_all(sd, pieces, count);
 }
 
@@ -125,7 +124,7 @@ static void *get_memory(size_t size)
 	return memory;
 }
 
-static void say(int sd, const char *text, size_t size)
+static void append(int sd, const char *text, size_t size)
 {
 	struct queue *queue;
 	struct msg *msg;
@@ -144,10 +143,10 @@ static void say(int sd, const char *text, size_t size)
 			queue->tail->next = msg;
 		queue->tail = msg;
 	}
-	anything_said = 1;
+	has_messages = 1;
 }
 
-static void forget(int sd)
+static void clear(int sd)
 {
 	struct msg *msg;
 
@@ -158,8 +157,8 @@ static void forget(int sd)
 	}
 }
 
-/* Hands a client what it has been said, in one call or in few. */
-static void tell(int sd)
+/* Sends a client its queue, 64 messages per call. */
+static void send_batch(int sd)
 {
 	struct iovec pieces[64];
 	struct msg *msg = queues[sd].head;
@@ -170,12 +169,12 @@ static void tell(int sd)
 			pieces[count++] = (struct iovec){ msg->text, msg->size };
 		write_all(sd, pieces, count);
 	}
-	forget(sd);
+	clear(sd);
 }
 
 #endif
 
-static void let_in(int listener)
+static void accept_clients(int listener)
 {
 	int sd;
 
@@ -184,7 +183,7 @@ static void let_in(int listener)
 			close(sd);
 			continue;
 		}
-		clients[sd].rest_size = 0;
+		clients[sd].partial_size = 0;
 		everyone[nr_clients++] = sd;
 		FD_SET(sd, &watched);
 		if (sd > maxfd)
@@ -192,7 +191,7 @@ static void let_in(int listener)
 	}
 }
 
-static void let_go(int sd)
+static void disconnect(int sd)
 {
 	int i = 0;
 
@@ -200,34 +199,34 @@ static void let_go(int sd)
 		i++;
 	everyone[i] = everyone[--nr_clients];
 	FD_CLR(sd, &watched);
-	forget(sd);
+	clear(sd);
 	close(sd);
 }
 
-/* Has a client say what it has said up to its last line end. */
-static void hear(int sd)
+/* Reads once, and appends what ends with a line to the batch. */
+static void read_client(int sd)
 {
 	struct client *client = &clients[sd];
 	char *start = batch + batch_size, *end, *cut;
 	ssize_t count;
 
-	memcpy(start, rests[sd], client->rest_size);
-	count = read(sd, start + client->rest_size, READ_SIZE);
+	memcpy(start, partials[sd], client->partial_size);
+	count = read(sd, start + client->partial_size, READ_SIZE);
 	if (count == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (count <= 0) {
-		let_go(sd);
+		disconnect(sd);
 		return;
 	}
-	end = start + client->rest_size + count;
+	end = start + client->partial_size + count;
 	cut = memrchr(end - count, '\n', (size_t)count);
 	cut = cut != NULL ? cut + 1 : start;
 	if (end - cut > READ_SIZE) /* too long a line to wait for its end */
 		cut = end;
-	client->rest_size = (size_t)(end - cut);
-	memcpy(rests[sd], cut, client->rest_size);
+	client->partial_size = (size_t)(end - cut);
+	memcpy(partials[sd], cut, client->partial_size);
 	if (cut > start)
-		say(sd, start, (size_t)(cut - start));
+		append(sd, start, (size_t)(cut - start));
 }
 
 static void read_ready(const fd_set *ready, int listener)
@@ -241,9 +240,9 @@ static void read_ready(const fd_set *ready, int listener)
 		for (; word != 0; word &= word - 1) {
 			sd = at + __builtin_ctzl(word);
 			if (sd == listener)
-				let_in(listener);
+				accept_clients(listener);
 			else
-				hear(sd);
+				read_client(sd);
 		}
 	}
 }
@@ -264,9 +263,9 @@ int main(int argc, char *argv[])
 		if (select(maxfd + 1, &ready, NULL, NULL, NULL) == -1)
 			return EXIT_FAILURE;
 		read_ready(&ready, listener);
-		for (i = 0; anything_said && i < nr_clients; i++)
-			tell(everyone[i]);
+		for (i = 0; has_messages && i < nr_clients; i++)
+			send_batch(everyone[i]);
 		batch_size = 0;
-		anything_said = 0;
+		has_messages = 0;
 	}
 }

@@ -4,8 +4,8 @@
  *
  *     micro OPERATION CONNECTIONS
  *
- * What is to be counted happens in functions whose names begin with "measured_", and nothing else
- * does; micro.sh has callgrind count there. How often it happened is printed in the end.
+ * Only functions whose names begin with "measured_" are counted, by callgrind (micro.sh). The
+ * number of calls is printed at the end.
  */
 
 #define _GNU_SOURCE
@@ -21,15 +21,15 @@
 #include "chatServerExt.h"
 
 enum {
-	CALLS = 4000,  /* enough for the calls that cost malloc more to be there in their share */
-	WAITING = 16,  /* messages that wait where several do */
-	NOBODY = 1023, /* a sender who is not in the pool: all connections are recipients */
-	STRIDE = 617,  /* prime: its multiples visit everyone, in no apparent order */
+	CALLS = 4000,    /* enough to include the rare calls for which malloc takes longer */
+	WAITING = 16,    /* messages per queue where several wait */
+	OUTSIDER = 1023, /* a sender that is not in the pool: all connections are recipients */
+	STRIDE = 617,    /* prime: its multiples visit all connections, in no apparent order */
 };
 
-static char line[32] = "what everybody else is to hear\n";
+static char line[32] = "line for all the other clients\n";
 static conn_pool_t pool;
-static int members[FD_SETSIZE]; /* the descriptors in the pool, oldest first at the start */
+static int members[FD_SETSIZE]; /* the descriptors in the pool */
 static int nr_members;
 static struct sockaddr_in sink_address = { .sin_family = AF_INET };
 
@@ -62,7 +62,7 @@ MEASURED int measured_remove_conn(int sd)
 
 MEASURED int measured_add_msg(void)
 {
-	return add_msg(NOBODY, line, sizeof line, &pool);
+	return add_msg(OUTSIDER, line, sizeof line, &pool);
 }
 
 MEASURED int measured_write_msg(int sd)
@@ -72,8 +72,8 @@ MEASURED int measured_write_msg(int sd)
 
 /* ---- Connections ---- */
 
-/* A socket that takes whatever is written to it: its datagrams go to a socket that nobody reads,
- * and the kernel drops what does not fit there. So nothing is ever left in a queue. */
+/* A socket that takes everything that is written: its datagrams go to a socket that is never read,
+ * and the kernel drops what does not fit there. So nothing stays in a queue. */
 static int new_socket(void)
 {
 	int sd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -105,7 +105,7 @@ static void fill_pool(void)
 	}
 }
 
-/* ---- The operations; each answers how often what it measures has happened ---- */
+/* ---- The operations; each returns the number of measured events ---- */
 
 static long run_init_pool(void)
 {
@@ -116,7 +116,7 @@ static long run_init_pool(void)
 	return CALLS;
 }
 
-/* Adds one to so many, and takes it away again. */
+/* Adds one connection to the others, and removes it again. */
 static long run_add_conn(void)
 {
 	int i, sd;
@@ -141,7 +141,7 @@ static long run_remove_newest(void)
 	return CALLS;
 }
 
-/* Takes one away from anywhere in the list, and adds one with the same number at its end. */
+/* Removes a connection anywhere in the list, and adds one with the same number at its end. */
 static long run_remove_any(void)
 {
 	int i, sd;
@@ -163,13 +163,13 @@ static void empty_queues(void)
 		check(write_msg(members[i], &pool) == 0, "write_msg");
 }
 
-/* The first round is not counted: it finds the heap as it never is again. */
+/* The first round, with a fresh heap, is not counted. */
 static long run_add_msg(void)
 {
 	int rounds = 1 + CALLS / nr_members;
 	int i;
 
-	check(add_msg(NOBODY, line, sizeof line, &pool) == 0, "add_msg");
+	check(add_msg(OUTSIDER, line, sizeof line, &pool) == 0, "add_msg");
 	empty_queues();
 	for (i = 0; i < rounds; i++) {
 		check(measured_add_msg() == 0, "add_msg");
@@ -184,7 +184,7 @@ static long write_waiting(int waiting)
 	int i, member;
 
 	for (i = 0; i < rounds * waiting; i++) {
-		check(add_msg(NOBODY, line, sizeof line, &pool) == 0, "add_msg");
+		check(add_msg(OUTSIDER, line, sizeof line, &pool) == 0, "add_msg");
 		if ((i + 1) % waiting != 0)
 			continue;
 		for (member = 0; member < nr_members; member++)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# How many instructions the functions of the library take, counted by callgrind, as a table in
-# Markdown: micro.sh PROGRAM. The count does not depend on the machine's load, and leaves out what
-# the kernel does.
+# The number of instructions that the library's functions take, counted by callgrind, as a table in
+# Markdown: micro.sh PROGRAM. The count does not depend on the machine's load, and excludes the
+# kernel.
 set -euo pipefail
 
 program=$1
 sizes='10 100 1000'
 
-# Sockets for all, and what valgrind needs for itself.
+# Enough descriptors for all sockets and for valgrind.
 ulimit -S -n "$(ulimit -H -n)"
 
 # Instructions per call (or recipient, or message): count OPERATION CONNECTIONS.

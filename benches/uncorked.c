@@ -1,7 +1,7 @@
 /*
- * uncorked.c - makes of the server one such as existing programs are: compiled with uncorked.h in
- * front, which renames chat_cork, chat_uncork and read to these, it has a copy of every message in
- * every queue, and a pass reads no more than BYTES_A_PASS allows.
+ * uncorked.c - the server as existing programs are: compiled with uncorked.h in front, which
+ * renames chat_cork, chat_uncork and read to these, it has a copy of every message in every queue,
+ * and a pass reads no more than BYTES_A_PASS allows.
  */
 
 #include "uncorked.h"
@@ -11,7 +11,7 @@
 
 #include "chatServerExt.h"
 
-static size_t left; /* what the pass may still read: with the last of it the server ends the pass */
+static size_t left; /* bytes that this pass may still read */
 
 int chat_cork(conn_pool_t *pool)
 {

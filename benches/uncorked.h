@@ -1,9 +1,9 @@
-/* uncorked.h - what makes of the server one such as existing programs are: see uncorked.c. */
+/* uncorked.h - the server as existing programs are: see uncorked.c. */
 
 #ifndef UNCORKED_H
 #define UNCORKED_H
 
-/* All that a pass says is in memory as often as there are clients. */
+/* All that a pass reads is in memory once for each client. */
 #define BYTES_A_PASS (20U << 20)
 
 #define chat_cork   no_cork

@@ -1,6 +1,5 @@
 /*
- * check.h - what the test programs have in common: a list of tests, a process for each, and the
- * checks of claims.h.
+ * check.h - the main() of every test program: registers tests and runs one by name.
  *
  * `program` prints the names of its tests, `program NAME` runs one; see runner.rs.
  */
@@ -13,7 +12,7 @@
 
 #include "claims.h"
 
-/* How long a test may take before SIGALRM ends it, valgrind included. */
+/* SIGALRM ends a test after this long, which is enough under valgrind. */
 enum { TEST_SECONDS = 120, MOST_TESTS = 64 };
 
 static struct {
@@ -22,16 +21,16 @@ static struct {
 } all_tests[MOST_TESTS];
 static int nr_tests;
 
-/* Defines a test; its name says what is to be true. */
-#define TEST(test)                                                        \
-	static void test(void);                                           \
-	__attribute__((constructor)) static void register_##test(void)    \
-	{                                                                 \
-		if (nr_tests == MOST_TESTS)                               \
-			abort();                                          \
-		all_tests[nr_tests].name = #test;                         \
-		all_tests[nr_tests++].run = test;                         \
-	}                                                                 \
+/* Defines a test, named for the behaviour that it checks. */
+#define TEST(test)                                                     \
+	static void test(void);                                        \
+	__attribute__((constructor)) static void register_##test(void) \
+	{                                                              \
+		if (nr_tests == MOST_TESTS)                            \
+			abort();                                       \
+		all_tests[nr_tests].name = #test;                      \
+		all_tests[nr_tests++].run = test;                      \
+	}                                                              \
 	static void test(void)
 
 int main(int argc, char *argv[])

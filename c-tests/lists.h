@@ -1,6 +1,6 @@
 /*
- * lists.h - a pool's lists as C sees them: who is there, whether all links are sound, and a
- * picture to compare with later.
+ * lists.h - a pool's lists as C sees them: lookup, soundness of all links, and snapshots to compare
+ * with later.
  */
 
 #ifndef LISTS_H
@@ -34,7 +34,7 @@ static inline void check_queue_sound(const conn_t *conn)
 	CHECK(conn->write_msg_head == NULL || conn->write_msg_tail == before);
 }
 
-/* Both links of every list lead where they should, and nr_conns is right. */
+/* Checks both links of every list, and nr_conns. */
 static inline void check_sound(const conn_pool_t *pool)
 {
 	const conn_t *conn, *before = NULL;
@@ -48,15 +48,14 @@ static inline void check_sound(const conn_pool_t *pool)
 	CHECK_EQ(pool->nr_conns, count);
 }
 
-/* A pool as it was: every field, every address in the lists, and every byte that waits, as two
- * numbers that differ when any of it does. */
-struct picture {
-	uint64_t room;   /* who is there, and all fields but write_set */
-	uint64_t queues; /* write_set, and what waits */
+/* Hashes of everything in a pool: all fields, all addresses in the lists, all queued bytes. */
+struct snapshot {
+	uint64_t members; /* the list of connections, and all fields but write_set */
+	uint64_t queues;  /* write_set, and the queued messages */
 };
 
-/* Mixes the bytes into the number (FNV-1a). */
-static inline void paint(uint64_t *number, const void *bytes, size_t size)
+/* Adds the bytes to a hash (FNV-1a). */
+static inline void hash(uint64_t *number, const void *bytes, size_t size)
 {
 	const unsigned char *byte = bytes;
 
@@ -64,53 +63,53 @@ static inline void paint(uint64_t *number, const void *bytes, size_t size)
 		*number = (*number ^ *byte++) * 0x100000001b3u;
 }
 
-/* Of a long message both ends will do: nobody changes its middle alone. */
-static inline void paint_message(uint64_t *number, const msg_t *msg)
+/* For a long message both ends are enough: nothing changes its middle alone. */
+static inline void hash_message(uint64_t *number, const msg_t *msg)
 {
 	const void *ways[] = { msg, msg->prev, msg->next, msg->message };
 	const size_t size = (size_t)msg->size, end = size < 2048 ? size : 2048;
 
-	paint(number, ways, sizeof ways);
-	paint(number, &msg->size, sizeof msg->size);
-	paint(number, msg->message, end);
-	paint(number, msg->message + size - end, end);
+	hash(number, ways, sizeof ways);
+	hash(number, &msg->size, sizeof msg->size);
+	hash(number, msg->message, end);
+	hash(number, msg->message + size - end, end);
 }
 
-static inline struct picture picture_of(const conn_pool_t *pool)
+static inline struct snapshot take_snapshot(const conn_pool_t *pool)
 {
-	struct picture picture = { 0xcbf29ce484222325u, 0xcbf29ce484222325u };
+	struct snapshot snapshot = { 0xcbf29ce484222325u, 0xcbf29ce484222325u };
 	conn_pool_t fields;
 	const conn_t *conn;
 	const msg_t *msg;
 
 	memcpy(&fields, pool, sizeof fields);
 	memset(&fields.write_set, 0, sizeof fields.write_set);
-	paint(&picture.room, &fields, sizeof fields);
-	paint(&picture.queues, &pool->write_set, sizeof pool->write_set);
+	hash(&snapshot.members, &fields, sizeof fields);
+	hash(&snapshot.queues, &pool->write_set, sizeof pool->write_set);
 	for (conn = pool->conn_head; conn != NULL; conn = conn->next) {
 		const void *links[] = { conn, conn->prev, conn->next };
 		const void *ends[] = { conn->write_msg_head, conn->write_msg_tail };
 
-		paint(&picture.room, links, sizeof links);
-		paint(&picture.room, &conn->fd, sizeof conn->fd);
-		paint(&picture.queues, ends, sizeof ends);
+		hash(&snapshot.members, links, sizeof links);
+		hash(&snapshot.members, &conn->fd, sizeof conn->fd);
+		hash(&snapshot.queues, ends, sizeof ends);
 		for (msg = conn->write_msg_head; msg != NULL; msg = msg->next)
-			paint_message(&picture.queues, msg);
+			hash_message(&snapshot.queues, msg);
 	}
-	return picture;
+	return snapshot;
 }
 
-/* Whether the same are there, and all fields but write_set are the same. */
-static inline bool has_same_room(const struct picture *before, const conn_pool_t *pool)
+/* Whether all but write_set and the queues is as before. */
+static inline bool has_same_members(const struct snapshot *before, const conn_pool_t *pool)
 {
-	return picture_of(pool).room == before->room;
+	return take_snapshot(pool).members == before->members;
 }
 
-static inline bool is_as_in(const struct picture *before, const conn_pool_t *pool)
+static inline bool is_unchanged(const struct snapshot *before, const conn_pool_t *pool)
 {
-	struct picture now = picture_of(pool);
+	struct snapshot now = take_snapshot(pool);
 
-	return now.room == before->room && now.queues == before->queues;
+	return now.members == before->members && now.queues == before->queues;
 }
 
 #endif /* LISTS_H */

@@ -1,4 +1,4 @@
-/* Names that programs have for things of their own, and that the library must leave to them. */
+/* Global names that programs use for themselves, so the library must not export them. */
 
 #include "room.h"
 
@@ -7,7 +7,7 @@ int max = 4, conn = 5, msg = 6;
 char end[] = "end";
 conn_pool_t *pool;
 
-/* Something of the library's own that it shared would call this, or write to those above. */
+/* If the library had these names, too, it would call this or write to the variables above. */
 int updateMaxFd(void);
 int updateMaxFd(void)
 {
@@ -22,7 +22,7 @@ TEST(the_library_works_beside_globals_of_common_names)
 	open_room(clients, 3, pool);
 	CHECK_EQ(add_msg(clients[0].sd, end, 3, pool), 0);
 	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
-	check_hears(clients[1].peer, "end", 3);
+	check_receives(clients[1].peer, "end", 3);
 	leave_all(clients, 3, pool);
 	free(pool);
 	CHECK_EQ(array[0] + array[1] + array[2] + max + conn + msg, 21);

@@ -1,5 +1,5 @@
-/* What programs do to pools behind the library's back: free messages and whole lists by
- * themselves, rewrite the sets, use descriptors and memory again. */
+/* What programs may do to a pool without a call: free messages and whole lists, rewrite the
+ * sets, and use descriptors and memory again. */
 
 #include "room.h"
 
@@ -32,25 +32,25 @@ TEST(a_program_may_take_messages_out_and_free_them)
 	msg_t *msg;
 
 	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(NOBODY, "one", 3, &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "two", 3, &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "three", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "one", 3, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "two", 3, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "three", 5, &pool), 0);
 	msg = pop(pool.conn_head);
 	CHECK(memcmp(msg->message, "one", 3) == 0);
 	free_msg(msg);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	check_hears(client.peer, "twothree", 8);
-	CHECK_EQ(add_msg(NOBODY, "four", 4, &pool), 0);
+	check_receives(client.peer, "twothree", 8);
+	CHECK_EQ(add_msg(OUTSIDER, "four", 4, &pool), 0);
 	free_msg(pop(pool.conn_head));
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "five", 4, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "five", 4, &pool), 0);
 	check_sound(&pool);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	check_hears(client.peer, "five", 4);
+	check_receives(client.peer, "five", 4);
 	leave(client, &pool);
 }
 
-/* It frees from the tail, and leaves head or tail to dangle as it likes. */
+/* The program frees the queue itself and leaves the tail stale. */
 TEST(a_program_may_empty_a_queue_and_leave_a_stale_tail)
 {
 	struct client client;
@@ -61,8 +61,8 @@ TEST(a_program_may_empty_a_queue_and_leave_a_stale_tail)
 	open_room(&client, 1, &pool);
 	conn = pool.conn_head;
 	for (round = 0; round < 3; round++) {
-		CHECK_EQ(add_msg(NOBODY, "one", 3, &pool), 0);
-		CHECK_EQ(add_msg(NOBODY, "two", 3, &pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, "one", 3, &pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, "two", 3, &pool), 0);
 		free_msg(conn->write_msg_head);
 		free_msg(conn->write_msg_tail);
 		conn->write_msg_head = NULL;
@@ -70,7 +70,7 @@ TEST(a_program_may_empty_a_queue_and_leave_a_stale_tail)
 			CHECK_EQ(write_msg(client.sd, &pool), 0);
 		check_in_touch(&client, 1, &pool);
 	}
-	CHECK_EQ(add_msg(NOBODY, "one", 3, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "one", 3, &pool), 0);
 	free_msg(conn->write_msg_head);
 	conn->write_msg_head = NULL;
 	leave(client, &pool);
@@ -83,17 +83,17 @@ TEST(a_program_may_send_the_start_of_a_message_by_itself)
 	msg_t *msg;
 
 	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	msg = pool.conn_head->write_msg_head;
 	CHECK_EQ(send(client.sd, msg->message, 2, 0), 2);
 	memmove(msg->message, msg->message + 2, 3);
 	msg->size = 3;
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	check_hears(client.peer, "hello", 5);
+	check_receives(client.peer, "hello", 5);
 	leave(client, &pool);
 }
 
-/* What write_msg has left of a message is still a block of its own. */
+/* After a partial write the message is still a block that free() takes. */
 TEST(a_program_may_free_a_message_that_was_sent_in_part)
 {
 	char *bytes = calloc(1, 100000);
@@ -101,12 +101,12 @@ TEST(a_program_may_free_a_message_that_was_sent_in_part)
 	conn_pool_t pool;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
-	CHECK_EQ(add_msg(NOBODY, bytes, 100000, &pool), 0);
+	shrink_send_buffer(client.sd);
+	CHECK_EQ(add_msg(OUTSIDER, bytes, 100000, &pool), 0);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	CHECK(pool.conn_head->write_msg_head->size < 100000);
 	free_msg(pop(pool.conn_head));
-	hear(client.peer, bytes, 100000);
+	read_available(client.peer, bytes, 100000);
 	check_in_touch(&client, 1, &pool);
 	free(bytes);
 	leave(client, &pool);
@@ -126,7 +126,7 @@ TEST(a_program_may_free_every_node_and_then_the_pool)
 	close_all(clients, COUNT);
 }
 
-/* Ways to start anew in the same memory after the program has freed all nodes. */
+/* Ways to reuse the memory after the program has freed all nodes. */
 static void start_with_init_pool(conn_pool_t *pool)
 {
 	CHECK_EQ(init_pool(pool), 0);
@@ -148,7 +148,7 @@ TEST(a_pool_starts_anew_with_the_same_descriptors)
 	open_room(clients, COUNT, &pool);
 	for (round = 0; round < 4; round++) {
 		check_in_touch(clients, COUNT, &pool);
-		CHECK_EQ(add_msg(NOBODY, "old", 3, &pool), 0);
+		CHECK_EQ(add_msg(OUTSIDER, "old", 3, &pool), 0);
 		free_all_conns(&pool);
 		ways[round % 2](&pool);
 		for (at = 0; at < COUNT; at++)
@@ -183,7 +183,7 @@ TEST(a_pool_that_starts_anew_does_not_know_the_old_descriptors)
 	close_all(clients, COUNT);
 }
 
-/* A new pool may be given the address of one that is gone, and does not know its members. */
+/* A new pool at the address of an old one must not find the old one's members. */
 TEST(a_pool_in_the_memory_of_a_freed_one_is_a_new_pool)
 {
 	struct client clients[COUNT];
@@ -238,7 +238,7 @@ TEST(a_program_may_wipe_and_rebuild_the_sets)
 	leave_all(clients, COUNT, &pool);
 }
 
-/* A client in two pools, who leaves the one and then the other. */
+/* A client in two pools, which leaves one and then the other. */
 static void check_two_pools(conn_pool_t *left_first, conn_pool_t *left_last)
 {
 	struct client client = connect_client();
@@ -250,13 +250,13 @@ static void check_two_pools(conn_pool_t *left_first, conn_pool_t *left_last)
 	CHECK_FAILS(add_conn(client.sd, left_last), EEXIST);
 	conn = left_last->conn_head;
 	CHECK(conn != left_first->conn_head);
-	CHECK_EQ(add_msg(NOBODY, "first", 5, left_first), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "first", 5, left_first), 0);
 	CHECK_EQ(queued(client.sd, left_last), 0);
-	CHECK_EQ(add_msg(NOBODY, "last", 4, left_last), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "last", 4, left_last), 0);
 	CHECK_EQ(write_msg(client.sd, left_first), 0);
-	check_hears(client.peer, "first", 5);
+	check_receives(client.peer, "first", 5);
 	CHECK_EQ(write_msg(client.sd, left_last), 0);
-	check_hears(client.peer, "last", 4);
+	check_receives(client.peer, "last", 4);
 	CHECK_EQ(remove_conn(client.sd, left_first), 0);
 	CHECK_FAILS(write_msg(client.sd, left_first), ENOENT);
 	CHECK_FAILS(add_conn(client.sd, left_last), EEXIST);
@@ -277,7 +277,7 @@ TEST(a_descriptor_may_be_in_two_pools)
 	check_two_pools(&second, &first);
 }
 
-/* The last word on a number was another pool's, and that pool is done with it. */
+/* The index entry of the descriptor was another pool's, which has removed it. */
 TEST(a_pool_knows_its_own_when_another_has_come_and_gone)
 {
 	conn_pool_t first, second;
@@ -294,7 +294,7 @@ TEST(a_pool_knows_its_own_when_another_has_come_and_gone)
 	close(client.peer);
 }
 
-/* One pool frees its node by itself: the other must not be led to it, nor away from its own. */
+/* A program frees one pool's node: the other pool must find its own node and not the freed one. */
 TEST(a_program_may_free_the_nodes_of_one_of_two_pools)
 {
 	conn_pool_t first, second;
@@ -323,7 +323,7 @@ TEST(a_program_may_free_the_nodes_of_one_of_two_pools)
 	}
 }
 
-/* Nothing in a pool depends on where it lies, nor on what becomes of the memory it lay in. */
+/* A pool may be copied elsewhere and its old memory overwritten. */
 TEST(a_pool_may_be_moved)
 {
 	struct client clients[COUNT], other;

@@ -5,7 +5,7 @@
 
 #include "room.h"
 
-/* The five functions under the names that a program knows them by. */
+/* The five functions under one set of names. */
 struct edition {
 	int (*init)(conn_pool_t *pool);
 	int (*add)(int sd, conn_pool_t *pool);
@@ -36,7 +36,7 @@ static void let_in(struct program *program)
 	CHECK_EQ(program->lib->add(sd, program->pool), 0);
 }
 
-/* Reads once from a client. The buffer has no end of its own. */
+/* Reads once from a client. The buffer is not terminated. */
 static void read_from(struct program *program, int sd)
 {
 	char buffer[BUFFER_SIZE];
@@ -48,7 +48,7 @@ static void read_from(struct program *program, int sd)
 		program->lib->say(sd, buffer, count, program->pool);
 }
 
-/* Serves by descriptor, as the original does. */
+/* Handles ready descriptors in numeric order, as the original does. */
 static void serve_by_descriptor(struct program *program)
 {
 	conn_pool_t *pool = program->pool;
@@ -69,7 +69,7 @@ static void serve_by_descriptor(struct program *program)
 	}
 }
 
-/* Serves along the list. The following one is taken down first, since the one in hand may go. */
+/* Handles them along the list. The next one is read first, since the current one may be removed. */
 static void serve_by_list(struct program *program)
 {
 	conn_pool_t *pool = program->pool;
@@ -92,8 +92,8 @@ static void serve_by_list(struct program *program)
 
 typedef void way_to_serve(struct program *program);
 
-/* One pass of the loop. It waits for a moment only, since what is under way over TCP may have
- * left the program already. */
+/* One pass of the loop. The time-out is short: the program may have nothing left to do while TCP
+ * still delivers. */
 static void pass(struct program *program, way_to_serve *serve)
 {
 	struct timeval moment = { .tv_usec = 10000 };
@@ -114,12 +114,12 @@ static void pass_until_there_are(unsigned int count, struct program *program, wa
 		pass(program, serve);
 }
 
-/* Passes until this has come from the program. */
+/* Runs passes until the client has received this. */
 static void check_told(struct program *program, way_to_serve *serve, int sd, const char *text)
 {
 	while (!is_readable(sd))
 		pass(program, serve);
-	check_hears(sd, text, strlen(text));
+	check_receives(sd, text, strlen(text));
 }
 
 /* Listeners in the list, and listeners in read_set only. */
@@ -167,7 +167,7 @@ static void clean_up_by_hand(struct program *program)
 	}
 }
 
-/* What is said in the room as the edition has it. */
+/* The text as these functions relay it. */
 static const char *as_told(const struct edition *lib, char text[])
 {
 	char *at;
@@ -177,8 +177,8 @@ static const char *as_told(const struct edition *lib, char text[])
 	return text;
 }
 
-static void run(const struct edition *lib, void (*open_door)(struct program *),
-                way_to_serve *serve, void (*clean_up)(struct program *))
+static void run(const struct edition *lib, void (*open_door)(struct program *), way_to_serve *serve,
+                void (*clean_up)(struct program *))
 {
 	struct program program = { .lib = lib, .pool = malloc(sizeof(conn_pool_t)) };
 	int clients[CLIENTS], at;
@@ -189,22 +189,22 @@ static void run(const struct edition *lib, void (*open_door)(struct program *),
 	open_door(&program);
 	others = program.pool->nr_conns;
 	for (at = 0; at < CLIENTS; at++) {
-		clients[at] = knock(program.listener);
+		clients[at] = connect_to(program.listener);
 		pass_until_there_are(others + (unsigned int)at + 1, &program, serve);
 	}
 	CHECK_EQ(send(clients[0], "hello\n", 6, 0), 6);
 	for (at = 1; at < CLIENTS; at++)
 		check_told(&program, serve, clients[at], as_told(lib, (char[]){ "hello\n" }));
 	CHECK(!is_readable(clients[0]));
-	/* The one with the highest descriptor leaves; another comes in its place. */
+	/* The client with the highest descriptor leaves, and another takes its place. */
 	close(clients[CLIENTS - 1]);
 	pass_until_there_are(others + CLIENTS - 1, &program, serve);
-	clients[CLIENTS - 1] = knock(program.listener);
+	clients[CLIENTS - 1] = connect_to(program.listener);
 	pass_until_there_are(others + CLIENTS, &program, serve);
 	CHECK_EQ(send(clients[1], "still\n", 6, 0), 6);
 	check_told(&program, serve, clients[CLIENTS - 1], as_told(lib, (char[]){ "still\n" }));
 	check_told(&program, serve, clients[0], as_told(lib, (char[]){ "still\n" }));
-	/* Something stays queued for the cleanup. */
+	/* Leaves something queued for the cleanup. */
 	CHECK_EQ(lib->say(clients[0], (char[]){ "never sent" }, 10, program.pool), 0);
 	clean_up(&program);
 	if (is_open(program.listener))

@@ -1,10 +1,10 @@
-/* remove_conn: what leaves the pool, what is printed, and what stays untouched. */
+/* remove_conn: what it removes, what it prints, and what it leaves alone. */
 
 #include "room.h"
 
 enum { COUNT = 5 };
 
-/* Whether the client finds its line at an end. */
+/* Whether the client reads end of file. */
 static bool is_hung_up(struct client client)
 {
 	char byte;
@@ -14,12 +14,12 @@ static bool is_hung_up(struct client client)
 
 static void check_refused(int sd, int error, conn_pool_t *pool)
 {
-	struct picture before = picture_of(pool);
+	struct snapshot before = take_snapshot(pool);
 	struct capture out = capture(stdout);
 
 	CHECK_FAILS(remove_conn(sd, pool), error);
 	check_printed(out, "");
-	CHECK(is_as_in(&before, pool));
+	CHECK(is_unchanged(&before, pool));
 }
 
 TEST(remove_conn_refuses_null)
@@ -43,7 +43,7 @@ TEST(remove_conn_refuses_who_is_not_in_the_pool)
 	init_pool(&pool);
 	check_refused(stranger.sd, ENOENT, &pool);
 	join_all(clients, 2, &pool);
-	/* In read_set by the program's own hand, as a listener often is. */
+	/* The program has put it into read_set, as many do with their listener. */
 	FD_SET(stranger.sd, &pool.read_set);
 	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
 	check_refused(stranger.sd, ENOENT, &pool);
@@ -187,7 +187,7 @@ TEST(maxfd_falls_to_the_highest_in_the_list)
 	int at;
 
 	open_room(clients, COUNT, &pool);
-	/* A program that sets read_set anew in every pass may have emptied it. */
+	/* A program that fills read_set in every pass may have emptied it. */
 	FD_ZERO(&pool.read_set);
 	for (at = COUNT - 1; at > 0; at--) {
 		leave(clients[at], &pool);
@@ -244,7 +244,7 @@ TEST(maxfd_stays_when_a_lower_descriptor_leaves)
 	pool.maxfd = 500;
 	leave(clients[2], &pool);
 	CHECK_EQ(pool.maxfd, 500);
-	/* A maxfd that the program has set too low is put right. */
+	/* The program has set maxfd too low. */
 	pool.maxfd = 0;
 	clients[0] = join(&pool);
 	pool.maxfd = 0;
@@ -280,7 +280,7 @@ TEST(while_conn_head_comes_to_an_end)
 	open_room(clients, COUNT, &pool);
 	CHECK_EQ(add_msg(0, "hello", 5, &pool), 0);
 	CHECK_EQ(add_msg(0, "again", 5, &pool), 0);
-	/* One that the program has closed must not stop it. */
+	/* A descriptor that the program has closed must not stop the loop. */
 	close(clients[2].sd);
 	while (pool.conn_head) {
 		CHECK(rounds++ < COUNT);
@@ -309,7 +309,7 @@ TEST(while_nr_conns_comes_to_an_end)
 		close(clients[at].peer);
 }
 
-/* A newcomer may get the number of one who left in the same pass. */
+/* A newcomer may get the descriptor number of a client that left in the same pass. */
 TEST(a_descriptor_number_used_again_starts_afresh)
 {
 	struct client old, new, other;
@@ -331,12 +331,12 @@ TEST(a_descriptor_number_used_again_starts_afresh)
 	CHECK_EQ(queued(new.sd, &pool), 0);
 	CHECK_EQ(add_msg(other.sd, "for the new one", 15, &pool), 0);
 	CHECK_EQ(write_msg(new.sd, &pool), 0);
-	check_hears(new.peer, "for the new one", 15);
+	check_receives(new.peer, "for the new one", 15);
 	leave(new, &pool);
 	leave(other, &pool);
 }
 
-/* The program has put maxfd below one who is in the list alone. */
+/* The program has set maxfd below a descriptor that is in the list only. */
 TEST(maxfd_falls_to_who_is_in_the_list_even_above_the_one_that_leaves)
 {
 	struct client clients[3];

@@ -1,6 +1,5 @@
 /*
- * room.h - what the tests of a room have in common: clients on real sockets, and what has been
- * printed.
+ * room.h - clients on real sockets, guarded pools, signals and captured output for the tests.
  */
 
 #ifndef ROOM_H
@@ -17,10 +16,10 @@
 #include "check.h"
 #include "lists.h"
 
-/* A sender who is not in the room, so that everyone gets what is said. */
-enum { NOBODY = INT_MAX };
+/* A sender that is not in the pool, so that every connection is a recipient. */
+enum { OUTSIDER = INT_MAX };
 
-/* Somebody in the room: the descriptor in the pool, and the other end of the line. */
+/* A member of the pool: its descriptor there, and the other end of the connection. */
 struct client {
 	int sd, peer;
 };
@@ -49,7 +48,7 @@ static inline void join_all(struct client clients[], int count, conn_pool_t *poo
 		clients[at] = join(pool);
 }
 
-/* Makes a pool, and has so many clients join it. */
+/* Makes a pool with so many clients. */
 static inline void open_room(struct client clients[], int count, conn_pool_t *pool)
 {
 	CHECK_EQ(init_pool(pool), 0);
@@ -90,8 +89,8 @@ static inline int listen_on_loopback(void)
 	return sd;
 }
 
-/* A socket whose connection waits at the listener to be accepted. */
-static inline int knock(int listener)
+/* A socket that is connected to the listener, which has yet to accept it. */
+static inline int connect_to(int listener)
 {
 	struct sockaddr_in address;
 	socklen_t size = sizeof address;
@@ -108,7 +107,7 @@ static inline struct client connect_over_tcp(void)
 	struct client client;
 	int listener = listen_on_loopback();
 
-	client.peer = knock(listener);
+	client.peer = connect_to(listener);
 	client.sd = accept(listener, NULL, NULL);
 	CHECK(client.sd != -1);
 	close(listener);
@@ -128,7 +127,7 @@ static inline bool is_readable(int fd)
 	return poll(&look, 1, 0) == 1 && (look.revents & POLLIN) != 0;
 }
 
-/* Waits until the peer has something to read, or something that is queued can go on its way. */
+/* Waits until the peer can read, or something queued can be written. */
 static inline void wait_for(struct client client, const conn_pool_t *pool)
 {
 	const bool writing = FD_ISSET(client.sd, &pool->write_set);
@@ -138,30 +137,30 @@ static inline void wait_for(struct client client, const conn_pool_t *pool)
 	CHECK(poll(either, 2, -1) > 0);
 }
 
-/* Reads what has arrived, `size` bytes at most, and answers how much that was. */
-static inline size_t hear(int fd, char *buffer, size_t size)
+/* Reads what has arrived, `size` bytes at most, and returns how much that was. */
+static inline size_t read_available(int fd, char *buffer, size_t size)
 {
-	size_t heard = 0;
+	size_t received = 0;
 
-	while (heard < size && is_readable(fd)) {
-		ssize_t count = read(fd, buffer + heard, size - heard);
+	while (received < size && is_readable(fd)) {
+		ssize_t count = read(fd, buffer + received, size - received);
 
 		CHECK(count >= 0);
 		if (count == 0)
 			break;
-		heard += (size_t)count;
+		received += (size_t)count;
 	}
-	return heard;
+	return received;
 }
 
-/* Checks that these bytes have arrived, and nothing else. */
-static inline void check_hears(int fd, const void *bytes, size_t size)
+/* Checks that exactly these bytes have arrived. */
+static inline void check_receives(int fd, const void *bytes, size_t size)
 {
-	char *heard = malloc(size + 1);
+	char *received = malloc(size + 1);
 
-	CHECK_EQ(hear(fd, heard, size + 1), size);
-	CHECK(size == 0 || memcmp(heard, bytes, size) == 0);
-	free(heard);
+	CHECK_EQ(read_available(fd, received, size + 1), size);
+	CHECK(size == 0 || memcmp(received, bytes, size) == 0);
+	free(received);
 }
 
 /* Byte number `at` of a stream in which a lost, doubled or swapped piece shows. */
@@ -188,15 +187,55 @@ static inline void check_pattern(const char *buffer, size_t size, size_t start)
 		CHECK_EQ(buffer[at], pattern(start + at));
 }
 
-/* Has the kernel hold as little as it can for the socket, so that it is full soon. */
-static inline void narrow(int sd)
+/* Queues so many bytes of the stream, from `start` on, for all. */
+static inline void queue_pattern(size_t start, size_t size, conn_pool_t *pool)
+{
+	char *bytes = malloc(size);
+
+	fill(bytes, size, start);
+	CHECK_EQ(add_msg(OUTSIDER, bytes, (int)size, pool), 0);
+	free(bytes);
+}
+
+/* Writes and reads by turns until the stream of `size` bytes, which is queued, has arrived. No call
+ * may move a message in its block, or change the descriptor's flags. Returns after how many calls
+ * something was still queued. */
+static inline int check_stream(struct client client, size_t size, conn_pool_t *pool)
+{
+	const conn_t *conn = conn_of(client.sd, pool);
+	int flags = fcntl(client.sd, F_GETFL), waits = 0;
+	char *received = malloc(size + 1);
+	size_t count = 0;
+
+	while (count < size) {
+		const msg_t *head = conn->write_msg_head;
+		const char *start = head != NULL ? head->message : NULL;
+
+		CHECK_EQ(write_msg(client.sd, pool), 0);
+		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
+		check_queue_sound(conn);
+		CHECK(head == NULL || conn->write_msg_head != head || head->message == start);
+		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0, conn->write_msg_head != NULL);
+		waits += conn->write_msg_head != NULL;
+		wait_for(client, pool);
+		count += read_available(client.peer, received + count, size + 1 - count);
+	}
+	CHECK_EQ(count, size);
+	check_pattern(received, size, 0);
+	CHECK(conn->write_msg_head == NULL && conn->write_msg_tail == NULL);
+	free(received);
+	return waits;
+}
+
+/* Makes the socket's send buffer as small as the kernel allows, so that it is soon full. */
+static inline void shrink_send_buffer(int sd)
 {
 	const int size = 4096;
 
 	CHECK_EQ(setsockopt(sd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
 }
 
-/* How many messages wait for the descriptor. */
+/* How many messages are queued for the descriptor. */
 static inline int queued(int sd, const conn_pool_t *pool)
 {
 	const msg_t *msg;
@@ -208,13 +247,36 @@ static inline int queued(int sd, const conn_pool_t *pool)
 	return count;
 }
 
+/* Checks that writing does not wait for a blocking descriptor that is full, and changes nothing.
+ * The peer does not read, so a call that blocks ends the test by its alarm. */
+static inline void check_full(struct client client, conn_pool_t *pool)
+{
+	int (*const names[])(int, conn_pool_t *) = { write_msg, write_to_client, writeToClient };
+	int flags = fcntl(client.sd, F_GETFL), at;
+	struct snapshot before;
+
+	CHECK_EQ(flags & O_NONBLOCK, 0);
+	queue_pattern(0, 30000, pool);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	/* Some more may fit into a page of a pipe that is not full. */
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	CHECK(queued(client.sd, pool) > 0);
+	before = take_snapshot(pool);
+	for (at = 0; at < 3; at++) {
+		CHECK_EQ(names[at](client.sd, pool), 0);
+		CHECK(is_unchanged(&before, pool));
+		CHECK(FD_ISSET(client.sd, &pool->write_set));
+		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
+	}
+}
+
 static inline void free_msg(msg_t *msg)
 {
 	free(msg->message);
 	free(msg);
 }
 
-/* Takes the first message out of a queue, as a program that sends by itself does. */
+/* Takes the first message out of a queue, as a program that sends it without write_msg does. */
 static inline msg_t *pop(conn_t *conn)
 {
 	msg_t *msg = conn->write_msg_head;
@@ -234,29 +296,28 @@ static inline void free_conn(conn_t *conn)
 	free(conn);
 }
 
-/* Says something to everyone, and checks that the clients hear it. */
+/* Checks that a message reaches all clients. */
 static inline void check_in_touch(struct client clients[], int count, conn_pool_t *pool)
 {
 	int at;
 
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
 	for (at = 0; at < count; at++) {
 		CHECK(FD_ISSET(clients[at].sd, &pool->write_set));
 		CHECK_EQ(write_msg(clients[at].sd, pool), 0);
-		check_hears(clients[at].peer, "hello", 5);
+		check_receives(clients[at].peer, "hello", 5);
 	}
 }
 
-/* Writes over what add_conn, add_msg and write_msg have no business with. It means nothing, and
- * is to stay; once with all bits set and once with none. */
-static inline void scribble(conn_pool_t *pool, unsigned char bits)
+/* Overwrites the fields that add_conn, add_msg and write_msg must leave alone. */
+static inline void fill_caller_fields(conn_pool_t *pool, unsigned char bits)
 {
 	memset(&pool->ready_read_set, bits, sizeof pool->ready_read_set);
 	memset(&pool->ready_write_set, bits, sizeof pool->ready_write_set);
 	pool->nready = bits;
 }
 
-/* A pool with guards on both sides, to show a write beside it. */
+/* A pool with guard bytes on both sides, which show a write beside it. */
 struct guarded {
 	unsigned char before[256];
 	conn_pool_t pool;
@@ -290,7 +351,7 @@ static inline sigset_t only_sigpipe(void)
 	return set;
 }
 
-/* Has SIGPIPE end the process, as it does in a C program that knows nothing of it. */
+/* Makes SIGPIPE end the process, as it does by default. */
 static inline void set_sigpipe_to_default(void)
 {
 	const sigset_t set = only_sigpipe();
@@ -327,7 +388,7 @@ static inline long blocked_signals(void)
 	return (long)blocked;
 }
 
-/* A standard stream that goes to a file for a while. */
+/* A standard stream that is redirected to a file. */
 struct capture {
 	FILE *stream, *file;
 	int before;
@@ -345,7 +406,7 @@ static inline struct capture capture(FILE *stream)
 	return capture;
 }
 
-/* Ends the capture, and checks that this and nothing else has been printed. */
+/* Ends the capture, and checks that exactly this was printed. */
 static inline void check_printed(struct capture capture, const char *text)
 {
 	char printed[4096];

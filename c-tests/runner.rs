@@ -1,21 +1,20 @@
 //! Runs the test programs of this folder against the library that C programs get.
 //!
 //! Every `*.c` is built with the `cc` crate's compiler, through the public headers alone, and three
-//! times: against the archive that `make` builds, against the shared object, and against the archive
-//! under torture. Each of its tests runs in a process of its own, so one crash fails one test, and
-//! signals are as a C program finds them.
+//! times: with the archive, with the shared object, and with the archive under torture. Each test
+//! runs in a process of its own, so that a crash fails one test only.
 //!
-//! Under torture every call of the library has its allocations and its system calls fail, one after
-//! the other; what the tests expect must hold all the same. `torture/calls.c` says how.
+//! Under torture the allocations and system calls of every library call fail, one after the other;
+//! what the tests expect must hold all the same (`torture/calls.c`).
 //!
-//! A source whose first comment has lines ` * link: ARGUMENTS` gets these for the linker, and is
-//! built against the archive alone: `--wrap` reaches the library's calls only where the library
-//! becomes a part of the program. The sources of the torture are such, too.
+//! Lines ` * link: ARGUMENTS` in the first comment of a source are arguments for the linker. Such a
+//! source is built with the archive alone, since `--wrap` does not reach into a shared object.
 //!
 //! `CC` and `CFLAGS` are honoured. `C_TEST_RUNNER` is put in front of every test program
-//! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`). `LIBRARY` names a folder with an archive
-//! to test in place of what `make` builds, such as one built with sanitizers.
+//! (`C_TEST_RUNNER="valgrind -q --error-exitcode=99"`). `LIBRARY` names a folder with another
+//! archive to test, such as one built with sanitizers.
 
+use common::{compiler, make, valgrind};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -23,32 +22,30 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs};
 
-#[path = "../tests/common/compiler.rs"]
-mod compiler;
-#[path = "../tests/common/make.rs"]
-mod make;
-#[path = "../tests/common/valgrind.rs"]
-mod valgrind;
+#[path = "../tests/common/mod.rs"]
+mod common;
 
-/// What the line of a source begins with that has arguments for the linker.
+/// The start of a line with arguments for the linker.
 const LINK_MARK: &str = " * link: ";
 
-/// What a program under torture writes in front of a number when all has gone well.
+/// What a program under torture writes before the number of faults.
 const FAULTS_MARK: &str = "faults injected: ";
 
-/// Faults planted in the library, as `torture/planted/faults.c` numbers them from 1, and how the
-/// torture complains of them.
+/// The defects of `torture/planted/defects.c`, numbered from 1, and how the torture reports each.
 const PLANTED: [(&str, &str); 4] = [
-    ("a_failure_that_is_hidden_is_found", "not so: is_corked(trial->pool)"),
+    ("a_failure_that_is_hidden_is_found", "CHECK failed: is_corked(trial->pool)"),
     ("a_block_that_is_lost_is_found", "have not been given back"),
-    ("half_a_deed_is_found", "not so: is_as_in(&trial->before, trial->pool)"),
+    (
+        "a_failure_with_an_effect_is_found",
+        "CHECK failed: is_unchanged(&trial->before, trial->pool)",
+    ),
     ("a_byte_that_is_lost_is_found", "bytes_queued(conn) is"),
 ];
 
-/// The program and the test that they are planted in: a message is queued and sent there.
+/// The program and the test that run with them: one that queues and sends a message.
 const FIELD: (&str, &str) = ("add_msg", "add_msg_takes_any_bytes");
 
-/// How many faults all programs have survived.
+/// How many faults were injected in all.
 static FAULTS: AtomicU64 = AtomicU64::new(0);
 
 /// How a test program is linked with the library.
@@ -68,7 +65,7 @@ impl Linkage {
         }
     }
 
-    /// What the linker is given for it, `torture` being what stands before the library.
+    /// The arguments for the linker; `torture` are those for the torture.
     fn arguments(self, build: &Path, torture: &[String]) -> Vec<String> {
         let folder = build.display();
         let archive = format!("{folder}/libchatserver.a");
@@ -88,7 +85,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let other = env::var_os("LIBRARY");
     let library = root.join(other.as_deref().unwrap_or("build".as_ref()));
     let (mut trials, mut torture) = (Vec::new(), None);
-    // Not where flags for the tests alone would get into what is built.
+    // `make` would build with the flags that are meant for the tests.
     if other.is_none() {
         make::all();
         torture = Some(compile_torture(root, "torture.o", &[])?);
@@ -119,7 +116,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(sources)
 }
 
-/// Builds what stands between a program and the library, and answers what the linker is given for it.
+/// Builds the torture, and returns its arguments for the linker.
 fn compile_torture(
     root: &Path,
     name: &str,
@@ -138,7 +135,7 @@ fn compile_torture(
     Ok(torture)
 }
 
-/// Builds a program for each planted fault, and answers the tests that expect it to be found.
+/// Builds a program for each planted defect, and returns tests that expect the torture to find it.
 fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
     let (stem, test) = FIELD;
     let mut trials = Vec::new();
@@ -147,7 +144,7 @@ fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
             format!("-DPLANTED={}", at + 1),
             "-D__real_add_msg=planted_add_msg".into(),
             "-D__real_write_msg=planted_write_msg".into(),
-            root.join("c-tests/torture/planted/faults.c").display().to_string(),
+            root.join("c-tests/torture/planted/defects.c").display().to_string(),
         ];
         let torture = compile_torture(root, &format!("planted-{at}.o"), &plant)?;
         let program = root.join("build/c-tests/planted").join(at.to_string());
@@ -169,7 +166,7 @@ fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
     Ok(trials)
 }
 
-/// Builds one source every way it is meant to be linked, and answers where the programs are.
+/// Builds one source with every linkage that it is meant for.
 fn compile(
     source: &Path,
     library: &Path,
@@ -193,14 +190,14 @@ fn compile(
     Ok(programs)
 }
 
-/// What a source says itself about how it is to be linked.
+/// The arguments for the linker in a source.
 fn link_arguments(source: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let text = fs::read_to_string(source)?;
     let lines = text.lines().filter_map(|line| line.strip_prefix(LINK_MARK));
     Ok(lines.flat_map(str::split_whitespace).map(str::to_owned).collect())
 }
 
-/// The names of a program's tests, as it tells them.
+/// The names of a program's tests.
 fn tests_of(program: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let output = command(program, false).output()?;
     if !output.status.success() {
@@ -222,8 +219,8 @@ fn run(linkage: Linkage, program: &Path, test: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The program, behind `C_TEST_RUNNER` where that is wanted. Cargo points LD_LIBRARY_PATH at
-/// folders of its own, where another libchatserver.so may lie.
+/// The program, behind `C_TEST_RUNNER` if wanted. Cargo points LD_LIBRARY_PATH at its own folders,
+/// which may have another libchatserver.so.
 fn command(program: &Path, instrumented: bool) -> Command {
     let runner = env::var("C_TEST_RUNNER").unwrap_or_default();
     let mut words = runner.split_whitespace();

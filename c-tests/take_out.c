@@ -4,7 +4,7 @@
 
 enum { COUNT = 5 };
 
-/* How thoroughly a program takes one connection out by itself. */
+/* What a program also does when it takes out a connection. */
 struct manners {
 	bool counts, clears;
 };
@@ -35,7 +35,7 @@ static void take_out(conn_t *conn, struct manners manners, conn_pool_t *pool)
 	free_conn(conn);
 }
 
-/* check_sound for a pool in which so many have left without being counted off. */
+/* check_sound for a pool in which nr_conns counts so many that are gone. */
 static void check_sound_but(unsigned int uncounted, const conn_pool_t *pool)
 {
 	conn_pool_t counted = *pool;
@@ -44,8 +44,8 @@ static void check_sound_but(unsigned int uncounted, const conn_pool_t *pool)
 	check_sound(&counted);
 }
 
-/* A room of which the program takes out the client number `victim` by itself. Answers the number
- * that the descriptor had; the others are the first clients then. */
+/* Opens a room and takes out client number `victim`; the others are the first clients then. Returns
+ * the victim's descriptor number. */
 static int open_room_without(int victim, struct manners manners, struct client clients[COUNT],
                              conn_pool_t *pool)
 {
@@ -54,7 +54,7 @@ static int open_room_without(int victim, struct manners manners, struct client c
 	open_room(clients, COUNT, pool);
 	check_in_touch(clients, COUNT, pool);
 	gone = clients[victim];
-	CHECK_EQ(add_msg(NOBODY, "old", 3, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "old", 3, pool), 0);
 	take_out(conn_of(gone.sd, pool), manners, pool);
 	close(gone.peer);
 	memmove(clients + victim, clients + victim + 1,
@@ -62,19 +62,19 @@ static int open_room_without(int victim, struct manners manners, struct client c
 	return gone.sd;
 }
 
-/* Checks that the clients have got what was said before the victim left, and hear more. */
+/* Checks that the clients receive what was queued before the victim left, and what comes later. */
 static void check_others(struct client clients[], conn_pool_t *pool)
 {
 	int at;
 
 	for (at = 0; at < COUNT - 1; at++) {
 		CHECK_EQ(write_msg(clients[at].sd, pool), 0);
-		check_hears(clients[at].peer, "old", 3);
+		check_receives(clients[at].peer, "old", 3);
 	}
 	check_in_touch(clients, COUNT - 1, pool);
 }
 
-/* What may come first after a connection was taken out. */
+/* The first call after a connection was taken out. */
 static void others_come_first(int victim, struct manners manners)
 {
 	struct client clients[COUNT];
@@ -114,11 +114,11 @@ static void a_newcomer_with_the_number_comes_first(int victim, struct manners ma
 	check_sound_but(!manners.counts, &pool);
 	CHECK_EQ(pool.nr_conns, COUNT + !manners.counts);
 	CHECK_EQ(write_msg(sd, &pool), 0);
-	check_hears(clients[COUNT - 1].peer, "hello", 5);
+	check_receives(clients[COUNT - 1].peer, "hello", 5);
 	leave_all(clients, COUNT, &pool);
 }
 
-/* The program puts the newcomer into the set by itself. */
+/* The program puts the newcomer into read_set itself. */
 static void the_set_comes_first(int victim, struct manners manners)
 {
 	struct client clients[COUNT];
@@ -139,7 +139,7 @@ static void a_removal_comes_first(int victim, struct manners manners)
 	conn_pool_t pool;
 	int sd = open_room_without(victim, manners, clients, &pool);
 
-	/* The one that was next to it. */
+	/* The victim's neighbour leaves. */
 	struct client neighbour = clients[victim < COUNT - 1 ? victim : victim - 1];
 
 	CHECK_EQ(remove_conn(neighbour.sd, &pool), 0);

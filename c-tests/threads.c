@@ -6,10 +6,10 @@
 
 enum { THREADS = 2, CLIENTS = 4 };
 
-/* Descriptor numbers that nobody opens, to be in all pools at once. */
+/* Numbers that no descriptor has, for members of all pools at once. */
 enum { FIRST_NUMBER = 900, NUMBERS = 16 };
 
-/* Starts all threads at once, waits for them, and has what remove_conn prints out of the way. */
+/* Runs all threads at once, with remove_conn's output captured. */
 static void run_threads(void *(*body)(void *))
 {
 	int before = dup(STDOUT_FILENO), nowhere = open("/dev/null", O_WRONLY), at;
@@ -27,7 +27,7 @@ static void run_threads(void *(*body)(void *))
 	close(before);
 }
 
-/* Numbers of descriptors go from one thread's pool to the other's as they are closed and opened. */
+/* Descriptor numbers move between the threads' pools as they are closed and opened. */
 static void *chat(void *unused)
 {
 	conn_pool_t pool;
@@ -41,7 +41,7 @@ static void *chat(void *unused)
 		CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
 		for (at = 1; at < CLIENTS; at++) {
 			CHECK_EQ(write_msg(clients[at].sd, &pool), 0);
-			check_hears(clients[at].peer, "hello", 5);
+			check_receives(clients[at].peer, "hello", 5);
 		}
 		check_sound(&pool);
 		leave_all(clients, CLIENTS, &pool);
@@ -55,7 +55,7 @@ TEST(two_threads_chat_each_in_a_pool_of_its_own)
 	run_threads(chat);
 }
 
-/* The same numbers are in both pools the whole time, and come and go in both. */
+/* Both pools hold the same numbers, adding and removing them all the time. */
 static void *share_numbers(void *unused)
 {
 	conn_pool_t pool;
@@ -71,7 +71,7 @@ static void *share_numbers(void *unused)
 		CHECK_EQ(add_msg(FIRST_NUMBER, "hello", 5, &pool), 0);
 		for (at = 0; at < NUMBERS; at++) {
 			CHECK_EQ(queued(FIRST_NUMBER + at, &pool), at > 0);
-			/* Nothing is open there, so what is queued is dropped. */
+			/* No descriptor is open there, so writing fails and drops the queue. */
 			CHECK_EQ(write_msg(FIRST_NUMBER + at, &pool), at > 0 ? -1 : 0);
 			CHECK_EQ(queued(FIRST_NUMBER + at, &pool), 0);
 		}

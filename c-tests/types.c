@@ -1,19 +1,19 @@
-/* The types of the header, to the letter: programs that were compiled long ago rely on them. */
+/* The types of the header exactly, as already compiled programs rely on them. */
 
 #include <stddef.h>
 
-/* Before anything else, as a program may have it. */
+/* Included first, as a program may do. */
 #include "chatServer.h"
 
 #include "check.h"
 
 /* Whether an expression has exactly this type. */
-#define IS(expression, type) _Generic((expression), type: 1, default: 0)
+#define IS(expression, type) _Generic((expression), type : 1, default : 0)
 
-#define CHECK_FIELD(type, field, field_type, offset)                  \
-	do {                                                          \
-		CHECK(IS(&((type *)NULL)->field, field_type *));      \
-		CHECK_EQ(offsetof(type, field), offset);              \
+#define CHECK_FIELD(type, field, field_type, offset)             \
+	do {                                                     \
+		CHECK(IS(&((type *)NULL)->field, field_type *)); \
+		CHECK_EQ(offsetof(type, field), offset);         \
 	} while (0)
 
 TEST(conn_pool_is_as_the_contract_has_it)

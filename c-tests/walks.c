@@ -1,11 +1,11 @@
-/* Programs that walk along the list, either way, and remove connections on the way. */
+/* Programs that walk the list in either direction and remove connections meanwhile. */
 
 #include "room.h"
 
-/* How many clients there are: enough for every way to be neighbours or not. */
+/* Enough clients for every case of being neighbours or not. */
 enum { COUNT = 5 };
 
-/* A room with something queued for everybody. */
+/* A room in which every client has a message queued. */
 static void open_busy_room(struct client clients[COUNT], conn_pool_t *pool)
 {
 	open_room(clients, COUNT, pool);
@@ -23,7 +23,7 @@ static void close_room(struct client clients[COUNT], conn_pool_t *pool)
 		close(clients[at].peer);
 }
 
-/* Removes the conn and checks that the others have only lost a neighbour. */
+/* Removes the conn and checks that only its neighbours' links change. */
 static void remove_checked(conn_t *conn, conn_pool_t *pool)
 {
 	conn_t *prev = conn->prev, *next = conn->next, *other;
@@ -49,7 +49,7 @@ static void remove_checked(conn_t *conn, conn_pool_t *pool)
 	}
 }
 
-/* One way along the list. */
+/* A direction along the list. */
 typedef conn_t *step(const conn_t *conn);
 
 static conn_t *forth(const conn_t *conn)
@@ -69,9 +69,8 @@ static conn_t *end_of_list(conn_t *conn)
 	return conn;
 }
 
-/* Walks along the list, and with the client number `at` in hand removes the one whose number is
- * `victim`. Who comes next is taken down before, unless that is the victim. Everybody else is
- * to be met once, in order. */
+/* Walks the list, and at client number `at` removes client number `victim`. The next client is read
+ * before, unless it is the victim. The walk must meet all others once, in order. */
 static void check_walk(step *step, int at, int victim)
 {
 	struct client clients[COUNT];

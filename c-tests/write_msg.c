@@ -1,5 +1,5 @@
-/* write_msg, under its three names, on sockets: what is sent, and what is kept for one who does
- * not read. */
+/* write_msg, under its three names, on sockets: what is sent, and what is kept for a slow
+ * reader. */
 
 #include <time.h>
 
@@ -12,66 +12,13 @@ enum { NAMES = sizeof write_names / sizeof write_names[0] };
 
 static void check_refused(int sd, int error, conn_pool_t *pool)
 {
-	struct picture before = picture_of(pool);
+	struct snapshot before = take_snapshot(pool);
 	int at;
 
 	for (at = 0; at < NAMES; at++) {
 		CHECK_FAILS(write_names[at](sd, pool), error);
-		CHECK(is_as_in(&before, pool));
+		CHECK(is_unchanged(&before, pool));
 	}
-}
-
-/* Queues so many bytes of the stream, from `start` on, for everyone. */
-static void say_pattern(size_t start, size_t size, conn_pool_t *pool)
-{
-	char *bytes = malloc(size);
-
-	fill(bytes, size, start);
-	CHECK_EQ(add_msg(NOBODY, bytes, (int)size, pool), 0);
-	free(bytes);
-}
-
-/* How many bytes wait for the conn; checks that they are the stream from `start` on. */
-static size_t check_backlog(const conn_t *conn, size_t start)
-{
-	const msg_t *msg;
-	size_t size = 0;
-
-	check_queue_sound(conn);
-	for (msg = conn->write_msg_head; msg != NULL; msg = msg->next) {
-		check_pattern(msg->message, (size_t)msg->size, start + size);
-		size += (size_t)msg->size;
-	}
-	return size;
-}
-
-/* Hands out and reads by turns until nothing waits, and checks after every step that what has
- * been heard and what still waits make up the stream of `size` bytes. */
-static void check_stream(struct client client, size_t size, conn_pool_t *pool)
-{
-	conn_t *conn = conn_of(client.sd, pool);
-	char *heard = malloc(size + 1);
-	size_t count = 0, blocks = 0;
-
-	while (count < size) {
-		const msg_t *head_before = conn->write_msg_head;
-		const char *start_before = head_before ? head_before->message : NULL;
-
-		CHECK_EQ(write_names[blocks % NAMES](client.sd, pool), 0);
-		if (conn->write_msg_head != NULL && conn->write_msg_head == head_before)
-			CHECK(conn->write_msg_head->message == start_before);
-		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0,
-		         conn->write_msg_head != NULL);
-		if (conn->write_msg_head == NULL)
-			CHECK(conn->write_msg_tail == NULL);
-		wait_for(client, pool);
-		count += hear(client.peer, heard + count, size + 1 - count);
-		blocks++;
-	}
-	CHECK_EQ(count, size);
-	check_pattern(heard, size, 0);
-	CHECK(conn->write_msg_head == NULL);
-	free(heard);
 }
 
 TEST(write_msg_refuses_null_and_who_is_not_in_the_pool)
@@ -87,7 +34,7 @@ TEST(write_msg_refuses_null_and_who_is_not_in_the_pool)
 	join_all(clients, 2, &pool);
 	FD_SET(stranger.sd, &pool.read_set);
 	FD_SET(stranger.sd, &pool.write_set);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	check_refused(stranger.sd, ENOENT, &pool);
 	check_refused(-1, ENOENT, &pool);
 	check_refused(INT_MIN, ENOENT, &pool);
@@ -132,7 +79,7 @@ TEST(write_msg_sends_everything_to_the_one_and_nothing_to_others)
 		CHECK_EQ(add_msg(clients[0].sd, "hello, ", 7, &pool), 0);
 		CHECK_EQ(add_msg(clients[0].sd, "world\0\n", 7, &pool), 0);
 		CHECK_EQ(write_names[at](clients[1].sd, &pool), 0);
-		check_hears(clients[1].peer, "hello, world\0\n", 14);
+		check_receives(clients[1].peer, "hello, world\0\n", 14);
 		CHECK_EQ(queued(clients[1].sd, &pool), 0);
 		CHECK(conn_of(clients[1].sd, &pool)->write_msg_tail == NULL);
 		CHECK(!FD_ISSET(clients[1].sd, &pool.write_set));
@@ -151,7 +98,7 @@ static void check_changes_no_other_field(unsigned char bits)
 
 	open_room(clients, 2, &pool);
 	CHECK_EQ(add_msg(clients[0].sd, "hello", 5, &pool), 0);
-	scribble(&pool, bits);
+	fill_caller_fields(&pool, bits);
 	pool.maxfd = 700;
 	FD_SET(clients[0].sd, &pool.write_set);
 	FD_SET(900, &pool.write_set);
@@ -174,15 +121,15 @@ TEST(write_msg_sends_when_the_program_has_cleared_the_sets)
 	conn_pool_t pool;
 
 	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	FD_ZERO(&pool.read_set);
 	FD_ZERO(&pool.write_set);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	check_hears(client.peer, "hello", 5);
+	check_receives(client.peer, "hello", 5);
 	leave(client, &pool);
 }
 
-/* More than one system call carries; a single call of the function sends them all. */
+/* More messages than one system call takes; one write_msg sends them all. */
 TEST(write_msg_sends_a_queue_of_any_length)
 {
 	static const int lengths[] = { 1, 63, 64, 65, 127, 128, 129, 200, 1500 };
@@ -198,61 +145,24 @@ TEST(write_msg_sends_a_queue_of_any_length)
 
 		fill(bytes, size, 0);
 		for (number = 0; number < lengths[at]; number++)
-			CHECK_EQ(add_msg(NOBODY, bytes + number * 3, 3, &pool), 0);
+			CHECK_EQ(add_msg(OUTSIDER, bytes + number * 3, 3, &pool), 0);
 		CHECK_EQ(write_msg(client.sd, &pool), 0);
 		CHECK(pool.conn_head->write_msg_head == NULL);
-		check_hears(client.peer, bytes, size);
+		check_receives(client.peer, bytes, size);
 		free(bytes);
 	}
 	leave(client, &pool);
 }
 
-TEST(a_message_taken_in_part_stays_at_the_start_of_its_block)
-{
-	enum { SIZE = 1 << 20 };
-	char *heard = malloc(SIZE);
-	struct client client;
-	conn_pool_t pool;
-	size_t count = 0;
-	msg_t *msg;
-	char *start;
-	int partly = 0;
-
-	open_room(&client, 1, &pool);
-	narrow(client.sd);
-	say_pattern(0, SIZE, &pool);
-	msg = pool.conn_head->write_msg_head;
-	start = msg->message;
-	while (count < SIZE) {
-		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		count += hear(client.peer, heard + count, SIZE - count);
-		if (count == SIZE)
-			break;
-		CHECK(pool.conn_head->write_msg_head == msg);
-		CHECK(pool.conn_head->write_msg_tail == msg);
-		CHECK(msg->message == start);
-		CHECK_EQ(msg->size, SIZE - count);
-		CHECK_EQ(check_backlog(pool.conn_head, count), SIZE - count);
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		partly++;
-	}
-	CHECK(partly > 1);
-	check_pattern(heard, SIZE, 0);
-	CHECK(pool.conn_head->write_msg_head == NULL);
-	CHECK(!FD_ISSET(client.sd, &pool.write_set));
-	free(heard);
-	leave(client, &pool);
-}
-
-/* Messages of many sizes, so that what the kernel takes ends anywhere in them. */
-static size_t say_many(conn_pool_t *pool)
+/* Messages of many sizes, so that the kernel stops anywhere in them. */
+static size_t queue_many(conn_pool_t *pool)
 {
 	size_t size = 0, number;
 
 	for (number = 0; number < 300; number++) {
 		size_t length = 1 + number * number * 37 % 4099;
 
-		say_pattern(size, length, pool);
+		queue_pattern(size, length, pool);
 		size += length;
 	}
 	return size;
@@ -265,8 +175,8 @@ TEST(the_stream_is_whole_when_the_kernel_takes_little_at_a_time)
 	size_t size;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
-	size = say_many(&pool);
+	shrink_send_buffer(client.sd);
+	size = queue_many(&pool);
 	check_stream(client, size, &pool);
 	leave(client, &pool);
 }
@@ -278,35 +188,21 @@ TEST(the_stream_is_whole_over_tcp)
 	size_t size;
 
 	init_pool(&pool);
-	narrow(client.sd);
+	shrink_send_buffer(client.sd);
 	CHECK_EQ(add_conn(client.sd, &pool), 0);
-	size = say_many(&pool);
+	size = queue_many(&pool);
 	check_stream(client, size, &pool);
 	leave(client, &pool);
 }
 
-/* Nobody reads, so a call that blocks is the test's end by its alarm. */
 TEST(write_msg_to_a_full_blocking_socket_keeps_everything)
 {
 	struct client client;
-	struct picture before;
 	conn_pool_t pool;
-	int flags, at;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
-	flags = fcntl(client.sd, F_GETFL);
-	CHECK_EQ(flags & O_NONBLOCK, 0);
-	say_pattern(0, 30000, &pool);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	CHECK(pool.conn_head->write_msg_head != NULL);
-	before = picture_of(&pool);
-	for (at = 0; at < NAMES; at++) {
-		CHECK_EQ(write_names[at](client.sd, &pool), 0);
-		CHECK(is_as_in(&before, &pool));
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-	}
+	shrink_send_buffer(client.sd);
+	check_full(client, &pool);
 	leave(client, &pool);
 }
 
@@ -318,11 +214,11 @@ TEST(what_is_queued_behind_a_full_kernel_comes_after_the_rest)
 	int round;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
-	say_pattern(0, size, &pool);
+	shrink_send_buffer(client.sd);
+	queue_pattern(0, size, &pool);
 	for (round = 0; round < 20; round++) {
 		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		say_pattern(size, 100, &pool);
+		queue_pattern(size, 100, &pool);
 		size += 100;
 		check_sound(&pool);
 	}
@@ -337,10 +233,10 @@ TEST(a_nonblocking_socket_stays_nonblocking)
 	int flags;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
+	shrink_send_buffer(client.sd);
 	fcntl(client.sd, F_SETFL, O_NONBLOCK);
 	flags = fcntl(client.sd, F_GETFL);
-	say_pattern(0, 30000, &pool);
+	queue_pattern(0, 30000, &pool);
 	check_stream(client, 30000, &pool);
 	CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
 	leave(client, &pool);
@@ -354,13 +250,13 @@ static void on_tick(int signal)
 	ticks++;
 }
 
-/* The alarm that ends a test that hangs is the other kind of timer. */
+/* Not SIGALRM, which ends a test that hangs. */
 static timer_t start_ticking(void)
 {
 	const struct itimerspec each_ms = { .it_interval.tv_nsec = 1000000,
 		                            .it_value.tv_nsec = 1000000 };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-	/* Without SA_RESTART, so that a call which waits does fail with EINTR. */
+	/* Without SA_RESTART, so that a waiting call fails with EINTR. */
 	struct sigaction action = { .sa_handler = on_tick };
 	timer_t timer;
 
@@ -373,53 +269,31 @@ static timer_t start_ticking(void)
 TEST(the_stream_is_whole_under_a_thousand_signals_a_second)
 {
 	enum { SIZE = 20000 };
-	char *heard = malloc(SIZE + 1);
+	char *received = malloc(SIZE + 1);
 	struct client client;
 	conn_pool_t pool;
 	timer_t timer;
 
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
+	shrink_send_buffer(client.sd);
 	timer = start_ticking();
 	while (ticks < 100) {
 		size_t count = 0;
 		ssize_t got;
 
-		say_pattern(0, SIZE / 2, &pool);
-		say_pattern(SIZE / 2, SIZE / 2, &pool);
+		queue_pattern(0, SIZE / 2, &pool);
+		queue_pattern(SIZE / 2, SIZE / 2, &pool);
 		while (count < SIZE) {
 			CHECK_EQ(write_msg(client.sd, &pool), 0);
-			got = recv(client.peer, heard + count, SIZE + 1 - count, MSG_DONTWAIT);
+			got = recv(client.peer, received + count, SIZE + 1 - count, MSG_DONTWAIT);
 			CHECK(got > 0 || (got == -1 && (errno == EINTR || errno == EAGAIN)));
 			count += got > 0 ? (size_t)got : 0;
 		}
-		check_pattern(heard, SIZE, 0);
+		check_pattern(received, SIZE, 0);
 		CHECK(pool.conn_head->write_msg_head == NULL);
 	}
 	CHECK_EQ(timer_delete(timer), 0);
 	CHECK(!is_readable(client.peer));
-	free(heard);
+	free(received);
 	leave(client, &pool);
-}
-
-TEST(write_msg_prints_nothing)
-{
-	struct client client;
-	struct capture out, err;
-	conn_pool_t pool;
-	int failures;
-
-	open_room(&client, 1, &pool);
-	close(client.peer);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
-	out = capture(stdout);
-	err = capture(stderr);
-	failures = write_msg(client.sd, &pool);
-	failures += write_msg(client.sd, &pool);
-	failures += write_msg(-1, &pool);
-	failures += write_msg(client.sd, NULL);
-	check_printed(err, "");
-	check_printed(out, "");
-	CHECK_EQ(failures, -3);
-	CHECK_EQ(remove_conn(client.sd, &pool), 0);
 }

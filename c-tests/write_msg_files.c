@@ -1,4 +1,4 @@
-/* write_msg on descriptors that are no sockets: pipes, terminals, files. */
+/* write_msg on descriptors that are not sockets: pipes, terminals, files. */
 
 #define _GNU_SOURCE /* F_SETPIPE_SZ, cfmakeraw, posix_openpt */
 
@@ -6,7 +6,7 @@
 
 #include "room.h"
 
-/* A pipe whose writing end is in the pool, as small as they come. */
+/* A pipe of the smallest size, whose writing end is in the pool. */
 static struct client join_by_pipe(conn_pool_t *pool)
 {
 	int ends[2];
@@ -17,7 +17,7 @@ static struct client join_by_pipe(conn_pool_t *pool)
 	return (struct client){ .sd = ends[1], .peer = ends[0] };
 }
 
-/* A terminal that passes all bytes as they are; it is in the pool, the master is the peer. */
+/* A raw pseudo-terminal: the pool has the slave, and the peer is the master. */
 static struct client join_by_terminal(conn_pool_t *pool)
 {
 	struct termios settings;
@@ -36,55 +36,34 @@ static struct client join_by_terminal(conn_pool_t *pool)
 }
 
 /* Queues the stream of `size` bytes in messages of a prime length. */
-static void say_pattern(size_t size, conn_pool_t *pool)
+static void queue_in_pieces(size_t size, conn_pool_t *pool)
 {
-	char *bytes = malloc(size);
 	size_t at;
 
-	fill(bytes, size, 0);
-	for (at = 0; at < size; at += 997) {
-		size_t length = size - at < 997 ? size - at : 997;
-
-		CHECK_EQ(add_msg(NOBODY, bytes + at, (int)length, pool), 0);
-	}
-	free(bytes);
+	for (at = 0; at < size; at += 997)
+		queue_pattern(at, size - at < 997 ? size - at : 997, pool);
 }
 
-/* Hands out and reads by turns; the descriptor's flags are to be the same after every call.
- * Answers how often something had to wait. */
-static int check_stream(struct client client, size_t size, conn_pool_t *pool)
+/* A pipe in a new pool, which nobody reads any more. */
+static struct client open_broken_pipe(conn_pool_t *pool)
 {
-	conn_t *conn = conn_of(client.sd, pool);
-	int flags = fcntl(client.sd, F_GETFL), waited = 0;
-	char *heard = malloc(size + 1);
-	size_t count = 0;
+	struct client client;
 
-	say_pattern(size, pool);
-	while (count < size) {
-		CHECK_EQ(write_msg(client.sd, pool), 0);
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-		check_queue_sound(conn);
-		CHECK_EQ(FD_ISSET(client.sd, &pool->write_set) != 0,
-		         conn->write_msg_head != NULL);
-		waited += conn->write_msg_head != NULL;
-		wait_for(client, pool);
-		count += hear(client.peer, heard + count, size + 1 - count);
-	}
-	CHECK_EQ(count, size);
-	check_pattern(heard, size, 0);
-	CHECK(conn->write_msg_head == NULL && conn->write_msg_tail == NULL);
-	free(heard);
-	return waited;
+	init_pool(pool);
+	client = join_by_pipe(pool);
+	close(client.peer);
+	return client;
 }
 
-/* Checks that writing to a pipe without a reader fails, and that mask and flags are as before. */
+/* Checks that writing to a pipe without a reader fails and changes neither signal mask nor
+ * flags. */
 static void check_gone(struct client client, conn_pool_t *pool)
 {
 	long blocked = blocked_signals();
 	int flags = fcntl(client.sd, F_GETFL);
 
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "again", 5, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "again", 5, pool), 0);
 	CHECK_FAILS(write_msg(client.sd, pool), EPIPE);
 	CHECK_EQ(blocked_signals(), blocked);
 	CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
@@ -102,6 +81,7 @@ TEST(a_pipe_gets_the_whole_stream)
 
 	init_pool(&pool);
 	client = join_by_pipe(&pool);
+	queue_in_pieces(100000, &pool);
 	CHECK(check_stream(client, 100000, &pool) > 1);
 	leave(client, &pool);
 }
@@ -114,34 +94,19 @@ TEST(a_nonblocking_pipe_stays_nonblocking)
 	init_pool(&pool);
 	client = join_by_pipe(&pool);
 	CHECK_EQ(fcntl(client.sd, F_SETFL, O_NONBLOCK), 0);
+	queue_in_pieces(20000, &pool);
 	CHECK(check_stream(client, 20000, &pool) > 1);
 	leave(client, &pool);
 }
 
-/* Nobody reads, so a call that blocks is the test's end by its alarm. */
 TEST(a_full_blocking_pipe_is_not_waited_for)
 {
 	struct client client;
-	struct picture before;
 	conn_pool_t pool;
-	int flags, round;
 
 	init_pool(&pool);
 	client = join_by_pipe(&pool);
-	flags = fcntl(client.sd, F_GETFL);
-	CHECK_EQ(flags & O_NONBLOCK, 0);
-	say_pattern(10000, &pool);
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	/* Some of it may still fit where a page has room. */
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
-	before = picture_of(&pool);
-	CHECK(pool.conn_head->write_msg_head != NULL);
-	for (round = 0; round < 3; round++) {
-		CHECK_EQ(write_msg(client.sd, &pool), 0);
-		CHECK(is_as_in(&before, &pool));
-		CHECK(FD_ISSET(client.sd, &pool.write_set));
-		CHECK_EQ(fcntl(client.sd, F_GETFL), flags);
-	}
+	check_full(client, &pool);
 	leave(client, &pool);
 }
 
@@ -151,9 +116,7 @@ TEST(a_pipe_without_a_reader_is_an_error_and_no_signal)
 	conn_pool_t pool;
 
 	set_sigpipe_to_default();
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK(!is_sigpipe_pending());
 	CHECK_EQ(remove_conn(client.sd, &pool), 0);
@@ -173,9 +136,7 @@ TEST(a_programs_own_sigpipe_handler_is_not_called)
 	conn_pool_t pool;
 
 	CHECK(signal(SIGPIPE, on_sigpipe) != SIG_ERR);
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK_EQ(handled, 0);
 	raise(SIGPIPE);
@@ -189,9 +150,7 @@ TEST(an_ignored_sigpipe_stays_ignored)
 	conn_pool_t pool;
 
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK(!is_sigpipe_pending());
 	CHECK(signal(SIGPIPE, SIG_DFL) == SIG_IGN);
@@ -205,9 +164,7 @@ TEST(a_blocked_sigpipe_is_pending_afterwards_only_if_it_was_before)
 
 	set_sigpipe_to_default();
 	block_sigpipe();
-	init_pool(&pool);
-	client = join_by_pipe(&pool);
-	close(client.peer);
+	client = open_broken_pipe(&pool);
 	check_gone(client, &pool);
 	CHECK(!is_sigpipe_pending());
 	raise(SIGPIPE);
@@ -223,6 +180,7 @@ TEST(a_terminal_gets_the_whole_stream)
 
 	init_pool(&pool);
 	client = join_by_terminal(&pool);
+	queue_in_pieces(50000, &pool);
 	CHECK(check_stream(client, 50000, &pool) > 1);
 	leave(client, &pool);
 }
@@ -230,17 +188,17 @@ TEST(a_terminal_gets_the_whole_stream)
 TEST(a_file_gets_the_whole_stream)
 {
 	FILE *file = tmpfile();
-	char heard[10000];
+	char received[10000];
 	conn_pool_t pool;
 	int sd = dup(fileno(file));
 
 	init_pool(&pool);
 	CHECK_EQ(add_conn(sd, &pool), 0);
-	say_pattern(sizeof heard, &pool);
+	queue_in_pieces(sizeof received, &pool);
 	CHECK_EQ(write_msg(sd, &pool), 0);
 	CHECK(pool.conn_head->write_msg_head == NULL);
-	CHECK_EQ(pread(fileno(file), heard, sizeof heard, 0), sizeof heard);
-	check_pattern(heard, sizeof heard, 0);
+	CHECK_EQ(pread(fileno(file), received, sizeof received, 0), sizeof received);
+	check_pattern(received, sizeof received, 0);
 	CHECK_EQ(remove_conn(sd, &pool), 0);
 	fclose(file);
 }
@@ -253,7 +211,7 @@ TEST(a_descriptor_that_cannot_be_written_is_an_error)
 	CHECK_EQ(pipe(ends), 0);
 	init_pool(&pool);
 	CHECK_EQ(add_conn(ends[0], &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	CHECK_FAILS(write_msg(ends[0], &pool), EBADF);
 	CHECK_EQ(queued(ends[0], &pool), 0);
 	CHECK(!FD_ISSET(ends[0], &pool.write_set));

@@ -2,7 +2,7 @@
 
 #include "room.h"
 
-/* Checks that the write fails since the peer has gone, and what is left after that. */
+/* Checks that the write fails since the peer is gone, and the state after that. */
 static void check_gone(struct client client, int error, conn_pool_t *pool)
 {
 	unsigned int others = pool->nr_conns - 1;
@@ -19,7 +19,7 @@ static void check_gone(struct client client, int error, conn_pool_t *pool)
 	CHECK_EQ(pool->nr_conns, others + 1);
 	CHECK(is_open(client.sd));
 	check_sound(pool);
-	/* With nothing queued it is a success again, and so select() need not spin. */
+	/* With nothing queued, writing succeeds again. */
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 	CHECK_EQ(add_msg(client.sd, "x", 1, pool), 0);
 	CHECK_EQ(remove_conn(client.sd, pool), 0);
@@ -50,9 +50,9 @@ TEST(a_peer_that_goes_in_the_middle_of_a_message_is_an_error)
 
 	set_sigpipe_to_default();
 	open_room(&client, 1, &pool);
-	narrow(client.sd);
-	CHECK_EQ(add_msg(NOBODY, bytes, sizeof bytes, &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, bytes, 100, &pool), 0);
+	shrink_send_buffer(client.sd);
+	CHECK_EQ(add_msg(OUTSIDER, bytes, sizeof bytes, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, bytes, 100, &pool), 0);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	CHECK(pool.conn_head->write_msg_head->size < (int)sizeof bytes);
 	close(client.peer);
@@ -68,7 +68,7 @@ TEST(a_peer_that_resets_its_connection_is_an_error)
 	set_sigpipe_to_default();
 	init_pool(&pool);
 	CHECK_EQ(add_conn(client.sd, &pool), 0);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	setsockopt(client.peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	close(client.peer);
 	CHECK_EQ(poll(&(struct pollfd){ .fd = client.sd, .events = POLLIN }, 1, -1), 1);
@@ -82,7 +82,7 @@ TEST(a_socket_shut_for_writing_is_an_error)
 
 	set_sigpipe_to_default();
 	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	CHECK_EQ(shutdown(client.sd, SHUT_WR), 0);
 	check_gone(client, EPIPE, &pool);
 	close(client.peer);
@@ -94,7 +94,7 @@ TEST(a_descriptor_that_the_program_has_closed_is_an_error)
 	conn_pool_t pool;
 
 	open_room(&client, 1, &pool);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	close(client.sd);
 	CHECK_FAILS(write_msg(client.sd, &pool), EBADF);
 	CHECK(pool.conn_head->write_msg_head == NULL);
@@ -113,11 +113,11 @@ TEST(a_sigpipe_that_was_pending_stays_pending)
 	blocked = blocked_signals();
 	open_room(&client, 1, &pool);
 	close(client.peer);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	CHECK_FAILS(write_msg(client.sd, &pool), EPIPE);
 	CHECK(!is_sigpipe_pending());
 	raise(SIGPIPE);
-	CHECK_EQ(add_msg(NOBODY, "hello", 5, &pool), 0);
+	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	CHECK_FAILS(write_msg(client.sd, &pool), EPIPE);
 	CHECK(is_sigpipe_pending());
 	CHECK_EQ(blocked_signals(), blocked);

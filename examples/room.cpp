@@ -152,7 +152,8 @@ private:
 	void let_in()
 	{
 		try {
-			pool_.add(Descriptor(checked(accept(listener_, nullptr, nullptr), "accept")));
+			pool_.add(
+				Descriptor(checked(accept(listener_, nullptr, nullptr), "accept")));
 		} catch (const std::system_error &error) {
 			std::cerr << error.what() << '\n';
 			if (error.code() == std::errc::too_many_files_open)
@@ -199,7 +200,8 @@ Descriptor listen_on(unsigned short port)
 	address.sin_family = AF_INET;
 	address.sin_port = htons(port);
 	checked(setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "setsockopt");
-	checked(bind(listener.get(), reinterpret_cast<sockaddr *>(&address), sizeof address), "bind");
+	checked(bind(listener.get(), reinterpret_cast<sockaddr *>(&address), sizeof address),
+	        "bind");
 	checked(listen(listener.get(), SOMAXCONN), "listen");
 	return listener;
 }

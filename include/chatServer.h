@@ -1,13 +1,15 @@
-/*
- * chatServer.h - the connection pool of a select() chat server.
+/**
+ * @file
+ * @brief The connection pool of a select() chat server.
  *
- * A program waits in select() on the sets of a pool, accepts newcomers and adds them with
- * add_conn, reads what a client sends, queues it for all others with add_msg, and hands out what
- * is queued with write_msg. Everything happens in the caller's thread; no function blocks, exits
- * or raises a signal, and only remove_conn prints. Every function returns 0, or -1 with errno set.
- *
- * Generated from src/ffi.rs by `make header`; change it there.
+ * A program waits in select() on the sets of a pool, accepts clients and adds them with add_conn,
+ * reads what a client sends, queues it for all others with add_msg, and sends what is queued with
+ * write_msg. Everything happens in the caller's thread. Only remove_conn prints; apart from that
+ * line, no function blocks, exits or raises a signal. Every function returns 0, or -1 with errno
+ * set.
  */
+
+/* Generated from src/abi.rs and src/ffi.rs by `make header`; change it there. */
 
 #ifndef CHAT_SERVER_H
 #define CHAT_SERVER_H
@@ -19,15 +21,15 @@ extern "C" {
 #endif
 
 /**
- * A suitable size for a buffer to read into, in bytes. The library itself has no use for it.
+ * A suitable size for a buffer to read into, in bytes. The library itself does not use it.
  */
 #define BUFFER_SIZE 4096
 
 /**
  * A message in the queue of one connection. Messages are never shared between queues.
  *
- * The struct and the bytes are an allocation each, from malloc: a program that empties a queue
- * by itself gives both to free().
+ * The struct and the bytes are two allocations from malloc: a program that empties a queue by
+ * itself passes both to free().
  */
 struct msg {
   /**
@@ -39,21 +41,22 @@ struct msg {
    */
   struct msg *next;
   /**
-   * The bytes still to be sent, from the start of their allocation; any bytes, no NUL added.
+   * The bytes still to be sent, from the start of their allocation. They may have any values,
+   * and no NUL is added.
    */
   char *message;
   /**
-   * How many bytes those are.
+   * How many bytes are still to be sent.
    */
   int size;
 };
 
 /**
- * A connection: one descriptor in the pool and the messages that wait for it.
+ * A connection: one descriptor in the pool and the messages queued for it.
  *
  * It is made by add_conn, keeps its address until remove_conn, and is larger than what is shown
- * here: it must be neither copied nor made by the program. A program that takes down its
- * connections by itself gives each to free(), after the messages.
+ * here: a program must neither copy nor make one. A program that takes down its connections by
+ * itself passes each to free(), after the messages.
  */
 struct conn {
   /**
@@ -69,25 +72,25 @@ struct conn {
    */
   int fd;
   /**
-   * The message to be sent first; NULL when nothing waits.
+   * The message to be sent first; NULL when the queue is empty.
    */
   struct msg *write_msg_head;
   /**
-   * The message to be sent last; of no meaning when write_msg_head is NULL.
+   * The message to be sent last; meaningless when write_msg_head is NULL.
    */
   struct msg *write_msg_tail;
 };
 
 /**
- * The pool: everybody in the room, and the descriptor sets for select().
+ * A pool: the connections of a chat room, and the descriptor sets for select().
  *
  * The memory is the caller's (static, on the stack or from malloc), and init_pool makes a pool
- * of it. There is nothing to destroy: a pool whose connections are all removed owns nothing.
- * Pools are independent of each other, and each may have a thread of its own; one pool is for
- * one thread at a time.
+ * of it. There is no destroy call: a pool whose connections are all removed owns nothing.
+ * Pools are independent of each other, and each may be used by a thread of its own; one pool must
+ * be used by one thread at a time.
  *
  * A program may read every field, and write the sets, maxfd and nready. It usually copies
- * read_set and write_set to ready_read_set and ready_write_set, and gives select() the copies.
+ * read_set and write_set to ready_read_set and ready_write_set, and passes the copies to select().
  */
 struct conn_pool {
   /**
@@ -95,7 +98,7 @@ struct conn_pool {
    */
   int maxfd;
   /**
-   * How many descriptors select() found ready. The caller's: the library leaves it alone.
+   * How many descriptors select() found ready. The library leaves it to the caller.
    */
   int nready;
   /**
@@ -103,7 +106,7 @@ struct conn_pool {
    */
   fd_set read_set;
   /**
-   * Those of them that select() found readable.
+   * The descriptors of read_set that select() found readable.
    */
   fd_set ready_read_set;
   /**
@@ -111,7 +114,7 @@ struct conn_pool {
    */
   fd_set write_set;
   /**
-   * Those of them that select() found writable.
+   * The descriptors of write_set that select() found writable.
    */
   fd_set ready_write_set;
   /**
@@ -119,8 +122,8 @@ struct conn_pool {
    */
   struct conn *conn_head;
   /**
-   * How many connections there are. A program that takes one out of the list by itself
-   * counts it off here, or at least takes its descriptor out of read_set.
+   * How many connections there are. A program that takes one out of the list by itself must
+   * lower this count, or at least take the descriptor out of read_set.
    */
   unsigned int nr_conns;
 };
@@ -141,12 +144,12 @@ typedef struct msg msg_t;
 typedef struct conn conn_t;
 
 /**
- * Makes an empty pool of the memory at pool: every field zero, maxfd included.
+ * Makes an empty pool of the memory at pool: sets every field to zero, maxfd included.
  *
- * What was in the memory is neither read nor freed, so it may be fresh from malloc. Call it on
- * a pool in use only after its connections have been removed or freed.
+ * The old contents of the memory are neither read nor freed, so it may be fresh from malloc. Call
+ * it on a pool in use only after its connections have been removed or freed.
  *
- * @param pool  where the pool is to be
+ * @param pool  the memory for the pool
  * @return 0; or -1 with errno EINVAL when pool is NULL
  *
  * Preconditions:
@@ -157,13 +160,13 @@ int init_pool(conn_pool_t *pool);
 /**
  * Adds a descriptor to the pool, at the end of the list.
  *
- * It goes into read_set, maxfd is raised where need be, and nr_conns grows by one. The other
- * sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is welcome
- * and stays blocking. A listening socket may be added like any other; messages are never queued
- * for it. Whether sd is open is not looked at. The descriptor belongs to the pool until
- * remove_conn closes it; on failure it stays the caller's, open.
+ * It goes into read_set, maxfd is raised where necessary, and nr_conns grows by one. The other
+ * sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is accepted
+ * and stays blocking. A listening socket may be added like any other descriptor; messages are
+ * never queued for it. The function does not check whether sd is open. The descriptor belongs to
+ * the pool until remove_conn closes it; on failure it stays the caller's, open.
  *
- * Unlike the original, it refuses what select() has no room for, and a descriptor that is in
+ * Unlike the original, it refuses a descriptor that is too high for select(), and one that is in
  * the pool already.
  *
  * @param sd    a socket, or any descriptor that can be read and written
@@ -178,16 +181,21 @@ int init_pool(conn_pool_t *pool);
 int add_conn(int sd, conn_pool_t *pool);
 
 /**
- * Takes a connection out of the pool, frees it with all that is queued for it, and closes its
+ * Removes a connection from the pool, frees it with everything queued for it, and closes its
  * descriptor.
  *
  * It prints "removing connection with sd N " and a newline on standard output, unless the
- * descriptor is a listening socket. The descriptor leaves all four sets. When it was the
- * highest, maxfd falls to the highest one left in read_set or in the list, or to 0. No other
- * connection moves, so a program that walks the list may go on with a next it took before.
+ * descriptor is a listening socket. The line goes through the program's own stdio: where standard
+ * output is a full pipe it waits, and where it is a broken pipe it raises SIGPIPE, as a printf of
+ * the program's would. chat_set_quiet turns the line off.
  *
- * Unlike the original, it also clears the ready sets, so that the rest of a pass does not serve
- * a newcomer who was given the same number; and it ends whatever the length of the queue.
+ * The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
+ * left in read_set or in the list, or to 0. No other connection moves, so a program that walks
+ * the list may go on with a next pointer that it read before.
+ *
+ * Unlike the original, it also clears the ready sets, so that the remaining part of a pass does
+ * not serve a new client that was given the same number; and it returns however long the queue
+ * is.
  *
  * @param sd    the descriptor
  * @param pool  the pool
@@ -200,21 +208,22 @@ int add_conn(int sd, conn_pool_t *pool);
 int remove_conn(int sd, conn_pool_t *pool);
 
 /**
- * Queues a message for everyone in the pool but its sender and but listening sockets.
+ * Queues a message for every connection in the pool except the sender and listening sockets.
  *
- * Everyone gets a copy of their own of exactly len bytes, whatever bytes they are, and a bit in
- * write_set. The buffer stays the caller's and is never written to; it lacks a const because it
- * lacks one in the original's header. Sending is write_msg's part. All or nothing: when memory
- * runs out, nobody has got the message.
+ * Each of them gets its own copy of exactly len bytes, whatever their values, and its bit in
+ * write_set is set. The buffer stays the caller's and is never written to; it is not const because
+ * the original's header declares it so. write_msg does the sending. The call does all or nothing:
+ * when memory runs out, nobody gets the message.
  *
- * A reader for whom more than 8 MiB would wait, and the kernel takes none of it, is cut off: its
- * queue is dropped, its bit cleared, its socket shut down, and nothing is queued for it any more.
- * The program's next read from it finds the end. chatServerExt.h has the setting.
+ * A reader for which more than 8 MiB would be queued is cut off, unless the kernel takes enough of
+ * them at once: its queue is dropped, its bit cleared, its socket shut down, and nothing is queued
+ * for it any more. The program's next read from it finds the end. chat_set_max_queue in
+ * chatServerExt.h sets the limit.
  *
  * Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
- * alone (something may be queued for the sender too), and never touches ready_write_set.
+ * alone (messages may be queued for the sender, too), and never touches ready_write_set.
  *
- * @param sd      the sender, who gets no copy; need not be in the pool
+ * @param sd      the sender, which gets no copy; it need not be in the pool
  * @param buffer  the message
  * @param len     its length in bytes; for 0 nothing is queued
  * @param pool    the pool
@@ -227,34 +236,35 @@ int remove_conn(int sd, conn_pool_t *pool);
 int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
 
 /**
- * Sends what is queued for a connection, until nothing is left or the kernel takes no more.
+ * Sends what is queued for a connection, until the queue is empty or the kernel takes no more.
  *
  * It never blocks and never raises SIGPIPE, whatever the descriptor's flags. Queued messages are
- * gathered, so that one system call carries many. When all is sent, the bit in write_set is
- * cleared. When the kernel takes no more, the rest stays queued and the bit stays: call again
- * when select() says that the descriptor is writable. Of a message sent in part the rest is
- * moved to the start of its allocation, and size says how much that is.
+ * gathered, so that one system call carries many. When everything has been sent, the bit in
+ * write_set is cleared. When the kernel takes no more, the remaining messages stay queued and the
+ * bit stays set: call again when select() reports the descriptor writable. When only part of a
+ * message was sent, the other part is moved to the start of its allocation, and size says how many
+ * bytes that is.
  *
- * Where something is left because the kernel gave an error, errno says which, although 0 is
- * returned: set it to 0 before to know. After ENOBUFS or ENOMEM the kernel is short of memory, and
- * select() may call the descriptor writable all the same, so a program tries again after a while
- * and not at once.
+ * Where something is left because the kernel returned an error, errno says which, although the
+ * function returns 0: set errno to 0 before the call to tell. After ENOBUFS or ENOMEM the kernel
+ * is short of memory, and select() may report the descriptor writable all the same, so a program
+ * should try again after a delay and not at once.
  *
- * When the peer is gone, the queue is dropped and the bit cleared; the connection stays until
- * the program's own read finds the end and calls remove_conn. A stream socket is shut for writing
- * then: should there be a peer after all, it hears a stream without a hole, and the end.
+ * When the peer is gone, the queue is dropped and the bit cleared; the connection stays until the
+ * program's own read finds the end and it calls remove_conn. A stream socket is also shut down for
+ * writing: should there be a peer after all, it reads a stream without a gap, and then the end.
  *
- * A descriptor that is no socket (a pipe, a terminal) and that is blocking is made non-blocking
- * for the moment of the write.
+ * A descriptor that is not a socket (a pipe, a terminal) and that is blocking is made non-blocking
+ * for the duration of the write.
  *
- * Unlike the original, which calls this function write_to_client, it waits for nobody: a slow
- * reader is not the room's business.
+ * Unlike the original, which calls this function write_to_client, it never waits: a slow reader
+ * does not hold up the others.
  *
  * @param sd    the descriptor
  * @param pool  the pool
  * @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
- *         NULL), ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET
- *         mostly
+ *         NULL), ENOENT (sd is not in the pool), or the reason why sending failed, mostly EPIPE
+ *         or ECONNRESET
  *
  * Preconditions:
  * As for add_conn.
@@ -294,7 +304,8 @@ int addConn(int sd, conn_pool_t *pool);
 int removeConn(int sd, conn_pool_t *pool);
 
 /**
- * As add_msg, but every copy has its ASCII letters in capitals. The buffer is not changed.
+ * The same as add_msg, except that the ASCII letters of every copy become capitals. The buffer is
+ * not changed.
  *
  * Preconditions:
  * As for add_msg.

@@ -1,10 +1,11 @@
-/*
- * chatServerExt.h - what libchatserver adds to chatServer.h.
+/**
+ * @file
+ * @brief What libchatserver adds to chatServer.h.
  *
- * All names begin with chat_. A program on chatServer.h alone needs none of them.
- *
- * Generated from src/ffi_ext.rs by `make header`; change it there.
+ * All names begin with chat_. A program written for chatServer.h alone needs none of them.
  */
+
+/* Generated from src/ffi_ext.rs by `make header`; change it there. */
 
 #ifndef CHAT_SERVER_EXT_H
 #define CHAT_SERVER_EXT_H
@@ -17,19 +18,24 @@ extern "C" {
 #endif
 
 /**
- * How a connection stands; see chat_get_info.
+ * The state of a connection; see chat_get_info.
  */
 struct chat_conn_info {
   /**
-   * How many bytes wait to be sent.
+   * How many bytes are queued.
    */
   size_t queued_bytes;
   /**
-   * How many messages those are, the first perhaps sent in part.
+   * How many messages are queued; the first one may have been sent in part.
    */
   size_t queued_msgs;
   /**
-   * 0; or, for a connection that has been cut off, why: ENOBUFS when it was too far behind
+   * How many bytes the kernel has taken for the connection since add_conn. Beyond SIZE_MAX
+   * (4 GiB on 32-bit systems) the count starts again from 0.
+   */
+  size_t sent_bytes;
+  /**
+   * 0; or, for a connection that has been cut off, the reason: ENOBUFS when too much was queued
    * (see chat_set_max_queue).
    */
   int cut_off;
@@ -41,19 +47,20 @@ struct chat_conn_info {
 typedef struct chat_conn_info chat_conn_info_t;
 
 /**
- * Takes what read() has got from a connection, and queues the whole lines in it for everyone
- * else, as add_msg does.
+ * Takes what read() returned from a connection, and queues the whole lines in it for all others,
+ * as add_msg does.
  *
- * What comes after the last newline stays with the connection until its line ends in a later
- * call, so the lines of two clients never mix. All whole lines of one call, line ends included,
- * make one message. A line of 64 KiB or more goes on in pieces of that size. Any bytes will do.
+ * The bytes after the last newline stay with the connection until a later call ends their line, so
+ * the lines of two clients never mix. All whole lines of one call, line ends included, make one
+ * message. A line of 64 KiB or more is passed on in pieces of that size. The bytes may have any
+ * values.
  *
  * Call it with the count that read() has returned: for 0, the end of the file, what is left
- * without a newline is queued as it is. All or nothing: when memory runs out, nothing is queued
- * and nothing kept, and the same bytes may be given again.
+ * without a newline is queued as it is. The call does all or nothing: when memory runs out,
+ * nothing is queued and nothing kept, and the same bytes may be passed again.
  *
- * A connection that has been given to this function is to be removed by remove_conn, since it
- * may own memory that a program cannot see. The bytes must not be a message out of the pool's own
+ * A connection that has been passed to this function must be removed by remove_conn, since it may
+ * own memory that a program cannot see. The bytes must not be those of a message in the pool's own
  * queues.
  *
  * @param sd      the connection that was read from
@@ -61,7 +68,7 @@ typedef struct chat_conn_info chat_conn_info_t;
  * @param len     how many bytes that is; 0 at the end of the file
  * @param pool    the pool
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL, len negative, or buffer
- *         NULL with a length), ENOENT (sd is not in the pool), EMSGSIZE (with what was kept of
+ *         NULL with a length), ENOENT (sd is not in the pool), EMSGSIZE (with the kept part of
  *         its line, the message would be longer than INT_MAX) or ENOMEM
  *
  * Preconditions:
@@ -70,11 +77,11 @@ typedef struct chat_conn_info chat_conn_info_t;
 int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
 
 /**
- * Queues a message for one connection alone, as add_msg does for all. For a listening socket or
- * a connection that has been cut off nothing is queued, which is no failure. In a corked pool it
- * is first handed what has been said before, for the message to come after that.
+ * Queues a message for one connection alone, as add_msg does for all. For a listening socket or a
+ * connection that has been cut off nothing is queued, which is not an error. In a corked pool the
+ * connection is first sent what the batch holds for it, so that the message comes after that.
  *
- * @param sd      the connection that is to get it
+ * @param sd      the recipient
  * @param buffer  the message; stays the caller's and is not changed
  * @param len     its length in bytes; for 0 nothing is queued
  * @param pool    the pool
@@ -87,24 +94,24 @@ int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
 int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
 
 /**
- * Corks a pool: what add_msg, addMsg and chat_feed are given from now on is held once, in a
- * batch, in place of a copy in every queue, until chat_uncork delivers it.
+ * Corks a pool: until chat_uncork, the messages of add_msg, addMsg and chat_feed are held once, in
+ * a batch, in place of a copy in every queue.
  *
  * A program corks before the reads of a pass and uncorks after them. Everything arrives as it
- * would without: in the order of the calls, to all but the sender, and not to who joins later.
- * write_msg goes on with what is queued, and leaves the batch alone. A batch of 4 MiB does not
- * wait for chat_uncork.
+ * would without: in the order of the calls, at all connections but the sender, and not at those
+ * that are added later. write_msg sends what is queued, and leaves the batch alone. A batch of
+ * 4 MiB is delivered without waiting for chat_uncork.
  *
- * Corking what is corked changes nothing. An empty pool is not corked, and one that is emptied is
- * corked no more. The batch's memory is kept for the next time, most of it until chat_uncork
- * finds fewer than two connections, the rest until the last one is removed; so a pool that has
- * been corked is to be emptied by remove_conn, or that memory is lost. What has been said and not
- * delivered is dropped then. While a pool is corked, what add_msg is given must not be a message
- * out of the pool's own queues.
+ * Corking is idempotent. An empty pool is not corked, and removing the last connection uncorks the
+ * pool and drops what was not delivered. The batch's memory is kept for the next time: most of it
+ * until chat_uncork finds fewer than two connections, the remaining part until the last one is
+ * removed. A pool that has been corked must therefore be emptied by remove_conn, or that memory is
+ * lost. While a pool is corked, what add_msg is given must not be a message in the pool's own
+ * queues.
  *
  * @param pool  the pool
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
- *         pool works as well, so a program may ignore that.
+ *         pool works as well, so a program may ignore a failure.
  *
  * Preconditions:
  * As for add_msg.
@@ -112,16 +119,17 @@ int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
 int chat_cork(conn_pool_t *pool);
 
 /**
- * Uncorks a pool: everyone gets what has been said since chat_cork, by one system call each.
+ * Uncorks a pool: every connection gets the messages since chat_cork, by one system call each.
  *
- * Who has nothing queued is sent it from the one batch, without a copy. What the kernel does not
- * take, and the whole where messages wait already, becomes a message in the queue, and its bit
- * in write_set is set: write_msg goes on with it. A peer that turns out to be gone gets nothing,
- * its socket is shut for writing as by write_msg, and the program's next read finds that out.
+ * Connections with an empty queue are sent the batch directly, without a copy. What the kernel
+ * does not take, or the whole for a connection with a queue, becomes a message in the queue, and
+ * the bit in write_set is set: write_msg sends it later. A peer that turns out to be gone gets
+ * nothing, its socket is shut down for writing as by write_msg, and the program's next read finds
+ * the end.
  *
- * When memory runs out for somebody's queue, the others get everything, the pool stays corked,
- * and nothing is lost or sent twice: call again.
- * Uncorking what is not corked does nothing.
+ * When memory runs out for one connection's queue, the others get everything, the pool stays
+ * corked, and nothing is lost or sent twice: call again. Uncorking a pool that is not corked does
+ * nothing.
  *
  * @param pool  the pool
  * @return 0; or -1 with the pool still corked and errno EINVAL (pool is NULL) or ENOMEM
@@ -132,17 +140,17 @@ int chat_cork(conn_pool_t *pool);
 int chat_uncork(conn_pool_t *pool);
 
 /**
- * Limits what a reader who does not keep up may cost, in every pool of the process.
+ * Limits how many bytes may be queued for one connection, in every pool of the process.
  *
- * When more than so many bytes would wait for a connection, it is cut off: what waits is
- * dropped, its bit in write_set cleared, its socket shut down, and nothing is queued for it any
- * more. The peer gets what the kernel had taken, without a gap, and then the end (some of it may
- * be missing at the end if the peer goes on talking, as TCP has it). The program's
- * next read from the connection finds the end, too, and the program removes it in the ordinary
- * way. Before it comes to that, the queue is counted (a program may have taken messages out by
- * itself) and the kernel is asked to take some. A message for a connection that has nothing
- * waiting is queued whatever its length. A message counts for 32 bytes at least, since keeping
- * it costs memory, too.
+ * When more bytes would be queued, the connection is cut off: its queue is dropped, its bit in
+ * write_set cleared, its socket shut down, and nothing is queued for it any more. The peer gets
+ * what the kernel had taken, without a gap, and then the end (TCP may drop some of it at the end
+ * if the peer goes on sending). The program's next read from the connection finds the end, too,
+ * and the program removes the connection in the ordinary way.
+ *
+ * Before it comes to that, the queue is counted (a program may have taken messages out by itself)
+ * and the kernel is asked to take some. A message for a connection with an empty queue is queued
+ * whatever its length. A message counts for 32 bytes at least, since keeping it costs memory, too.
  *
  * Without this call the limit is 8 MiB. Any thread may call it at any time.
  *
@@ -151,22 +159,23 @@ int chat_uncork(conn_pool_t *pool);
 void chat_set_max_queue(size_t bytes);
 
 /**
- * Has remove_conn print its line or not, in every pool of the process. Any thread may call it at
- * any time.
+ * Sets whether remove_conn prints its line, in every pool of the process. Any thread may call it
+ * at any time.
  *
- * @param quiet  0 to print, as it does without this call; anything else not to
+ * @param quiet  0 to print, which is the default; anything else not to print
  */
 void chat_set_quiet(int quiet);
 
 /**
- * Tells how far behind a connection is, and whether it has been cut off.
+ * Reports how far behind a connection is, how much has been sent to it, and whether it has been
+ * cut off.
  *
- * The queue is counted message by message, so what the program has taken out by itself does
- * not count. Nor does what a corked pool holds (see chat_cork).
+ * The queue is counted message by message, so messages that the program has taken out by itself do
+ * not count. Nor does the batch of a corked pool (see chat_cork), until it is delivered.
  *
  * @param sd    the descriptor
  * @param pool  the pool
- * @param info  where the answer goes
+ * @param info  the memory for the answer
  * @return 0; or -1 with nothing written and errno EINVAL (pool or info is NULL) or ENOENT (sd
  *         is not in the pool)
  *

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Packs the source tarball that is named: the files that git knows, and in vendor/ the one crate
-# that the library needs, with a manifest that asks for nothing else, so that `make` builds it
-# without a network. Of the same sources it makes the same bytes, whoever runs it, and when.
+# Packs the source tarball: dist.sh TARBALL. It holds the files that git tracks and, in vendor/, the
+# one crate that the library needs, with a manifest that names no other, so that `make` builds it
+# without a network. The same sources always make the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 [[ -e .git ]] || {
-	echo "$0: the files are git's to name, and this is no clone" >&2
+	echo "$0: this is no git clone, and git lists the files to pack" >&2
 	exit 1
 }
 tarball=$1
@@ -20,8 +20,8 @@ git ls-files -z >"$scratch/files"
 mkdir -p "$vendor"
 tar -c --null -T "$scratch/files" | tar -x -C "$sources"
 
-# The crates for the tests alone are many. Cargo asks for every crate of a manifest, needed or not,
-# so there is a second manifest without them.
+# Cargo asks for every crate of a manifest, and most are for the tests alone; hence a second
+# manifest, without those.
 awk '/^\[/ { is_kept = /^\[(package|lib|dependencies|profile|lints)/ } is_kept' Cargo.toml |
 	sed '/^\[lib\]/a path = "../src/lib.rs"' >"$vendor/Cargo.toml"
 cp Cargo.lock "$vendor/"

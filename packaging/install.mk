@@ -1,8 +1,8 @@
-# make install, make uninstall. What `make` has built is installed as it is, so that `sudo make
-# install` needs neither cargo nor a compiler and leaves nothing of root's in the build folder.
+# Installs what `make` has built, and builds only what is missing: `sudo make install` then needs
+# neither cargo nor a compiler, and leaves no file of root's in the build folder.
 #
-# The folders are as packagers know them. DESTDIR goes in front of all of them: it is where the
-# files are put, and none of the files tells of it.
+# The folders have the usual names. DESTDIR is put in front of each of them, but is written into no
+# installed file.
 
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
@@ -19,8 +19,6 @@ BUILT     := server $(ARCHIVE) $(SHARED)
 PKGCONFIG := packaging/libchatserver.pc.in
 CMAKE     := $(wildcard packaging/cmake/*.in)
 UNITS     := $(wildcard packaging/systemd/*.in)
-MAN1      := $(wildcard man/*.1)
-MAN3      := $(wildcard man/*.3)
 
 INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(INCLUDEDIR)/,$(notdir $(HEADERS))) \
@@ -31,7 +29,7 @@ INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(MANDIR)/man1/,$(notdir $(MAN1))) \
 	$(addprefix $(MANDIR)/man3/,$(notdir $(MAN3)))
 
-# pkg-config can move a prefix, and CMake a whole tree, when the folders are told relative to them.
+# pkg-config can move a prefix, and CMake a whole tree, if the folders are relative to them.
 below_prefix  = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
 from_cmakedir = $(shell realpath -ms --relative-to='$(CMAKEDIR)' '$1')
 FILL_IN       = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@MAJOR@|$(MAJOR)|g' \
@@ -41,7 +39,7 @@ FILL_IN       = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@MAJOR@|$(MAJOR)|g' \
 	-e 's|@LIBDIR_FROM_HERE@|$(call from_cmakedir,$(LIBDIR))|g' \
 	-e 's|@INCLUDEDIR_FROM_HERE@|$(call from_cmakedir,$(INCLUDEDIR))|g'
 
-# The files $1 into the folder $2, as they are or filled in.
+# Both install the files $1 in the folder $2: put as they are, fill_in with the variables above.
 put     = $(if $1,$(INSTALL) -D -m 644 -t '$(DESTDIR)$2' $1)
 fill_in = $(if $1,$(INSTALL) -d '$(DESTDIR)$2' && for template in $1; do \
 	file='$(DESTDIR)$2'/$$(basename $$template .in); \
@@ -49,7 +47,9 @@ fill_in = $(if $1,$(INSTALL) -d '$(DESTDIR)$2' && for template in $1; do \
 
 .PHONY: install uninstall
 
-install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all)
+NOT_BUILT := $(filter-out $(wildcard $(BUILT)),$(BUILT))
+
+install: $(if $(NOT_BUILT),all) $(PAGES) ## install below PREFIX (/usr/local)
 	$(INSTALL) -D -m 755 server '$(DESTDIR)$(BINDIR)/chatserver'
 	$(call put,$(HEADERS),$(INCLUDEDIR))
 	$(call put,$(ARCHIVE) $(SHARED),$(LIBDIR))
@@ -61,7 +61,8 @@ install: $(if $(filter-out $(wildcard $(BUILT)),$(BUILT)),all)
 	@$(call fill_in,$(CMAKE),$(CMAKEDIR))
 	@$(call fill_in,$(UNITS),$(UNITDIR))
 
-# From within DESTDIR, whose name may have spaces in it. Of the folders only one is our own.
-uninstall:
+# The files are removed from within DESTDIR, whose name may have spaces in it. One of the folders
+# belongs to this project alone.
+uninstall: ## remove what was installed
 	cd '$(DESTDIR)/' && rm -f $(INSTALLED:%=.%)
 	[ ! -d '$(DESTDIR)$(CMAKEDIR)' ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(CMAKEDIR)'

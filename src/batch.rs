@@ -1,4 +1,5 @@
-//! What is said while a pool is corked: every message once, side by side.
+//! The broadcasts of a corked pool: a batch holds each one once, side by side, and every connection
+//! has a cursor into it.
 
 use crate::buffer::Buffer;
 use crate::errno::Errno;
@@ -7,112 +8,115 @@ use core::ops::{Deref, DerefMut, Range};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A batch is delivered when it has so many bytes: enough to hold what a thousand clients say in
-/// one pass, and no more memory than half of what one slow reader may cost.
-const BOUND: usize = 4 * 1024 * 1024;
+/// A batch is delivered when it has so many bytes. They are enough for what a thousand clients send
+/// in one pass, and half of what the queue of one slow reader may hold.
+const FULL: usize = 4 * 1024 * 1024;
 
 /// A number that no batch of the process has had.
-fn next_round() -> u64 {
-    static ROUNDS: AtomicU64 = AtomicU64::new(1);
-    ROUNDS.fetch_add(1, Ordering::Relaxed)
+fn next_generation() -> u64 {
+    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+    GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
 pub(crate) struct Batch {
     pub(crate) text: Buffer,
     pub(crate) corked: bool,
-    /// The batch's own number, so that what a connection knows of another one is void.
-    round: u64,
+    /// Tells this batch from all others, so that cursors into those are void.
+    generation: u64,
 }
 
-/// What part a connection has in a batch.
+/// How far a connection has received a batch, and which part of it the connection has sent itself.
+///
+/// Always `pos <= own.start <= own.end`, so what is left to deliver is in two parts, before `own`
+/// and after it.
 #[derive(Clone)]
-pub(crate) struct Share {
-    round: u64,
-    /// Up to where it has had the batch: what was said before it joined it never gets.
-    from: usize,
-    /// What it has said itself, in one piece.
+pub(crate) struct Cursor {
+    generation: u64,
+    /// The connection has received everything before this position, or joined the pool here.
+    pos: usize,
+    /// What it has sent itself, and therefore does not receive.
     own: Range<usize>,
 }
 
-impl Share {
-    /// The share of a connection that has had the batch up to `from`.
-    fn new(round: u64, from: usize) -> Self {
-        Self { round, from, own: from..from }
+impl Cursor {
+    fn new(generation: u64, pos: usize) -> Self {
+        Self { generation, pos, own: pos..pos }
     }
 
-    /// No share in any batch; rounds count from 1.
-    pub(crate) const NONE: Self = Self { round: 0, from: 0, own: 0..0 };
+    /// A cursor into no batch; generations count from 1.
+    pub(crate) const NONE: Self = Self { generation: 0, pos: 0, own: 0..0 };
 
-    /// The share after its next `count` bytes have been delivered.
-    pub(crate) fn advanced(mut self, count: usize) -> Self {
-        let before_own = self.own.start.saturating_sub(self.from);
-        self.from = match count.checked_sub(before_own) {
-            Some(rest) if self.own.start >= self.from => self.own.end.saturating_add(rest),
-            _ => self.from.saturating_add(count),
-        };
-        self
+    /// The cursor after delivery of the next `count` bytes.
+    pub(crate) fn advanced(self, count: usize) -> Self {
+        match count.checked_sub(self.own.start.saturating_sub(self.pos)) {
+            Some(beyond) => Self::new(self.generation, self.own.end.saturating_add(beyond)),
+            None => Self { pos: self.pos.saturating_add(count), ..self },
+        }
+    }
+
+    /// The cursor after its connection has sent `added`, which follows what it sent before.
+    pub(crate) fn skipping(self, added: Range<usize>) -> Self {
+        let start = if self.own.is_empty() { added.start } else { self.own.start };
+        Self { own: start..added.end, ..self }
     }
 }
 
 impl Batch {
     pub(crate) fn is_full(&self) -> bool {
-        self.text.len() >= BOUND
+        self.text.len() >= FULL
     }
 
-    /// The share of a connection, which may remember that of an earlier batch.
-    pub(crate) fn current(&self, share: &Share) -> Share {
-        if share.round == self.round { share.clone() } else { Share::new(self.round, 0) }
-    }
-
-    /// The share of whoever joins now, or has had everything up to now.
-    pub(crate) fn newcomer(&self) -> Share {
-        Share::new(self.round, self.text.len())
-    }
-
-    /// The bytes that a share still has coming: before and after what its owner has said.
-    pub(crate) fn parts(&self, share: &Share) -> [&[u8]; 2] {
-        let end = self.text.len();
-        let (before, after) = if share.own.start >= share.from {
-            (share.from..share.own.start, share.own.end..end)
+    /// The cursor of a connection, whose last one may be of an earlier batch.
+    pub(crate) fn current(&self, cursor: &Cursor) -> Cursor {
+        if cursor.generation == self.generation {
+            cursor.clone()
         } else {
-            (share.from..end, end..end)
-        };
-        [before, after].map(|range| self.text.bytes().get(range).unwrap_or_default())
+            Cursor::new(self.generation, 0)
+        }
     }
 
-    /// Whether a share has nothing coming any more.
-    pub(crate) fn is_had(&self, share: &Share) -> bool {
-        self.parts(share).iter().all(|part| part.is_empty())
+    /// The cursor of a connection that joins now, or has received everything.
+    pub(crate) fn end(&self) -> Cursor {
+        Cursor::new(self.generation, self.text.len())
     }
 
-    /// Whether the owner of the share may say something without a piece of others' in between.
-    pub(crate) fn is_in_one_piece(&self, share: &Share) -> bool {
-        let own = self.current(share).own;
+    /// What is left to deliver: the bytes before and after what the connection has sent itself.
+    pub(crate) fn parts(&self, cursor: &Cursor) -> [&[u8]; 2] {
+        let Cursor { pos, own, .. } = cursor;
+        [*pos..own.start, own.end..self.text.len()]
+            .map(|range| self.text.bytes().get(range).unwrap_or_default())
+    }
+
+    /// Whether nothing is left to deliver.
+    pub(crate) fn is_drained(&self, cursor: &Cursor) -> bool {
+        self.parts(cursor).iter().all(|part| part.is_empty())
+    }
+
+    /// Whether a text added now would directly follow what the connection has sent before, so that
+    /// one range has both.
+    pub(crate) fn is_contiguous(&self, cursor: &Cursor) -> bool {
+        let own = self.current(cursor).own;
         own.is_empty() || own.end == self.text.len()
     }
 
-    /// Adds what the owner of `share` says, or somebody who is not in the pool.
-    pub(crate) fn add(&mut self, text: Text, share: Option<Share>) -> Result<Option<Share>, Errno> {
+    /// Adds a text, and returns where it is.
+    pub(crate) fn add(&mut self, text: Text) -> Result<Range<usize>, Errno> {
         let start = self.text.len();
         text.append_to(&mut self.text)?;
-        let end = self.text.len();
-        Ok(share.map(|share| {
-            let start = if share.own.is_empty() { start } else { share.own.start };
-            Share { own: start..end, ..share }
-        }))
+        Ok(start..self.text.len())
     }
 
     /// Starts the next batch. The memory is kept, unless one message made it unusually large.
-    pub(crate) fn start_over(&mut self) {
-        self.round = next_round();
-        if self.text.capacity() > BOUND.saturating_mul(2) {
+    pub(crate) fn reset(&mut self) {
+        self.generation = next_generation();
+        if self.text.capacity() > FULL.saturating_mul(2) {
             self.text.free();
         }
         self.text.clear();
     }
 }
 
-/// A batch in memory of the C library's. The first connection of a list leads to it.
+/// A batch in memory from the C library. The head of a pool's list leads to it.
 #[derive(Clone, Copy)]
 pub(crate) struct BatchRef(NonNull<Batch>);
 
@@ -122,11 +126,13 @@ impl BatchRef {
         let block = unsafe { libc::malloc(size_of::<Batch>()) }.cast::<Batch>();
         let block = NonNull::new(block).ok_or(Errno(libc::ENOMEM))?;
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
-        unsafe { block.write(Batch { text: Buffer::new(), corked: false, round: next_round() }) };
+        unsafe {
+            block.write(Batch { text: Buffer::new(), corked: false, generation: next_generation() })
+        };
         Ok(Self(block))
     }
 
-    /// Gives the memory back.
+    /// Frees the batch.
     ///
     /// # Safety
     ///

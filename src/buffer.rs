@@ -1,11 +1,11 @@
-//! Bytes that grow, in memory of the C library's.
+//! A growing array of bytes, in memory from the C library.
 
 use crate::errno::Errno;
 use core::ptr;
 use core::slice;
 
-/// The smallest block worth asking for.
-const LEAST: usize = 64;
+/// The capacity of the smallest block.
+const MIN_CAPACITY: usize = 64;
 
 pub(crate) struct Buffer {
     start: *mut u8,
@@ -30,17 +30,17 @@ impl Buffer {
         if self.start.is_null() {
             return &[];
         }
-        // SAFETY: so many bytes of the block are written.
+        // SAFETY: the first `length` bytes of the block are initialised.
         unsafe { slice::from_raw_parts(self.start, self.length) }
     }
 
     /// Makes room for `length` bytes in all, and changes nothing else. Blocks grow in powers of
-    /// two, so that what comes byte by byte is not moved for every byte.
+    /// two, so that appending byte by byte does not move the block for every byte.
     pub(crate) fn reserve(&mut self, length: usize) -> Result<(), Errno> {
         if length <= self.capacity {
             return Ok(());
         }
-        let capacity = length.max(LEAST).checked_next_power_of_two().unwrap_or(length);
+        let capacity = length.max(MIN_CAPACITY).checked_next_power_of_two().unwrap_or(length);
         // SAFETY: the block is NULL or came from here; on failure it stays as it is.
         let start = unsafe { libc::realloc(self.start.cast(), capacity) };
         if start.is_null() {
@@ -50,14 +50,14 @@ impl Buffer {
         Ok(())
     }
 
-    /// Adds bytes, for which `reserve` has made room, and answers where they are now.
+    /// Appends bytes, for which `reserve` has made room, and returns the copy.
     pub(crate) fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
         let count = bytes.len().min(self.capacity.saturating_sub(self.length));
         if count == 0 {
             return &mut [];
         }
-        // SAFETY: there is room for so many bytes behind those written, in a block that nobody
-        // else has.
+        // SAFETY: the block has room for `count` bytes behind the first `length`, and nothing else
+        // leads to it.
         let added = unsafe {
             let end = self.start.add(self.length);
             ptr::copy_nonoverlapping(bytes.as_ptr(), end, count);
@@ -67,12 +67,22 @@ impl Buffer {
         added
     }
 
-    /// Forgets the bytes and keeps the memory.
+    /// Holds `bytes` instead, for which `reserve` has made room. Without any, the memory is freed.
+    pub(crate) fn replace(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.free();
+        } else {
+            self.clear();
+            self.extend(bytes);
+        }
+    }
+
+    /// Empties the buffer and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.length = 0;
     }
 
-    /// Forgets the bytes and gives the memory back.
+    /// Empties the buffer and frees the memory.
     pub(crate) fn free(&mut self) {
         // SAFETY: the block is NULL or came from `reserve`.
         unsafe { libc::free(self.start.cast()) };

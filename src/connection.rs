@@ -1,9 +1,10 @@
-//! One member of the pool: what C sees of it, and what the library keeps behind that.
+//! One connection: the struct that C sees, and the library's hidden members behind it.
 
-use crate::batch::{BatchRef, Share};
+use crate::abi::{Conn, Pool};
+use crate::batch::{BatchRef, Cursor};
 use crate::buffer::Buffer;
-use crate::ffi::{Conn, Pool};
-use crate::transmit;
+use crate::errno::Errno;
+use crate::transmit::{self, Gather};
 use core::ffi::{c_int, c_uint};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
@@ -13,46 +14,48 @@ use core::ptr::{self, NonNull};
 pub(crate) struct Connection {
     conn: Conn,
     role: Role,
-    /// What is queued, as `queue` charges it and as far as the library has seen: a program that
-    /// takes messages out by itself leaves this too high.
+    /// The bytes that are queued, as `queue` charges them. A program that takes messages out by
+    /// itself leaves this too high.
     pub(crate) queued: usize,
-    /// Nothing is queued any more: too much was.
+    /// The bytes that the kernel has taken.
+    pub(crate) sent_bytes: usize,
+    /// The queue was too long: nothing is queued any more.
     pub(crate) cut_off: bool,
-    /// What it has said of a line that has not ended.
+    /// The unfinished line that the program has read from it (see `pool::feed`).
     pub(crate) line: Buffer,
-    /// Its part in the batch of a corked pool.
-    pub(crate) share: Share,
-    /// Of meaning in the first connection of a list only.
-    pub(crate) roster: Roster,
+    /// How far it has received the batch of a corked pool.
+    pub(crate) cursor: Cursor,
+    /// Valid in the head of the list only.
+    pub(crate) list: ListState,
 }
 
-/// What a descriptor is, as far as it is known.
+/// What kind of descriptor it is, as far as the library knows.
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
-    /// No listening socket when last asked; a program may add a socket first and listen later.
+    /// Not a listening socket when last checked. A program may add a socket first and listen later.
     Undecided,
     /// A listening socket.
     Listener,
-    /// Something that has taken bytes from us, so it is no listening socket and never will be.
+    /// It has taken bytes, so it is not a listening socket and never will be.
     Peer,
 }
 
-/// What the first connection of a list knows of the whole list.
+/// Cached facts about the list; valid in the head only.
 #[derive(Clone, Copy)]
-pub(crate) struct Roster {
+pub(crate) struct ListState {
     /// The pool that the list belongs to.
     pub(crate) pool: *const Pool,
-    /// Its `nr_conns` when the library last changed the list.
+    /// The pool's `nr_conns` when the library last changed the list.
     pub(crate) nr_conns: c_uint,
     /// The descriptor of the last connection.
     pub(crate) last_fd: c_int,
-    /// No connection has a higher descriptor.
+    /// An upper bound of the descriptors in the list.
     pub(crate) highest: c_int,
-    /// What has been said while the pool is corked; none before it first was.
+    /// Collects broadcasts while the pool is corked; none until it is corked for the first time.
     pub(crate) batch: Option<BatchRef>,
 }
 
-/// A connection of a pool that C has handed over for the length of one call.
+/// A connection of the pool that C has passed to the current call.
 ///
 /// References to its fields are made for one expression and dropped, since the lists lead from
 /// any connection to any other.
@@ -61,10 +64,10 @@ pub(crate) struct ConnRef(NonNull<Connection>);
 
 impl ConnRef {
     /// Allocates a connection that is in no list.
-    pub(crate) fn new(fd: c_int) -> Option<Self> {
+    pub(crate) fn new(fd: c_int) -> Result<Self, Errno> {
         // SAFETY: malloc may be called with any size.
         let block = unsafe { libc::malloc(size_of::<Connection>()) };
-        let block = NonNull::new(block.cast::<Connection>())?;
+        let block = NonNull::new(block.cast::<Connection>()).ok_or(Errno(libc::ENOMEM))?;
         let conn = Conn {
             prev: ptr::null_mut(),
             next: ptr::null_mut(),
@@ -73,16 +76,24 @@ impl ConnRef {
             write_msg_tail: ptr::null_mut(),
         };
         let role = if transmit::is_listening(fd) { Role::Listener } else { Role::Undecided };
-        let roster =
-            Roster { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1, batch: None };
-        let (line, share) = (Buffer::new(), Share::NONE);
-        let connection = Connection { conn, role, queued: 0, cut_off: false, line, share, roster };
+        let list =
+            ListState { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1, batch: None };
+        let connection = Connection {
+            conn,
+            role,
+            queued: 0,
+            sent_bytes: 0,
+            cut_off: false,
+            line: Buffer::new(),
+            cursor: Cursor::NONE,
+            list,
+        };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
         unsafe { block.write(connection) };
-        Some(Self(block))
+        Ok(Self(block))
     }
 
-    /// Frees the connection, which is in no list any more and has no messages.
+    /// Frees the connection, which is in no list any more and has no messages left.
     ///
     /// # Safety
     ///
@@ -106,7 +117,7 @@ impl ConnRef {
         self.0.as_ptr().cast()
     }
 
-    /// Whether it is a listening socket; asks the kernel while that is undecided.
+    /// Whether it is a listening socket. Asks the kernel while that is undecided.
     pub(crate) fn is_listener(mut self) -> bool {
         if self.role == Role::Undecided && transmit::is_listening(self.fd) {
             self.role = Role::Listener;
@@ -114,19 +125,15 @@ impl ConnRef {
         self.role == Role::Listener
     }
 
-    /// Whether messages are queued for it: not for a listening socket, nor after a cut-off.
-    pub(crate) fn takes_messages(self) -> bool {
+    /// Whether messages may be queued for it: not for a listening socket, nor after a cut-off. Asks
+    /// the kernel where `is_listener` does.
+    pub(crate) fn accepts_messages(self) -> bool {
         !self.cut_off && !self.is_listener()
     }
 
-    /// The same by what is known already.
-    pub(crate) fn took_messages(self) -> bool {
+    /// The last answer of `accepts_messages`, unless it has been cut off since.
+    pub(crate) fn accepts_messages_cached(self) -> bool {
         !self.cut_off && self.role != Role::Listener
-    }
-
-    /// Notes that the descriptor has taken bytes.
-    pub(crate) fn has_taken_bytes(mut self) {
-        self.role = Role::Peer;
     }
 }
 
@@ -134,7 +141,7 @@ impl Deref for ConnRef {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        // SAFETY: whoever made this (`new`, `from_raw`) vouches that the connection is there.
+        // SAFETY: `new` made the connection, or the caller of `from_raw` vouches for it.
         unsafe { self.0.as_ref() }
     }
 }
@@ -144,6 +151,19 @@ impl DerefMut for ConnRef {
         // SAFETY: as in `deref`; a pool is for one thread at a time, and no reference outlives
         // the expression it is made in.
         unsafe { self.0.as_mut() }
+    }
+}
+
+impl Connection {
+    /// Sends what the kernel takes at once, and returns how many bytes that was. All bytes that go
+    /// to a connection pass here.
+    pub(crate) fn send(&mut self, pieces: &Gather) -> Result<usize, Errno> {
+        let sent = transmit::send(self.fd, pieces)?;
+        if sent > 0 {
+            self.role = Role::Peer;
+            self.sent_bytes = self.sent_bytes.wrapping_add(sent);
+        }
+        Ok(sent)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one place that touches the bits of an `fd_set`.
 //!
-//! A descriptor outside the set is a member of none and changes none: C's own macros would write
-//! beside the set, and the libc crate's functions would panic.
+//! A descriptor that a set has no room for is in no set, and inserting or removing it does nothing.
+//! C's own macros would write beside the set, and the libc crate's functions would panic.
 
 use core::ffi::{c_int, c_ulong};
 use libc::fd_set;
@@ -11,7 +11,7 @@ pub(crate) const CAPACITY: usize = libc::FD_SETSIZE;
 
 const BITS: usize = c_ulong::BITS as usize;
 
-/// The bits of a set as the C library lays them out: an array of longs, the lowest bit first.
+/// The bits of a set as the C library lays them out: an array of longs, lowest bit first.
 type Words = [c_ulong; CAPACITY / BITS];
 
 const _: () = assert!(size_of::<fd_set>() == size_of::<Words>());
@@ -27,13 +27,13 @@ fn words_mut(set: &mut fd_set) -> &mut Words {
     unsafe { &mut *core::ptr::from_mut(set).cast() }
 }
 
-/// Where the bit of `fd` is: which word, and a mask for it.
+/// The position of the bit of `fd`: the index of its word, and a mask.
 fn position(fd: c_int) -> Option<(usize, c_ulong)> {
     let fd = usize::try_from(fd).ok()?;
     Some((fd / BITS, 1 << (fd % BITS)))
 }
 
-/// Puts `fd` into the set.
+/// Adds `fd` to the set.
 pub(crate) fn insert(set: &mut fd_set, fd: c_int) {
     if let Some((word, mask)) = position(fd)
         && let Some(word) = words_mut(set).get_mut(word)
@@ -42,7 +42,7 @@ pub(crate) fn insert(set: &mut fd_set, fd: c_int) {
     }
 }
 
-/// Takes `fd` out of the set.
+/// Removes `fd` from the set.
 pub(crate) fn remove(set: &mut fd_set, fd: c_int) {
     if let Some((word, mask)) = position(fd)
         && let Some(word) = words_mut(set).get_mut(word)

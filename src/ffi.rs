@@ -1,101 +1,23 @@
-//! The outer ring: every type and every function that C sees.
+//! The functions of `chatServer.h`. Each one checks its arguments, makes one call inwards, and
+//! turns the outcome into a status.
 //!
-//! `include/chatServer.h` is generated from this file (`make header`), comments included: they
-//! are written for readers of C.
+//! `include/chatServer.h` is generated from this file and `abi.rs` (`make header`), comments
+//! included: they are written for readers of C.
 
+pub use crate::abi::*;
 use crate::errno::Errno;
-use crate::message::{Letters, Text};
-use crate::pool::PoolRef;
-use core::ffi::{c_char, c_int, c_uint};
+use crate::members::PoolRef;
+use crate::message::{Case, Text};
+use crate::pool;
+use core::ffi::{c_char, c_int};
 use core::slice;
-use libc::fd_set;
 
-/// A suitable size for a buffer to read into, in bytes. The library itself has no use for it.
-pub const BUFFER_SIZE: c_int = 4096;
-
-/// The pool: everybody in the room, and the descriptor sets for select().
+/// Makes an empty pool of the memory at pool: sets every field to zero, maxfd included.
 ///
-/// The memory is the caller's (static, on the stack or from malloc), and init_pool makes a pool
-/// of it. There is nothing to destroy: a pool whose connections are all removed owns nothing.
-/// Pools are independent of each other, and each may have a thread of its own; one pool is for
-/// one thread at a time.
+/// The old contents of the memory are neither read nor freed, so it may be fresh from malloc. Call
+/// it on a pool in use only after its connections have been removed or freed.
 ///
-/// A program may read every field, and write the sets, maxfd and nready. It usually copies
-/// read_set and write_set to ready_read_set and ready_write_set, and gives select() the copies.
-#[repr(C)]
-pub struct Pool {
-    /// The highest descriptor that select() has to look at; 0 when there is none.
-    pub maxfd: c_int,
-    /// How many descriptors select() found ready. The caller's: the library leaves it alone.
-    pub nready: c_int,
-    /// The descriptors to read from.
-    pub read_set: fd_set,
-    /// Those of them that select() found readable.
-    pub ready_read_set: fd_set,
-    /// The descriptors with messages queued for them.
-    pub write_set: fd_set,
-    /// Those of them that select() found writable.
-    pub ready_write_set: fd_set,
-    /// The connections, oldest first; NULL when there is none.
-    pub conn_head: *mut Conn,
-    /// How many connections there are. A program that takes one out of the list by itself
-    /// counts it off here, or at least takes its descriptor out of read_set.
-    pub nr_conns: c_uint,
-}
-
-/// A message in the queue of one connection. Messages are never shared between queues.
-///
-/// The struct and the bytes are an allocation each, from malloc: a program that empties a queue
-/// by itself gives both to free().
-#[repr(C)]
-pub struct Msg {
-    /// The message queued before this one; NULL at the head.
-    pub prev: *mut Msg,
-    /// The message queued after this one; NULL at the tail.
-    pub next: *mut Msg,
-    /// The bytes still to be sent, from the start of their allocation; any bytes, no NUL added.
-    pub message: *mut c_char,
-    /// How many bytes those are.
-    pub size: c_int,
-}
-
-/// A connection: one descriptor in the pool and the messages that wait for it.
-///
-/// It is made by add_conn, keeps its address until remove_conn, and is larger than what is shown
-/// here: it must be neither copied nor made by the program. A program that takes down its
-/// connections by itself gives each to free(), after the messages.
-#[repr(C)]
-pub struct Conn {
-    /// The connection added before this one; NULL at the head.
-    pub prev: *mut Conn,
-    /// The connection added after this one; NULL at the end.
-    pub next: *mut Conn,
-    /// The descriptor.
-    pub fd: c_int,
-    /// The message to be sent first; NULL when nothing waits.
-    pub write_msg_head: *mut Msg,
-    /// The message to be sent last; of no meaning when write_msg_head is NULL.
-    pub write_msg_tail: *mut Msg,
-}
-
-/// The same as struct conn_pool.
-#[allow(non_camel_case_types, reason = "the name that C programs use")]
-pub type conn_pool_t = Pool;
-
-/// The same as struct msg.
-#[allow(non_camel_case_types, reason = "the name that C programs use")]
-pub type msg_t = Msg;
-
-/// The same as struct conn.
-#[allow(non_camel_case_types, reason = "the name that C programs use")]
-pub type conn_t = Conn;
-
-/// Makes an empty pool of the memory at pool: every field zero, maxfd included.
-///
-/// What was in the memory is neither read nor freed, so it may be fresh from malloc. Call it on
-/// a pool in use only after its connections have been removed or freed.
-///
-/// @param pool  where the pool is to be
+/// @param pool  the memory for the pool
 /// @return 0; or -1 with errno EINVAL when pool is NULL
 ///
 /// # Safety
@@ -109,13 +31,13 @@ pub unsafe extern "C" fn init_pool(pool: *mut conn_pool_t) -> c_int {
 
 /// Adds a descriptor to the pool, at the end of the list.
 ///
-/// It goes into read_set, maxfd is raised where need be, and nr_conns grows by one. The other
-/// sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is welcome
-/// and stays blocking. A listening socket may be added like any other; messages are never queued
-/// for it. Whether sd is open is not looked at. The descriptor belongs to the pool until
-/// remove_conn closes it; on failure it stays the caller's, open.
+/// It goes into read_set, maxfd is raised where necessary, and nr_conns grows by one. The other
+/// sets, nready and the descriptor's own flags stay as they are: a blocking descriptor is accepted
+/// and stays blocking. A listening socket may be added like any other descriptor; messages are
+/// never queued for it. The function does not check whether sd is open. The descriptor belongs to
+/// the pool until remove_conn closes it; on failure it stays the caller's, open.
 ///
-/// Unlike the original, it refuses what select() has no room for, and a descriptor that is in
+/// Unlike the original, it refuses a descriptor that is too high for select(), and one that is in
 /// the pool already.
 ///
 /// @param sd    a socket, or any descriptor that can be read and written
@@ -130,19 +52,25 @@ pub unsafe extern "C" fn init_pool(pool: *mut conn_pool_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn add_conn(sd: c_int, pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
-    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.add(sd)))
+    let pool = unsafe { PoolRef::new(pool) };
+    status(pool.and_then(|pool| pool::add(pool, sd)))
 }
 
-/// Takes a connection out of the pool, frees it with all that is queued for it, and closes its
+/// Removes a connection from the pool, frees it with everything queued for it, and closes its
 /// descriptor.
 ///
 /// It prints "removing connection with sd N " and a newline on standard output, unless the
-/// descriptor is a listening socket. The descriptor leaves all four sets. When it was the
-/// highest, maxfd falls to the highest one left in read_set or in the list, or to 0. No other
-/// connection moves, so a program that walks the list may go on with a next it took before.
+/// descriptor is a listening socket. The line goes through the program's own stdio: where standard
+/// output is a full pipe it waits, and where it is a broken pipe it raises SIGPIPE, as a printf of
+/// the program's would. chat_set_quiet turns the line off.
 ///
-/// Unlike the original, it also clears the ready sets, so that the rest of a pass does not serve
-/// a newcomer who was given the same number; and it ends whatever the length of the queue.
+/// The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
+/// left in read_set or in the list, or to 0. No other connection moves, so a program that walks
+/// the list may go on with a next pointer that it read before.
+///
+/// Unlike the original, it also clears the ready sets, so that the remaining part of a pass does
+/// not serve a new client that was given the same number; and it returns however long the queue
+/// is.
 ///
 /// @param sd    the descriptor
 /// @param pool  the pool
@@ -155,24 +83,26 @@ pub unsafe extern "C" fn add_conn(sd: c_int, pool: *mut conn_pool_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remove_conn(sd: c_int, pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
-    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.remove(sd)))
+    let pool = unsafe { PoolRef::new(pool) };
+    status(pool.and_then(|pool| pool::remove(pool, sd)))
 }
 
-/// Queues a message for everyone in the pool but its sender and but listening sockets.
+/// Queues a message for every connection in the pool except the sender and listening sockets.
 ///
-/// Everyone gets a copy of their own of exactly len bytes, whatever bytes they are, and a bit in
-/// write_set. The buffer stays the caller's and is never written to; it lacks a const because it
-/// lacks one in the original's header. Sending is write_msg's part. All or nothing: when memory
-/// runs out, nobody has got the message.
+/// Each of them gets its own copy of exactly len bytes, whatever their values, and its bit in
+/// write_set is set. The buffer stays the caller's and is never written to; it is not const because
+/// the original's header declares it so. write_msg does the sending. The call does all or nothing:
+/// when memory runs out, nobody gets the message.
 ///
-/// A reader for whom more than 8 MiB would wait, and the kernel takes none of it, is cut off: its
-/// queue is dropped, its bit cleared, its socket shut down, and nothing is queued for it any more.
-/// The program's next read from it finds the end. chatServerExt.h has the setting.
+/// A reader for which more than 8 MiB would be queued is cut off, unless the kernel takes enough of
+/// them at once: its queue is dropped, its bit cleared, its socket shut down, and nothing is queued
+/// for it any more. The program's next read from it finds the end. chat_set_max_queue in
+/// chatServerExt.h sets the limit.
 ///
 /// Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
-/// alone (something may be queued for the sender too), and never touches ready_write_set.
+/// alone (messages may be queued for the sender, too), and never touches ready_write_set.
 ///
-/// @param sd      the sender, who gets no copy; need not be in the pool
+/// @param sd      the sender, which gets no copy; it need not be in the pool
 /// @param buffer  the message
 /// @param len     its length in bytes; for 0 nothing is queued
 /// @param pool    the pool
@@ -190,37 +120,38 @@ pub unsafe extern "C" fn add_msg(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the caller vouches for pool and buffer, as this function asks.
-    unsafe { broadcast(sd, buffer, len, pool, Letters::AsTheyAre) }
+    unsafe { broadcast(sd, buffer, len, pool, Case::Preserve) }
 }
 
-/// Sends what is queued for a connection, until nothing is left or the kernel takes no more.
+/// Sends what is queued for a connection, until the queue is empty or the kernel takes no more.
 ///
 /// It never blocks and never raises SIGPIPE, whatever the descriptor's flags. Queued messages are
-/// gathered, so that one system call carries many. When all is sent, the bit in write_set is
-/// cleared. When the kernel takes no more, the rest stays queued and the bit stays: call again
-/// when select() says that the descriptor is writable. Of a message sent in part the rest is
-/// moved to the start of its allocation, and size says how much that is.
+/// gathered, so that one system call carries many. When everything has been sent, the bit in
+/// write_set is cleared. When the kernel takes no more, the remaining messages stay queued and the
+/// bit stays set: call again when select() reports the descriptor writable. When only part of a
+/// message was sent, the other part is moved to the start of its allocation, and size says how many
+/// bytes that is.
 ///
-/// Where something is left because the kernel gave an error, errno says which, although 0 is
-/// returned: set it to 0 before to know. After ENOBUFS or ENOMEM the kernel is short of memory, and
-/// select() may call the descriptor writable all the same, so a program tries again after a while
-/// and not at once.
+/// Where something is left because the kernel returned an error, errno says which, although the
+/// function returns 0: set errno to 0 before the call to tell. After ENOBUFS or ENOMEM the kernel
+/// is short of memory, and select() may report the descriptor writable all the same, so a program
+/// should try again after a delay and not at once.
 ///
-/// When the peer is gone, the queue is dropped and the bit cleared; the connection stays until
-/// the program's own read finds the end and calls remove_conn. A stream socket is shut for writing
-/// then: should there be a peer after all, it hears a stream without a hole, and the end.
+/// When the peer is gone, the queue is dropped and the bit cleared; the connection stays until the
+/// program's own read finds the end and it calls remove_conn. A stream socket is also shut down for
+/// writing: should there be a peer after all, it reads a stream without a gap, and then the end.
 ///
-/// A descriptor that is no socket (a pipe, a terminal) and that is blocking is made non-blocking
-/// for the moment of the write.
+/// A descriptor that is not a socket (a pipe, a terminal) and that is blocking is made non-blocking
+/// for the duration of the write.
 ///
-/// Unlike the original, which calls this function write_to_client, it waits for nobody: a slow
-/// reader is not the room's business.
+/// Unlike the original, which calls this function write_to_client, it never waits: a slow reader
+/// does not hold up the others.
 ///
 /// @param sd    the descriptor
 /// @param pool  the pool
 /// @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
-///         NULL), ENOENT (sd is not in the pool), or why sending failed, EPIPE or ECONNRESET
-///         mostly
+///         NULL), ENOENT (sd is not in the pool), or the reason why sending failed, mostly EPIPE
+///         or ECONNRESET
 ///
 /// # Safety
 ///
@@ -228,7 +159,8 @@ pub unsafe extern "C" fn add_msg(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn write_msg(sd: c_int, pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
-    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.write(sd)))
+    let pool = unsafe { PoolRef::new(pool) };
+    status(pool.and_then(|pool| pool::write(pool, sd)))
 }
 
 /// The same as write_msg, under the name that the original header has for it.
@@ -275,7 +207,8 @@ pub unsafe extern "C" fn removeConn(sd: c_int, pool: *mut conn_pool_t) -> c_int 
     unsafe { remove_conn(sd, pool) }
 }
 
-/// As add_msg, but every copy has its ASCII letters in capitals. The buffer is not changed.
+/// The same as add_msg, except that the ASCII letters of every copy become capitals. The buffer is
+/// not changed.
 ///
 /// # Safety
 ///
@@ -288,7 +221,7 @@ pub unsafe extern "C" fn addMsg(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the same duties.
-    unsafe { broadcast(sd, buffer, len, pool, Letters::Capitals) }
+    unsafe { broadcast(sd, buffer, len, pool, Case::Upper) }
 }
 
 /// The same as write_msg.
@@ -302,7 +235,7 @@ pub unsafe extern "C" fn writeToClient(sd: c_int, pool: *mut conn_pool_t) -> c_i
     unsafe { write_msg(sd, pool) }
 }
 
-/// What the two spellings of add_msg have in common.
+/// The common part of add_msg and addMsg.
 ///
 /// # Safety
 ///
@@ -312,43 +245,31 @@ unsafe fn broadcast(
     buffer: *const c_char,
     len: c_int,
     pool: *mut conn_pool_t,
-    letters: Letters,
+    case: Case,
 ) -> c_int {
-    let call =
-        |mut pool: PoolRef, bytes: &[u8]| pool.broadcast(sd, Text::new([bytes, &[]], letters)?);
     // SAFETY: the same duties.
-    unsafe { with_bytes(buffer, len, pool, call) }
+    let checked = unsafe { checked(pool, buffer, len) };
+    status(checked.and_then(|(pool, bytes)| pool::broadcast(pool, sd, Text::of(bytes, case)?)))
 }
 
-/// Makes a call inwards with a pool and some bytes, once both are checked.
+/// The pool and the `len` bytes at `buffer`, which is not looked at when `len` is 0.
 ///
 /// # Safety
 ///
-/// As for add_msg.
-pub(crate) unsafe fn with_bytes(
+/// As for add_msg, and the bytes stay as they are while the result is in use.
+pub(crate) unsafe fn checked<'a>(
+    pool: *mut conn_pool_t,
     buffer: *const c_char,
     len: c_int,
-    pool: *mut conn_pool_t,
-    call: impl FnOnce(PoolRef, &[u8]) -> Result<(), Errno>,
-) -> c_int {
+) -> Result<(PoolRef, &'a [u8]), Errno> {
     // SAFETY: the caller vouches for the pool, as this function asks.
-    let pool = unsafe { PoolRef::new(pool) };
-    // SAFETY: likewise for the bytes.
-    let bytes = unsafe { bytes(buffer, len) };
-    status(pool.and_then(|pool| call(pool, bytes?)))
-}
-
-/// The `len` bytes at `buffer`, which is not looked at when `len` is 0.
-///
-/// # Safety
-///
-/// Where `buffer` is not NULL and `len` is above 0, there are so many readable bytes, and they
-/// stay as they are while the result is in use.
-unsafe fn bytes<'a>(buffer: *const c_char, len: c_int) -> Result<&'a [u8], Errno> {
+    let pool = unsafe { PoolRef::new(pool) }?;
     match usize::try_from(len) {
-        Ok(0) => Ok(&[]),
-        // SAFETY: the caller vouches for the bytes, as this function asks.
-        Ok(len) if !buffer.is_null() => Ok(unsafe { slice::from_raw_parts(buffer.cast(), len) }),
+        Ok(0) => Ok((pool, &[])),
+        Ok(len) if !buffer.is_null() => {
+            // SAFETY: the caller vouches for the bytes, as this function asks.
+            Ok((pool, unsafe { slice::from_raw_parts(buffer.cast(), len) }))
+        }
         _ => Err(Errno(libc::EINVAL)),
     }
 }

@@ -1,28 +1,29 @@
-//! The outer ring's second part: what the library adds to the interface of the original.
+//! The functions of `chatServerExt.h`: what the library adds to the interface of the original.
 //!
 //! `include/chatServerExt.h` is generated from this file (`make header`), comments included.
 
 use crate::errno::Errno;
-use crate::ffi::{conn_pool_t, status, with_bytes};
-use crate::message::{Letters, Text};
-use crate::pool::PoolRef;
-use crate::settings;
+use crate::ffi::{checked, conn_pool_t, status};
+use crate::members::PoolRef;
+use crate::message::{Case, Text};
+use crate::{pool, settings};
 use core::ffi::{c_char, c_int};
 use core::ptr::NonNull;
 
-/// Takes what read() has got from a connection, and queues the whole lines in it for everyone
-/// else, as add_msg does.
+/// Takes what read() returned from a connection, and queues the whole lines in it for all others,
+/// as add_msg does.
 ///
-/// What comes after the last newline stays with the connection until its line ends in a later
-/// call, so the lines of two clients never mix. All whole lines of one call, line ends included,
-/// make one message. A line of 64 KiB or more goes on in pieces of that size. Any bytes will do.
+/// The bytes after the last newline stay with the connection until a later call ends their line, so
+/// the lines of two clients never mix. All whole lines of one call, line ends included, make one
+/// message. A line of 64 KiB or more is passed on in pieces of that size. The bytes may have any
+/// values.
 ///
 /// Call it with the count that read() has returned: for 0, the end of the file, what is left
-/// without a newline is queued as it is. All or nothing: when memory runs out, nothing is queued
-/// and nothing kept, and the same bytes may be given again.
+/// without a newline is queued as it is. The call does all or nothing: when memory runs out,
+/// nothing is queued and nothing kept, and the same bytes may be passed again.
 ///
-/// A connection that has been given to this function is to be removed by remove_conn, since it
-/// may own memory that a program cannot see. The bytes must not be a message out of the pool's own
+/// A connection that has been passed to this function must be removed by remove_conn, since it may
+/// own memory that a program cannot see. The bytes must not be those of a message in the pool's own
 /// queues.
 ///
 /// @param sd      the connection that was read from
@@ -30,7 +31,7 @@ use core::ptr::NonNull;
 /// @param len     how many bytes that is; 0 at the end of the file
 /// @param pool    the pool
 /// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL, len negative, or buffer
-///         NULL with a length), ENOENT (sd is not in the pool), EMSGSIZE (with what was kept of
+///         NULL with a length), ENOENT (sd is not in the pool), EMSGSIZE (with the kept part of
 ///         its line, the message would be longer than INT_MAX) or ENOMEM
 ///
 /// # Safety
@@ -44,14 +45,15 @@ pub unsafe extern "C" fn chat_feed(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the same duties.
-    unsafe { with_bytes(buffer, len, pool, |mut pool, bytes| pool.feed(sd, bytes)) }
+    let checked = unsafe { checked(pool, buffer, len) };
+    status(checked.and_then(|(pool, bytes)| pool::feed(pool, sd, bytes)))
 }
 
-/// Queues a message for one connection alone, as add_msg does for all. For a listening socket or
-/// a connection that has been cut off nothing is queued, which is no failure. In a corked pool it
-/// is first handed what has been said before, for the message to come after that.
+/// Queues a message for one connection alone, as add_msg does for all. For a listening socket or a
+/// connection that has been cut off nothing is queued, which is not an error. In a corked pool the
+/// connection is first sent what the batch holds for it, so that the message comes after that.
 ///
-/// @param sd      the connection that is to get it
+/// @param sd      the recipient
 /// @param buffer  the message; stays the caller's and is not changed
 /// @param len     its length in bytes; for 0 nothing is queued
 /// @param pool    the pool
@@ -68,31 +70,29 @@ pub unsafe extern "C" fn chat_tell(
     len: c_int,
     pool: *mut conn_pool_t,
 ) -> c_int {
-    let call = |mut pool: PoolRef, bytes: &[u8]| {
-        pool.tell(sd, Text::new([bytes, &[]], Letters::AsTheyAre)?)
-    };
     // SAFETY: the same duties.
-    unsafe { with_bytes(buffer, len, pool, call) }
+    let checked = unsafe { checked(pool, buffer, len) };
+    status(checked.and_then(|(pool, bytes)| pool::tell(pool, sd, Text::of(bytes, Case::Preserve)?)))
 }
 
-/// Corks a pool: what add_msg, addMsg and chat_feed are given from now on is held once, in a
-/// batch, in place of a copy in every queue, until chat_uncork delivers it.
+/// Corks a pool: until chat_uncork, the messages of add_msg, addMsg and chat_feed are held once, in
+/// a batch, in place of a copy in every queue.
 ///
 /// A program corks before the reads of a pass and uncorks after them. Everything arrives as it
-/// would without: in the order of the calls, to all but the sender, and not to who joins later.
-/// write_msg goes on with what is queued, and leaves the batch alone. A batch of 4 MiB does not
-/// wait for chat_uncork.
+/// would without: in the order of the calls, at all connections but the sender, and not at those
+/// that are added later. write_msg sends what is queued, and leaves the batch alone. A batch of
+/// 4 MiB is delivered without waiting for chat_uncork.
 ///
-/// Corking what is corked changes nothing. An empty pool is not corked, and one that is emptied is
-/// corked no more. The batch's memory is kept for the next time, most of it until chat_uncork
-/// finds fewer than two connections, the rest until the last one is removed; so a pool that has
-/// been corked is to be emptied by remove_conn, or that memory is lost. What has been said and not
-/// delivered is dropped then. While a pool is corked, what add_msg is given must not be a message
-/// out of the pool's own queues.
+/// Corking is idempotent. An empty pool is not corked, and removing the last connection uncorks the
+/// pool and drops what was not delivered. The batch's memory is kept for the next time: most of it
+/// until chat_uncork finds fewer than two connections, the remaining part until the last one is
+/// removed. A pool that has been corked must therefore be emptied by remove_conn, or that memory is
+/// lost. While a pool is corked, what add_msg is given must not be a message in the pool's own
+/// queues.
 ///
 /// @param pool  the pool
 /// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
-///         pool works as well, so a program may ignore that.
+///         pool works as well, so a program may ignore a failure.
 ///
 /// # Safety
 ///
@@ -100,19 +100,21 @@ pub unsafe extern "C" fn chat_tell(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_cork(pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
-    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.cork()))
+    let pool = unsafe { PoolRef::new(pool) };
+    status(pool.and_then(pool::cork))
 }
 
-/// Uncorks a pool: everyone gets what has been said since chat_cork, by one system call each.
+/// Uncorks a pool: every connection gets the messages since chat_cork, by one system call each.
 ///
-/// Who has nothing queued is sent it from the one batch, without a copy. What the kernel does not
-/// take, and the whole where messages wait already, becomes a message in the queue, and its bit
-/// in write_set is set: write_msg goes on with it. A peer that turns out to be gone gets nothing,
-/// its socket is shut for writing as by write_msg, and the program's next read finds that out.
+/// Connections with an empty queue are sent the batch directly, without a copy. What the kernel
+/// does not take, or the whole for a connection with a queue, becomes a message in the queue, and
+/// the bit in write_set is set: write_msg sends it later. A peer that turns out to be gone gets
+/// nothing, its socket is shut down for writing as by write_msg, and the program's next read finds
+/// the end.
 ///
-/// When memory runs out for somebody's queue, the others get everything, the pool stays corked,
-/// and nothing is lost or sent twice: call again.
-/// Uncorking what is not corked does nothing.
+/// When memory runs out for one connection's queue, the others get everything, the pool stays
+/// corked, and nothing is lost or sent twice: call again. Uncorking a pool that is not corked does
+/// nothing.
 ///
 /// @param pool  the pool
 /// @return 0; or -1 with the pool still corked and errno EINVAL (pool is NULL) or ENOMEM
@@ -123,20 +125,21 @@ pub unsafe extern "C" fn chat_cork(pool: *mut conn_pool_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_uncork(pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
-    status(unsafe { PoolRef::new(pool) }.and_then(|mut pool| pool.uncork()))
+    let pool = unsafe { PoolRef::new(pool) };
+    status(pool.and_then(pool::uncork))
 }
 
-/// Limits what a reader who does not keep up may cost, in every pool of the process.
+/// Limits how many bytes may be queued for one connection, in every pool of the process.
 ///
-/// When more than so many bytes would wait for a connection, it is cut off: what waits is
-/// dropped, its bit in write_set cleared, its socket shut down, and nothing is queued for it any
-/// more. The peer gets what the kernel had taken, without a gap, and then the end (some of it may
-/// be missing at the end if the peer goes on talking, as TCP has it). The program's
-/// next read from the connection finds the end, too, and the program removes it in the ordinary
-/// way. Before it comes to that, the queue is counted (a program may have taken messages out by
-/// itself) and the kernel is asked to take some. A message for a connection that has nothing
-/// waiting is queued whatever its length. A message counts for 32 bytes at least, since keeping
-/// it costs memory, too.
+/// When more bytes would be queued, the connection is cut off: its queue is dropped, its bit in
+/// write_set cleared, its socket shut down, and nothing is queued for it any more. The peer gets
+/// what the kernel had taken, without a gap, and then the end (TCP may drop some of it at the end
+/// if the peer goes on sending). The program's next read from the connection finds the end, too,
+/// and the program removes the connection in the ordinary way.
+///
+/// Before it comes to that, the queue is counted (a program may have taken messages out by itself)
+/// and the kernel is asked to take some. A message for a connection with an empty queue is queued
+/// whatever its length. A message counts for 32 bytes at least, since keeping it costs memory, too.
 ///
 /// Without this call the limit is 8 MiB. Any thread may call it at any time.
 ///
@@ -146,23 +149,26 @@ pub extern "C" fn chat_set_max_queue(bytes: usize) {
     settings::set_max_queue(bytes);
 }
 
-/// Has remove_conn print its line or not, in every pool of the process. Any thread may call it at
-/// any time.
+/// Sets whether remove_conn prints its line, in every pool of the process. Any thread may call it
+/// at any time.
 ///
-/// @param quiet  0 to print, as it does without this call; anything else not to
+/// @param quiet  0 to print, which is the default; anything else not to print
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_set_quiet(quiet: c_int) {
     settings::set_quiet(quiet != 0);
 }
 
-/// How a connection stands; see chat_get_info.
+/// The state of a connection; see chat_get_info.
 #[repr(C)]
 pub struct ConnInfo {
-    /// How many bytes wait to be sent.
+    /// How many bytes are queued.
     pub queued_bytes: usize,
-    /// How many messages those are, the first perhaps sent in part.
+    /// How many messages are queued; the first one may have been sent in part.
     pub queued_msgs: usize,
-    /// 0; or, for a connection that has been cut off, why: ENOBUFS when it was too far behind
+    /// How many bytes the kernel has taken for the connection since add_conn. Beyond SIZE_MAX
+    /// (4 GiB on 32-bit systems) the count starts again from 0.
+    pub sent_bytes: usize,
+    /// 0; or, for a connection that has been cut off, the reason: ENOBUFS when too much was queued
     /// (see chat_set_max_queue).
     pub cut_off: c_int,
 }
@@ -171,14 +177,15 @@ pub struct ConnInfo {
 #[allow(non_camel_case_types, reason = "the name that C programs use")]
 pub type chat_conn_info_t = ConnInfo;
 
-/// Tells how far behind a connection is, and whether it has been cut off.
+/// Reports how far behind a connection is, how much has been sent to it, and whether it has been
+/// cut off.
 ///
-/// The queue is counted message by message, so what the program has taken out by itself does
-/// not count. Nor does what a corked pool holds (see chat_cork).
+/// The queue is counted message by message, so messages that the program has taken out by itself do
+/// not count. Nor does the batch of a corked pool (see chat_cork), until it is delivered.
 ///
 /// @param sd    the descriptor
 /// @param pool  the pool
-/// @param info  where the answer goes
+/// @param info  the memory for the answer
 /// @return 0; or -1 with nothing written and errno EINVAL (pool or info is NULL) or ENOENT (sd
 ///         is not in the pool)
 ///
@@ -195,11 +202,12 @@ pub unsafe extern "C" fn chat_get_info(
     let pool = unsafe { PoolRef::new(pool) };
     let answer = NonNull::new(info).ok_or(Errno(libc::EINVAL));
     status(answer.and_then(|answer| {
-        let (backlog, cut_off) = pool?.standing(sd)?;
+        let (conn, backlog) = pool::info(pool?, sd)?;
         let info = ConnInfo {
             queued_bytes: backlog.bytes,
             queued_msgs: backlog.messages,
-            cut_off: if cut_off { libc::ENOBUFS } else { 0 },
+            sent_bytes: conn.sent_bytes,
+            cut_off: if conn.cut_off { libc::ENOBUFS } else { 0 },
         };
         // SAFETY: the caller vouches for the memory, as this function asks.
         unsafe { answer.write(info) };

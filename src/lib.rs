@@ -2,9 +2,8 @@
 //!
 //! This crate is a C library that happens to be written in Rust. What is public is its C ABI:
 //! [`ffi`] has what `chatServer.h` declares, [`ffi_ext`] what `chatServerExt.h` adds, with the same
-//! names, layouts and duties of the caller. There is no Rust API on top of it, and none behind it:
-//! the inner ring is private, and its types may change in any version. A program in Rust calls the
-//! functions as one in C does:
+//! names, layouts and duties of the caller. There is no Rust API: all other modules are private and
+//! may change in any version. A program in Rust calls the functions as one in C does:
 //!
 //! ```
 //! use chatserver::ffi::{Pool, add_conn, add_msg, init_pool, remove_conn, write_msg};
@@ -14,13 +13,13 @@
 //! use std::os::unix::net::UnixStream;
 //!
 //! let (near, mut far) = UnixStream::pair()?;
-//! // From here to remove_conn, which closes it, the descriptor is the pool's.
+//! // The descriptor belongs to the pool until remove_conn closes it.
 //! let sd = near.into_raw_fd();
 //! let mut text = *b"hello\n";
 //! let mut pool = MaybeUninit::<Pool>::uninit();
 //! let pool = pool.as_mut_ptr();
-//! // SAFETY: the pool stays where it is and is this thread's alone, init_pool comes before all else,
-//! // and there are as many bytes as add_msg is told.
+//! // SAFETY: the memory is a pool's and this thread's alone; init_pool comes first, so the lists
+//! // are sound; and the text has 6 bytes.
 //! unsafe {
 //!     assert_eq!(init_pool(pool), 0);
 //!     assert_eq!(add_conn(sd, pool), 0);
@@ -29,41 +28,46 @@
 //!     assert_eq!(write_msg(sd, pool), 0);
 //!     assert_eq!(remove_conn(sd, pool), 0);
 //! }
-//! let mut heard = String::new();
-//! far.read_to_string(&mut heard)?;
-//! assert_eq!(heard, "hello\n");
+//! let mut received = String::new();
+//! far.read_to_string(&mut received)?;
+//! assert_eq!(received, "hello\n");
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! What C programs link is built by `make`, from the same sources: `libchatserver.a` and
 //! `libchatserver.so`, without the standard library.
 //!
-//! # Inside
+//! # Modules
 //!
-//! Two rings. [`ffi`] is the outer one: the types and functions that C sees; each function checks
-//! its arguments, makes one call inwards and turns the outcome into a status. The inner ring
-//! never meets an unchecked pointer:
+//! The modules are layers, topmost first. A module uses only modules further down in this table,
+//! which `tests/suite/layers.rs` checks:
 //!
-//! | module | what it is |
+//! | module | what it has |
 //! |---|---|
-//! | `pool` | who is in the room: joining, leaving, broadcasting |
-//! | `connection` | one member of the pool and what the kernel says it is |
-//! | `cork` | saying much and sending it once |
-//! | `batch` | what is said while a pool is corked |
-//! | `index` | from a descriptor to its connection without a walk |
-//! | `line` | whole lines from what a client sends in pieces |
-//! | `queue` | the messages that wait for one connection, and sending them |
-//! | `message` | copies of a message, all of them or none |
-//! | `buffer` | bytes that grow |
+//! | [`ffi_ext`] | the functions of `chatServerExt.h` |
+//! | [`ffi`] | the functions of `chatServer.h`: each checks, makes one call, returns a status |
+//! | `pool` | what a program can do with a pool, a function each; read it first |
+//! | `delivery` | brings a text to its recipients, and cuts off slow readers |
+//! | `members` | the list of connections that C sees: find, link, unlink |
+//! | `queue` | the messages that wait for one connection |
+//! | `index` | leads from a descriptor to its connection without a walk |
+//! | `connection` | one connection: its public struct and its hidden members |
+//! | `batch` | the broadcasts of a corked pool |
+//! | `message` | a text, and copies of it as messages: all of them or none |
 //! | `transmit` | the one place that writes to a descriptor |
+//! | `buffer` | a growing array of bytes |
+//! | `abi` | the types that C sees |
 //! | `fdset` | the one place that touches the bits of an `fd_set` |
-//! | `settings` | what holds for every pool of the process |
-//! | `errno` | an error number of the system, as a type |
+//! | `line` | whole lines from bytes that arrive in pieces |
+//! | `settings` | process-wide settings |
+//! | `errno` | `errno` as a type |
 //!
-//! Memory is the C library's, because programs in C free what they find in the lists, and because
-//! running out of it is an error to return and no reason to abort. So nothing here allocates
-//! through Rust's collections: hence `no_std`. The standard library is linked all the same, for
-//! the panic handler that a build with debug assertions needs; the release build has no path to it.
+//! Only `ffi` and `ffi_ext` meet unchecked pointers.
+//!
+//! All memory comes from the C library, because programs in C free what they find in the lists, and
+//! because running out of it is an error to return and no reason to abort. Rust's collections
+//! cannot do that, so the crate is `no_std`. The standard library is linked all the same, for the
+//! panic handler that a build with debug assertions needs; the release build has no path to it.
 
 #![no_std]
 #![deny(
@@ -76,16 +80,18 @@
 
 extern crate std as _;
 
+mod abi;
 mod batch;
 mod buffer;
 mod connection;
-mod cork;
+mod delivery;
 mod errno;
 mod fdset;
 pub mod ffi;
 pub mod ffi_ext;
 mod index;
 mod line;
+mod members;
 mod message;
 mod pool;
 mod queue;

@@ -1,42 +1,47 @@
-//! Copies of a message: one for each recipient, all of them or none.
+//! A text, and copies of it as messages: one for each recipient, all of them or none.
 
+use crate::abi::Msg;
 use crate::buffer::Buffer;
 use crate::errno::Errno;
-use crate::ffi::Msg;
 use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 use core::slice;
 
-/// How a copy's letters are written.
+/// What happens to the ASCII letters of a copy.
 #[derive(Clone, Copy)]
-pub(crate) enum Letters {
-    AsTheyAre,
-    /// ASCII letters in capitals.
-    Capitals,
+pub(crate) enum Case {
+    Preserve,
+    /// They become capitals.
+    Upper,
 }
 
-impl Letters {
+impl Case {
     fn apply(self, copy: &mut [u8]) {
-        if let Self::Capitals = self {
+        if let Self::Upper = self {
             copy.make_ascii_uppercase();
         }
     }
 }
 
-/// What is to be said: some bytes, in one part or in two that follow each other.
+/// Bytes to be sent, in two parts that follow each other; either may be empty.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
     parts: [&'a [u8]; 2],
     size: c_int,
-    letters: Letters,
+    case: Case,
 }
 
 impl<'a> Text<'a> {
-    /// Fails with EMSGSIZE when a message cannot be so long.
-    pub(crate) fn new(parts: [&'a [u8]; 2], letters: Letters) -> Result<Self, Errno> {
+    /// A text in one part.
+    pub(crate) fn of(bytes: &'a [u8], case: Case) -> Result<Self, Errno> {
+        Self::new([bytes, &[]], case)
+    }
+
+    /// Fails with EMSGSIZE when the parts are longer than a message can be.
+    pub(crate) fn new(parts: [&'a [u8]; 2], case: Case) -> Result<Self, Errno> {
         let [first, second] = parts;
         let size = c_int::try_from(first.len().saturating_add(second.len()));
-        Ok(Self { parts, size: size.map_err(|_| Errno(libc::EMSGSIZE))?, letters })
+        Ok(Self { parts, size: size.map_err(|_| Errno(libc::EMSGSIZE))?, case })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,18 +57,18 @@ impl<'a> Text<'a> {
     pub(crate) fn append_to(&self, buffer: &mut Buffer) -> Result<(), Errno> {
         buffer.reserve(buffer.len().saturating_add(self.length()))?;
         for part in self.parts {
-            self.letters.apply(buffer.extend(part));
+            self.case.apply(buffer.extend(part));
         }
         Ok(())
     }
 
-    /// A message of its own, in no queue.
+    /// A new message with this text, in no queue.
     pub(crate) fn copy(&self) -> Result<NonNull<Msg>, Errno> {
         let body = self.copy_bytes()?;
         // SAFETY: malloc may be called with any size.
         let msg = unsafe { libc::malloc(size_of::<Msg>()) }.cast::<Msg>();
         let Some(msg) = NonNull::new(msg) else {
-            // SAFETY: the bytes came from malloc, and nobody has seen them.
+            // SAFETY: the bytes came from malloc, and nothing else leads to them.
             unsafe { libc::free(body.as_ptr().cast()) };
             return Err(Errno(libc::ENOMEM));
         };
@@ -74,7 +79,7 @@ impl<'a> Text<'a> {
         Ok(msg)
     }
 
-    /// The bytes in a block of their own.
+    /// A new block with the bytes of this text.
     fn copy_bytes(&self) -> Result<NonNull<u8>, Errno> {
         let [first, second] = self.parts;
         let length = self.length();
@@ -88,7 +93,7 @@ impl<'a> Text<'a> {
             ptr::copy_nonoverlapping(second.as_ptr(), rest, second.len());
             slice::from_raw_parts_mut(block.as_ptr(), length)
         };
-        self.letters.apply(copy);
+        self.case.apply(copy);
         Ok(block)
     }
 }
@@ -99,23 +104,24 @@ impl<'a> Text<'a> {
 ///
 /// `msg` and its bytes came from malloc, and nobody uses them afterwards.
 pub(crate) unsafe fn free(msg: NonNull<Msg>) {
-    // SAFETY: the caller vouches for both blocks; the inner one is read before the outer goes.
+    // SAFETY: the caller vouches for both blocks; the pointer is read before its block is freed.
     unsafe {
         libc::free((*msg.as_ptr()).message.cast());
         libc::free(msg.as_ptr().cast());
     }
 }
 
-/// Copies of one text, made before the first queue is touched: whoever runs out of memory half
-/// way drops them, and nothing has happened.
+/// Copies of one text, all made before the first queue is touched: where memory runs out half way,
+/// they are dropped, and no queue has changed.
 ///
-/// They are handed out in the order in which they were made. Who is written to first then frees the
-/// lowest in memory: the other way round it is the uppermost, and the allocator gives the heap back
-/// to the kernel bit by bit, for every message, only to ask for it again in the next pass.
+/// They are taken in the order in which they were made, so that the connection written to first
+/// frees the copy lowest in memory. In the opposite order the uppermost block is freed first, and
+/// the allocator gives the heap back to the kernel message by message, only to ask for it again in
+/// the next pass.
 pub(crate) struct Copies<'a> {
     text: Text<'a>,
     first: *mut Msg,
-    /// Of meaning while there is a first one.
+    /// Valid while `first` is not NULL.
     last: *mut Msg,
 }
 
@@ -135,18 +141,18 @@ impl<'a> Copies<'a> {
         if self.first.is_null() {
             self.first = msg.as_ptr();
         } else {
-            // SAFETY: while there is a first, `last` is the end of what hangs on it, all of which was
-            // made here and is ours alone.
+            // SAFETY: while there is a first, `last` is the end of its chain, which was made here
+            // and belongs to this value alone.
             unsafe { (*self.last).next = msg.as_ptr() };
         }
         self.last = msg.as_ptr();
         Ok(())
     }
 
-    /// Hands one out.
+    /// Takes the oldest one out.
     pub(crate) fn take(&mut self) -> Option<NonNull<Msg>> {
         let msg = NonNull::new(self.first)?;
-        // SAFETY: what hangs on `first` was made by `make` and is ours alone.
+        // SAFETY: the chain was made by `make` and belongs to this value alone.
         unsafe {
             self.first = (*msg.as_ptr()).next;
             (*msg.as_ptr()).next = ptr::null_mut();
@@ -158,7 +164,7 @@ impl<'a> Copies<'a> {
 impl Drop for Copies<'_> {
     fn drop(&mut self) {
         while let Some(msg) = self.take() {
-            // SAFETY: it came from `make`, and nobody else has it.
+            // SAFETY: it came from `make`, and nothing else leads to it.
             unsafe { free(msg) };
         }
     }

@@ -1,5 +1,5 @@
-//! The one place that writes to a descriptor: without blocking and without SIGPIPE, whatever
-//! the descriptor is and whatever its flags are.
+//! The one place that writes to a descriptor. It neither blocks nor raises SIGPIPE, whatever the
+//! descriptor is and whatever its flags are.
 
 use crate::errno::Errno;
 use core::ffi::{c_int, c_void};
@@ -7,8 +7,8 @@ use core::mem::{self, MaybeUninit};
 use core::ptr;
 use libc::{iovec, sigset_t};
 
-/// How many pieces one system call carries. The call's own price is spread thin by then, and
-/// the array stays at a kilobyte of stack.
+/// How many pieces one system call carries. With so many, the cost of the call itself hardly
+/// matters any more, and the array takes a kilobyte of stack.
 const PIECES: usize = 64;
 
 /// Pieces of memory to be sent by one system call.
@@ -39,7 +39,7 @@ impl Gather {
         self.bytes
     }
 
-    /// The piece, if there is just one.
+    /// The piece, if there is exactly one.
     fn only(&self) -> Option<iovec> {
         // SAFETY: the first `count` pieces are set.
         (self.count == 1).then(|| unsafe { self.pieces[0].assume_init() })
@@ -51,17 +51,17 @@ impl Gather {
 }
 
 impl Errno {
-    /// Whether the kernel only has no room at the moment: the descriptor's buffer is full, or
-    /// memory for buffers is short. Nothing is lost, and a later try may succeed.
+    /// Whether the kernel has no room at the moment: the descriptor's buffer is full, or memory for
+    /// buffers is short. No data is lost, and a later attempt may succeed.
     pub(crate) fn is_full(self) -> bool {
         matches!(self.0, libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)
     }
 }
 
-/// Sends what the kernel takes at once and answers how much that was, in bytes.
-pub(crate) fn send(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
-    let outcome = match send_to_socket(fd, batch) {
-        Err(Errno(libc::ENOTSOCK)) => return write_to_other(fd, batch),
+/// Sends what the kernel takes at once, and returns how many bytes that was.
+pub(crate) fn send(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
+    let outcome = match send_to_socket(fd, pieces) {
+        Err(Errno(libc::ENOTSOCK)) => return write_to_other(fd, pieces),
         outcome => outcome,
     };
     if outcome.is_err_and(|errno| !errno.is_full()) {
@@ -70,9 +70,9 @@ pub(crate) fn send(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
     outcome
 }
 
-/// Has nothing follow what is lost, should the connection be alive after all: its peer reads a
-/// stream without a hole, and the end. Who never was connected may still become a listener, and
-/// where each message is one of its own there is no stream.
+/// After dropping data, shuts down writing, so that a peer that is alive after all sees the end of
+/// the stream and not a gap. Not for datagrams, which are no stream, nor for sockets never
+/// connected, which may still listen.
 fn end_stream(fd: c_int) {
     if socket_option(fd, libc::SO_TYPE) != Some(libc::SOCK_STREAM) {
         return;
@@ -92,7 +92,7 @@ pub(crate) fn is_listening(fd: c_int) -> bool {
     socket_option(fd, libc::SO_ACCEPTCONN).is_some_and(|listening| listening != 0)
 }
 
-/// What the kernel says of a socket; nothing for other descriptors.
+/// The value of a socket's option; none for other descriptors.
 fn socket_option(fd: c_int, name: c_int) -> Option<c_int> {
     let mut value: c_int = 0;
     let mut size = size_of::<c_int>() as libc::socklen_t;
@@ -102,38 +102,38 @@ fn socket_option(fd: c_int, name: c_int) -> Option<c_int> {
     (status == 0).then_some(value)
 }
 
-/// Ends a socket in both directions: its peer reads what was sent and then the end, and so does
-/// whoever reads here. Other descriptors have no such thing.
+/// Shuts a socket down in both directions: the peer reads what was sent and then the end, and so
+/// does the program on this side. Other descriptors cannot be shut down and stay as they are.
 pub(crate) fn end(fd: c_int) {
-    // SAFETY: shutdown touches no memory; a bad descriptor is an error, and nothing to be done.
+    // SAFETY: shutdown touches no memory; a bad descriptor is an error to ignore.
     unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
 }
 
-fn send_to_socket(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
+fn send_to_socket(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
     const FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    if let Some(only) = batch.only() {
-        // Most of what is sent is in one piece, and for one the kernel has less to look through:
-        // it takes a twentieth less time than by sendmsg.
+    if let Some(only) = pieces.only() {
+        // Most sends have one piece, and for one piece send takes a twentieth less time than
+        // sendmsg, whose header the kernel has to check.
         // SAFETY: the kernel only reads what the piece names.
         return retried(|| unsafe { libc::send(fd, only.iov_base, only.iov_len, FLAGS) });
     }
     // SAFETY: a message header of zeros is a valid one, with nothing in it.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
-    header.msg_iov = batch.start().cast_mut();
-    header.msg_iovlen = batch.count as _;
+    header.msg_iov = pieces.start().cast_mut();
+    header.msg_iovlen = pieces.count as _;
     retried(|| {
         // SAFETY: the first `count` pieces are set, and the kernel only reads what they name.
         unsafe { libc::sendmsg(fd, &header, FLAGS) }
     })
 }
 
-/// For pipes, terminals and the like, which know neither of sendmsg's flags.
-fn write_to_other(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
+/// Writes to a pipe, a terminal or the like, for which neither of the two flags exists.
+fn write_to_other(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
     let _flags = NonBlocking::enter(fd)?;
     let signal = HeldSigpipe::enter();
     let outcome = retried(|| {
         // SAFETY: the first `count` pieces are set, and the kernel only reads what they name.
-        unsafe { libc::writev(fd, batch.start(), batch.count as c_int) }
+        unsafe { libc::writev(fd, pieces.start(), pieces.count as c_int) }
     });
     if outcome == Err(Errno(libc::EPIPE)) {
         signal.discard();
@@ -141,7 +141,7 @@ fn write_to_other(fd: c_int, batch: &Gather) -> Result<usize, Errno> {
     outcome
 }
 
-/// The outcome of a system call, made again when a signal interrupts it.
+/// Repeats a system call while signals interrupt it, and returns its outcome.
 fn retried(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
     loop {
         match usize::try_from(call()) {
@@ -152,10 +152,10 @@ fn retried(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
     }
 }
 
-/// While it lives, its descriptor does not block.
+/// Keeps a descriptor non-blocking while it lives.
 struct NonBlocking {
     fd: c_int,
-    /// The flags to restore; none when the descriptor was non-blocking to begin with.
+    /// The flags to restore; none when the descriptor was non-blocking before.
     flags: Option<c_int>,
 }
 
@@ -180,13 +180,13 @@ impl NonBlocking {
 impl Drop for NonBlocking {
     fn drop(&mut self) {
         if let Some(flags) = self.flags {
-            // SAFETY: as in `enter`. It cannot fail where setting the flag did not.
+            // SAFETY: as in `enter`. It succeeds where setting the flag did.
             unsafe { libc::fcntl(self.fd, libc::F_SETFL, flags) };
         }
     }
 }
 
-/// While it lives, a SIGPIPE for this thread waits.
+/// Keeps SIGPIPE blocked in this thread while it lives.
 struct HeldSigpipe {
     mask_before: sigset_t,
     was_pending: bool,
@@ -203,7 +203,8 @@ impl HeldSigpipe {
         }
     }
 
-    /// Takes back the SIGPIPE that a write has just raised; one that waited before it still does.
+    /// Discards the SIGPIPE that a write has just raised. One that was pending before stays
+    /// pending.
     fn discard(&self) {
         if self.was_pending {
             return;
@@ -218,7 +219,7 @@ impl HeldSigpipe {
 
 impl Drop for HeldSigpipe {
     fn drop(&mut self) {
-        // SAFETY: the mask is the one this thread had; NULL asks for no copy of the present one.
+        // SAFETY: the mask is the one this thread had; NULL asks for no copy of the current one.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask_before, ptr::null_mut()) };
     }
 }

@@ -1,11 +1,9 @@
-//! Whatever the tests do not run has a reason in `uncovered.md`; for `make coverage` alone, which
-//! says what they have run.
+//! Checks for `make coverage` that `uncovered.md` has a reason for whatever the tests do not run.
 //!
-//! A line counts that is never run; in the library also one with a way out that is never taken. (Of
-//! the server's many of those are up to the kernel and the clock.) The document shows the lines as
-//! they are in the source, so that it speaks of the code and not of numbers, and everything that it
-//! shows has to be there and be uncovered. What only some runs come to stands below a file's name
-//! with `NOW_AND_THEN` behind it, and has to be there.
+//! That is every line that is never run, and in the library also every line with a branch that is
+//! never taken. (In the server many of those depend on the kernel and the clock.) The document
+//! quotes the lines, which must be in the source and uncovered. Below a file's name with
+//! `NOW_AND_THEN` are lines that only some runs reach; they must be in the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -49,7 +49,8 @@ export PKG_CONFIG_LIBDIR=$library/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
 # shellcheck disable=SC2046 # words for the compiler
 cc -o "$root/shared" tests/install/user.c $(pkg-config --cflags --libs libchatserver)
 # shellcheck disable=SC2046
-cc -static -o "$root/static" tests/install/user.c $(pkg-config --static --cflags --libs libchatserver)
+cc -static -o "$root/static" tests/install/user.c \
+	$(pkg-config --static --cflags --libs libchatserver)
 greets "$root/shared"
 greets "$root/static"
 

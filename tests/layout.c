@@ -5,10 +5,8 @@
 
 #include "chatServerExt.h"
 
-#define TYPE(type) \
-	printf("%s %zu %zu\n", #type, sizeof(struct type), _Alignof(struct type))
-#define FIELD(type, field) \
-	printf("%s.%s %zu\n", #type, #field, offsetof(struct type, field))
+#define TYPE(type)         printf("%s %zu %zu\n", #type, sizeof(struct type), _Alignof(struct type))
+#define FIELD(type, field) printf("%s.%s %zu\n", #type, #field, offsetof(struct type, field))
 
 int main(void)
 {
@@ -35,6 +33,7 @@ int main(void)
 	TYPE(chat_conn_info);
 	FIELD(chat_conn_info, queued_bytes);
 	FIELD(chat_conn_info, queued_msgs);
+	FIELD(chat_conn_info, sent_bytes);
 	FIELD(chat_conn_info, cut_off);
 	return 0;
 }

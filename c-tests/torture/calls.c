@@ -1,14 +1,14 @@
 /*
- * calls.c - every call of the library as it is under torture. It goes on between a test program
- * and the library, and a test must not notice: what it expects has to hold all the same.
+ * calls.c - torture: stands between a test program and the library, and makes the allocations
+ * and system calls of every library call fail. What the test expects must hold all the same.
  *
- * A call that needs memory is made again and again, with each of its allocations failing in turn,
- * alone and with all that follow: each time it must fail, and nothing must have happened. The last
- * time there is memory enough, and the test gets the answer.
+ * A call that allocates is repeated with each of its allocations failing in turn, alone and with
+ * all that follow: each time it must fail and change nothing. The last time nothing fails, and
+ * the test gets the result.
  *
- * A write is made again and again with the kernel full, short of memory, or taking a byte: what
- * has been sent and what still waits must make up what there was. Before that, a copy of the
- * process finds the connection broken.
+ * A write is repeated with the kernel full, short of memory, or taking one byte: what was sent
+ * and what is still queued must make up what there was. First, a forked copy of the process
+ * writes to a broken connection.
  *
  * link: -Wl,--wrap=init_pool,--wrap=initPool,--wrap=add_conn,--wrap=addConn
  * link: -Wl,--wrap=remove_conn,--wrap=removeConn,--wrap=add_msg,--wrap=addMsg
@@ -26,13 +26,13 @@
 #include "kernel.h"
 #include "memory.h"
 
-/* Declares a function of the library and what stands before it. */
-#define BETWEEN(name, parameters)         \
-	int __real_##name parameters;     \
-	int __wrap_##name parameters;     \
+/* Declares a function of the library and begins its replacement. */
+#define BETWEEN(name, parameters)     \
+	int __real_##name parameters; \
+	int __wrap_##name parameters; \
 	int __wrap_##name parameters
 
-/* The pool that may be corked: calls on it deliver what was said before, even if they fail. */
+/* The pool that may be corked: a call on it may deliver the batch even if it fails. */
 static _Thread_local const conn_pool_t *corked;
 
 static bool is_corked(const conn_pool_t *pool)
@@ -63,18 +63,20 @@ static int leave(int outcome, const conn_pool_t *pool)
 	return outcome;
 }
 
-#define FRUGAL(name, parameters, arguments)                          \
-	BETWEEN(name, parameters)                                    \
-	{                                                            \
-		enter_without_memory((struct kernel_plan){ 0 });     \
-		return leave(__real_##name arguments, pool);         \
+#define NO_ALLOC(name, parameters, arguments)                    \
+	BETWEEN(name, parameters)                                \
+	{                                                        \
+		enter_without_memory((struct kernel_plan){ 0 }); \
+		return leave(__real_##name arguments, pool);     \
 	}
 
-FRUGAL(init_pool, (conn_pool_t *pool), (pool))
-FRUGAL(initPool, (conn_pool_t *pool), (pool))
-FRUGAL(remove_conn, (int sd, conn_pool_t *pool), (sd, pool))
-FRUGAL(removeConn, (int sd, conn_pool_t *pool), (sd, pool))
-FRUGAL(chat_get_info, (int sd, conn_pool_t *pool, chat_conn_info_t *info), (sd, pool, info))
+/* clang-format off: it takes the star for a product */
+NO_ALLOC(init_pool, (conn_pool_t *pool), (pool))
+NO_ALLOC(initPool, (conn_pool_t *pool), (pool))
+/* clang-format on */
+NO_ALLOC(remove_conn, (int sd, conn_pool_t *pool), (sd, pool))
+NO_ALLOC(removeConn, (int sd, conn_pool_t *pool), (sd, pool))
+NO_ALLOC(chat_get_info, (int sd, conn_pool_t *pool, chat_conn_info_t *info), (sd, pool, info))
 
 /* ---- Writing ---- */
 
@@ -101,7 +103,7 @@ static size_t bytes_queued(const conn_t *conn)
 	return size;
 }
 
-/* All that is queued, in a row. */
+/* All that is queued, as one block. */
 static char *copy_of_queue(const conn_t *conn)
 {
 	char *bytes = malloc(bytes_queued(conn) + 1), *end = bytes;
@@ -115,7 +117,7 @@ static char *copy_of_queue(const conn_t *conn)
 	return bytes;
 }
 
-/* Checks that so many bytes are queued, these, and that the bit is cleared when there are none. */
+/* Checks that exactly these bytes are queued, and that the bit is cleared when there are none. */
 static void check_queue(const conn_t *conn, const char *bytes, size_t size, bool bit_was_set,
                         const conn_pool_t *pool)
 {
@@ -132,48 +134,49 @@ static void check_queue(const conn_t *conn, const char *bytes, size_t size, bool
 /* The connection turns out to be broken, at once or at the second send. */
 static void check_broken(hand_out *write, int sd, conn_pool_t *pool, int number)
 {
-	static const int errors[] = { EPIPE, ECONNRESET, ETIMEDOUT };
-	struct kernel_plan plan = { .failing = 1 + number / 3 % 2, .fault = errors[number % 3],
+	static const int errors[] = { EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, EIO };
+	struct kernel_plan plan = { .failing = 1 + number / 5 % 2,
+		                    .fault = errors[number % 5],
 		                    .pretends = true };
-	struct picture before = picture_of(pool);
+	struct snapshot before = take_snapshot(pool);
 	const conn_t *conn = conn_of(sd, pool);
 	bool failed;
 	int outcome = write_with(write, plan, sd, pool, &failed);
 
 	CHECK(!failed || (outcome == -1 && errno == plan.fault));
 	CHECK(conn_of(sd, pool) == conn);
-	CHECK(has_same_room(&before, pool));
+	CHECK(has_same_members(&before, pool));
 	check_queue(conn, NULL, 0, true, pool);
 	CHECK_EQ(write_with(write, (struct kernel_plan){ 0 }, sd, pool, &failed), 0);
 }
 
-/* How many breakdowns are rehearsed: enough for every kind, and a process costs time. */
-enum { REHEARSALS = 32 };
-static _Thread_local int rehearsals;
+/* How many broken connections to try: enough for every kind; each costs a process. */
+enum { BREAKS = 32 };
+static _Thread_local int breaks;
 
-/* What comes of a broken connection cannot be undone, so it is left to a copy of the process. That
- * ends by a signal where all is well, so that nothing it has inherited is flushed or called lost. */
-static void rehearse_breakdown(hand_out *write, int sd, conn_pool_t *pool)
+/* The effect of a broken connection cannot be undone, so a forked copy of the process tries it. On
+ * success it ends by a signal, so that it neither flushes inherited output nor reports leaks. */
+static void try_broken_in_a_copy(hand_out *write, int sd, conn_pool_t *pool)
 {
 	int status;
 	pid_t child;
 
-	if (rehearsals == REHEARSALS)
+	if (breaks == BREAKS)
 		return;
 	child = fork();
 	CHECK(child != -1);
 	if (child == 0) {
-		check_broken(write, sd, pool, rehearsals);
+		check_broken(write, sd, pool, breaks);
 		kill(getpid(), SIGKILL);
 	}
-	rehearsals++;
+	breaks++;
 	while (waitpid(child, &status, 0) == -1)
 		CHECK_EQ(errno, EINTR);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* Writes with one fault after the other, until none comes to pass any more. These are the bytes
- * that wait. */
+/* Writes with one fault after the other, until the planned one no longer occurs. `bytes` is what is
+ * queued. */
 static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, const char *bytes)
 {
 	static const int faults[] = { EAGAIN, ENOBUFS, ENOMEM, ONE_BYTE };
@@ -184,10 +187,11 @@ static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, cons
 	int at;
 
 	for (at = 0; failed; at++) {
-		struct kernel_plan plan = { .failing = 1 + at / FAULTS, .fault = faults[at % FAULTS],
+		struct kernel_plan plan = { .failing = 1 + at / FAULTS,
+			                    .fault = faults[at % FAULTS],
 			                    .bytes = bytes };
 
-		/* What fails now is no fault of ours, and ends the matter. */
+		/* A real failure of the descriptor, which ends the trial. */
 		if (write_with(write, plan, sd, pool, &failed) == -1)
 			return -1;
 		bytes += kernel_has_taken();
@@ -206,7 +210,7 @@ static int write_tortured(hand_out *write, int sd, conn_pool_t *pool)
 
 	if (conn == NULL || conn->write_msg_head == NULL)
 		return write_with(write, (struct kernel_plan){ 0 }, sd, pool, &unused);
-	rehearse_breakdown(write, sd, pool);
+	try_broken_in_a_copy(write, sd, pool);
 	bytes = copy_of_queue(conn);
 	outcome = write_through_faults(write, sd, pool, bytes);
 	error = errno;
@@ -215,9 +219,9 @@ static int write_tortured(hand_out *write, int sd, conn_pool_t *pool)
 	return outcome;
 }
 
-#define WRITING(name)                                         \
-	BETWEEN(name, (int sd, conn_pool_t *pool))            \
-	{                                                     \
+#define WRITING(name)                                           \
+	BETWEEN(name, (int sd, conn_pool_t *pool))              \
+	{                                                       \
 		return write_tortured(__real_##name, sd, pool); \
 	}
 
@@ -227,10 +231,10 @@ WRITING(writeToClient)
 
 /* ---- Calls that need memory ---- */
 
-/* A call on its way through all failures. */
+/* A call that is being tried with each failure. */
 struct trial {
 	conn_pool_t *pool;
-	struct picture before;
+	struct snapshot before;
 	int error; /* errno before */
 	int failing;
 	bool for_ever;
@@ -248,13 +252,13 @@ static struct trial begin(conn_pool_t *pool)
 	struct trial trial = { .pool = pool, .error = errno, .failing = 1 };
 
 	if (pool != NULL)
-		trial.before = picture_of(pool);
+		trial.before = take_snapshot(pool);
 	enter(&trial);
 	return trial;
 }
 
-/* What a full kernel has not taken when it was handed out is sent after all, as the test knows it.
- * That the peer is really gone is the test's business. */
+/* Sends what a kernel that was full by chance has not taken, since the test expects it to be sent.
+ * Failures are left for the test to find. */
 static void make_up(conn_pool_t *pool)
 {
 	conn_t *conn;
@@ -265,22 +269,23 @@ static void make_up(conn_pool_t *pool)
 	}
 }
 
-/* Nothing has happened. To a corked pool something has: its batch is on its way, further or not. */
+/* Checks that the call changed nothing; but a corked pool may have delivered a part of its
+ * batch. */
 static void check_nothing_happened(const struct trial *trial)
 {
 	const conn_t *conn;
 
 	if (!is_corked(trial->pool)) {
-		CHECK(is_as_in(&trial->before, trial->pool));
+		CHECK(is_unchanged(&trial->before, trial->pool));
 		return;
 	}
-	CHECK(has_same_room(&trial->before, trial->pool));
+	CHECK(has_same_members(&trial->before, trial->pool));
 	for (conn = trial->pool->conn_head; conn != NULL; conn = conn->next)
 		check_queue_sound(conn);
 }
 
-/* Looks at how the call has ended, and prepares for the next failure; false when there is none
- * left, or the call has done its work in spite of one. */
+/* Checks how the call ended and plans the next failure; false when none is left, or the call
+ * succeeded in spite of one. */
 static bool again(struct trial *trial, int outcome)
 {
 	int error = errno, asked_for = memory_leave();
@@ -288,7 +293,7 @@ static bool again(struct trial *trial, int outcome)
 
 	kernel_leave();
 	if (failed && outcome == 0) {
-		/* The words are in the batch, which is full; it is delivered when there is memory. */
+		/* The text is in the batch, which is full; it is delivered once there is memory. */
 		CHECK(is_corked(trial->pool));
 		CHECK_EQ(chat_uncork(trial->pool), 0);
 		CHECK_EQ(chat_cork(trial->pool), 0);
@@ -309,32 +314,36 @@ static bool again(struct trial *trial, int outcome)
 	return true;
 }
 
-#define TRIED(name, arguments, outcome)                              \
-	do {                                                         \
-		struct trial trial = begin(pool);                    \
-                                                                     \
-		do                                                   \
-			outcome = __real_##name arguments;           \
-		while (again(&trial, outcome));                      \
+#define TRIED(name, arguments, outcome)                    \
+	do {                                               \
+		struct trial trial = begin(pool);          \
+                                                           \
+		do                                         \
+			outcome = __real_##name arguments; \
+		while (again(&trial, outcome));            \
 	} while (0)
 
-#define NEEDY(name, parameters, arguments)         \
-	BETWEEN(name, parameters)                  \
-	{                                          \
-		int outcome;                       \
-                                                   \
-		TRIED(name, arguments, outcome);   \
-		return outcome;                    \
+#define MAY_ALLOC(name, parameters, arguments)   \
+	BETWEEN(name, parameters)                \
+	{                                        \
+		int outcome;                     \
+                                                 \
+		TRIED(name, arguments, outcome); \
+		return outcome;                  \
 	}
 
-NEEDY(add_conn, (int sd, conn_pool_t *pool), (sd, pool))
-NEEDY(addConn, (int sd, conn_pool_t *pool), (sd, pool))
-NEEDY(add_msg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
-NEEDY(addMsg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
-NEEDY(chat_tell, (int sd, const char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
-NEEDY(chat_feed, (int sd, const char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
+MAY_ALLOC(add_conn, (int sd, conn_pool_t *pool), (sd, pool))
+MAY_ALLOC(addConn, (int sd, conn_pool_t *pool), (sd, pool))
+MAY_ALLOC(add_msg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
+MAY_ALLOC(addMsg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
+MAY_ALLOC(chat_tell, (int sd, const char *buffer, int len, conn_pool_t *pool),
+          (sd, buffer, len, pool))
+MAY_ALLOC(chat_feed, (int sd, const char *buffer, int len, conn_pool_t *pool),
+          (sd, buffer, len, pool))
 
+/* clang-format off */
 BETWEEN(chat_cork, (conn_pool_t *pool))
+/* clang-format on */
 {
 	int outcome;
 
@@ -344,7 +353,9 @@ BETWEEN(chat_cork, (conn_pool_t *pool))
 	return outcome;
 }
 
+/* clang-format off */
 BETWEEN(chat_uncork, (conn_pool_t *pool))
+/* clang-format on */
 {
 	int outcome;
 
@@ -356,15 +367,14 @@ BETWEEN(chat_uncork, (conn_pool_t *pool))
 
 /* ---- The beginning and the end ---- */
 
-/* TORTURE_SEED repeats a run that has failed. */
+/* The environment variable TORTURE_SEED repeats a failed run. */
 static unsigned int seed;
 
 static void report(int status, void *unused)
 {
 	(void)unused;
 	if (status == EXIT_SUCCESS)
-		fprintf(stderr, "faults injected: %ld\n",
-		        memory_end() + kernel_faults() + rehearsals);
+		fprintf(stderr, "faults injected: %ld\n", memory_end() + kernel_faults() + breaks);
 	else
 		fprintf(stderr, "TORTURE_SEED=%u\n", seed);
 }

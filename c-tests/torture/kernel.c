@@ -1,4 +1,4 @@
-/* kernel.c - see kernel.h. The linker leads these system calls of the program to this place.
+/* kernel.c - see kernel.h. The linker redirects these system calls of the program to this file.
  *
  * link: -Wl,--wrap=send,--wrap=sendmsg,--wrap=writev,--wrap=close,--wrap=shutdown
  */
@@ -21,7 +21,7 @@ static _Thread_local struct {
 	fd_set failed_by_chance;
 } library;
 
-static _Thread_local unsigned int dice = 1;
+static _Thread_local unsigned int random_state = 1;
 static atomic_long faults;
 
 void kernel_enter(struct kernel_plan plan)
@@ -54,7 +54,7 @@ bool kernel_has_failed(int fd)
 
 void kernel_set_seed(unsigned int seed)
 {
-	dice = seed * 2654435761u + 1;
+	random_state = seed * 2654435761u + 1;
 }
 
 long kernel_faults(void)
@@ -70,11 +70,12 @@ static int fault_by_chance(int fd)
 	const conn_t *conn = conn_of(fd, library.plan.pool);
 	int fault;
 
-	/* To ask a kernel for whom something waits is the last try before a cut-off. */
+	/* With something queued, this send is the last try before a cut-off, so it must not
+	 * fail. */
 	if (conn == NULL || conn->write_msg_head != NULL)
 		return 0;
-	dice = dice * 1103515245u + 12345u;
-	fault = ways[(dice >> 16) % (sizeof ways / sizeof ways[0])];
+	random_state = random_state * 1103515245u + 12345u;
+	fault = ways[(random_state >> 16) % (sizeof ways / sizeof ways[0])];
 	if (fault != 0)
 		FD_SET(fd, &library.failed_by_chance);
 	return fault;
@@ -93,7 +94,7 @@ static int next_fault(int fd)
 	return library.plan.pool != NULL ? fault_by_chance(fd) : 0;
 }
 
-/* The pieces, or of the first that is not empty a byte. */
+/* Limits the pieces to one byte if asked, and returns their size. */
 static size_t limit(struct iovec *pieces, int count, bool to_one_byte)
 {
 	size_t size = 0;
@@ -122,7 +123,7 @@ static void check_taken(const struct iovec *pieces, size_t size)
 	}
 }
 
-/* A pipe may have room for a byte where it has none for a thousand, and then is not called so. */
+/* A pipe may take one byte although poll() says that it is full; then it must not. */
 static bool has_room(int fd)
 {
 	struct pollfd look = { .fd = fd, .events = POLLOUT };
@@ -155,7 +156,8 @@ static ssize_t send_or_fail(carrier *carry, int fd, const struct msghdr *header,
 	return taken;
 }
 
-/* Whether it is for the library to send to it; that it is no socket is found out at once. */
+/* Whether the fault applies: the library is sending to a socket. (It learns by a first send that a
+ * descriptor is none.) */
 static bool is_tried(int fd)
 {
 	struct stat status;

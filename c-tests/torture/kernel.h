@@ -1,8 +1,8 @@
 /*
- * kernel.h - a kernel that does not do what the library asks it to, where and when it is told so.
+ * kernel.h - system calls that fail inside the library, as the caller plans.
  *
- * Every send is interrupted once before it is made, and close and shutdown do what they should
- * and report a failure, which is nobody's business. The program's own calls work as ever.
+ * Every send is interrupted once first. close and shutdown do their work and report a failure,
+ * which the library must ignore. The program's own calls work as usual.
  */
 
 #ifndef KERNEL_H
@@ -13,35 +13,35 @@
 
 #include "chatServer.h"
 
-/* A fault beside those that errno.h has numbers for: the kernel takes a byte and no more. */
+/* A fault that is no errno: the kernel takes one byte. */
 enum { ONE_BYTE = -1 };
 
-/* What is to become of the sends of one call. */
+/* What happens to the sends of one library call. */
 struct kernel_plan {
-	int failing;             /* which goes wrong, counted from 1; 0 for none */
-	int fault;               /* in what way: an errno, or ONE_BYTE */
-	const conn_pool_t *pool; /* each goes wrong or not, by chance, to those here who have nothing
-	                          * queued; NULL for nobody */
-	const char *bytes;       /* what is sent is to be this; NULL for anything */
+	int failing;             /* which send fails, counted from 1; 0 for none */
+	int fault;               /* how: an errno, or ONE_BYTE */
+	const conn_pool_t *pool; /* sends to members with nothing queued fail by
+	                          * chance; NULL for none */
+	const char *bytes;       /* what must be sent; NULL for anything */
 	bool pretends;           /* nothing is really sent */
 };
 
-/* This thread enters the library. */
+/* Call before this thread enters the library. */
 void kernel_enter(struct kernel_plan plan);
 
-/* Leaves it; true when the one send has gone wrong. */
+/* Call after it returns; whether the planned send failed. */
 bool kernel_leave(void);
 
-/* How many bytes have been sent since this thread entered the library last. */
+/* How many bytes were sent since the last kernel_enter() of this thread. */
 size_t kernel_has_taken(void);
 
-/* Whether a send to the descriptor has gone wrong by chance since this was asked last. */
+/* Whether a send to the descriptor failed by chance since the last call of this. */
 bool kernel_has_failed(int fd);
 
-/* Has the dice fall in another way. */
+/* Seeds the faults by chance. */
 void kernel_set_seed(unsigned int seed);
 
-/* How many calls have gone wrong. */
+/* How many calls failed. */
 long kernel_faults(void);
 
 #endif /* KERNEL_H */

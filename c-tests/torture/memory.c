@@ -1,4 +1,4 @@
-/* memory.c - see memory.h. The linker leads all allocations of the program to this place.
+/* memory.c - see memory.h. The linker redirects all allocations of the program to this file.
  *
  * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
  */

@@ -1,7 +1,6 @@
 /*
- * memory.h - memory that runs out inside the library, where and when it is told to.
- *
- * The program's own allocations never fail.
+ * memory.h - allocations that fail inside the library, as the caller plans. The program's own
+ * allocations never fail.
  */
 
 #ifndef MEMORY_H
@@ -9,15 +8,15 @@
 
 #include <stdbool.h>
 
-/* This thread enters the library. Allocation number `failing` from now on fails, counted from 1,
- * alone or with all that follow; 0 for none. */
+/* Call before this thread enters the library. Allocation number `failing`, counted from 1, will
+ * fail, alone or with all that follow; 0 for none. */
 void memory_enter(int failing, bool for_ever);
 
-/* Leaves the library, and answers how many allocations it has asked for. */
+/* Call after the library returns; returns how many allocations it asked for. */
 int memory_leave(void);
 
-/* At the end of the process: ends it as a failure unless all memory has been given back, the
- * program's own included, and answers how many allocations have failed. */
+/* Call at the end of the process: exits with a failure unless all memory was freed, the
+ * program's own included. Returns how many allocations failed. */
 long memory_end(void);
 
 #endif /* MEMORY_H */

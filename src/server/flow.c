@@ -6,16 +6,17 @@
 
 #include <time.h>
 
-#include "next_in.h"
+#include "fdset_next.h"
 
-/* Who has said this much while others were behind is no mere chatterer. */
-enum { MUCH = 64 * 1024 };
+/* Somebody who only chats does not send this much while others are behind. */
+enum { HEAVY_SENDER = 64 * 1024 };
 
-/* What is said to a reader who is behind before anybody waits: few milliseconds' worth. */
-enum { ENOUGH = 256 * 1024 };
+/* At most this much is sent before senders are held: a few milliseconds' worth. */
+enum { MAX_BACKLOG = 256 * 1024 };
 
-/* What is said while a reader takes nothing, where more than MOST bytes may be queued, or any number. */
-enum { PLENTY = 4 * 1024 * 1024, MOST = 1024 * 1024 * 1024 };
+/* With a queue limit above HUGE_QUEUE, or none, half of it would be too much to send to a reader
+ * that has stalled. */
+enum { HUGE_QUEUE = 1024 * 1024 * 1024, HUGE_QUEUE_ALLOWANCE = 4 * 1024 * 1024 };
 
 static int64_t now_in_ms(void)
 {
@@ -27,80 +28,90 @@ static int64_t now_in_ms(void)
 
 void flow_set_limit(struct flow *flow, size_t max_queue)
 {
-	flow->most = max_queue == 0 || max_queue / 4 > ENOUGH ? ENOUGH : max_queue / 4;
-	flow->meanwhile = max_queue == 0 || max_queue > MOST ? PLENTY : max_queue / 2;
+	bool is_huge = max_queue == 0 || max_queue > HUGE_QUEUE;
+
+	flow->backlog_limit = is_huge || max_queue / 4 > MAX_BACKLOG ? MAX_BACKLOG : max_queue / 4;
+	flow->stall_allowance = is_huge ? HUGE_QUEUE_ALLOWANCE : max_queue / 2;
 }
 
 void flow_join(struct flow *flow, int sd)
 {
-	flow->clients[sd] = (struct flow_client){ .said = 0 };
-	FD_CLR(sd, &flow->talkers);
+	flow->clients[sd] = (struct flow_client){ .bytes = 0 };
+	FD_CLR(sd, &flow->heavy_senders);
 	FD_CLR(sd, &flow->behind);
 }
 
-void flow_heard(struct flow *flow, int sd, size_t length)
+void flow_received(struct flow *flow, int sd, size_t length)
 {
 	struct flow_client *client = &flow->clients[sd];
 
-	flow->said += length;
+	flow->bytes += length;
 	if (client->period != flow->period) {
 		client->period = flow->period;
-		client->said = 0;
+		client->bytes = 0;
 	}
-	client->said += length;
-	if (client->said >= MUCH)
-		FD_SET(sd, &flow->talkers);
+	client->bytes += length;
+	if (client->bytes >= HEAVY_SENDER)
+		FD_SET(sd, &flow->heavy_senders);
 }
 
-/* Whether a reader who is behind has to be waited for now. */
-static bool is_awaited(const struct flow *flow, struct flow_client *client, int64_t now)
+/* Whether heavy senders have to wait for this reader, which is behind. */
+static bool needs_throttling(const struct flow *flow, struct flow_client *reader, int64_t now)
 {
-	uint64_t said = flow->said - client->behind_from;
-	int64_t idle = now - client->took_at;
+	uint64_t backlog = flow->bytes - reader->behind_from;
+	int64_t stalled = now - reader->progress_at;
 
-	if (said < flow->most)
+	if (backlog < flow->backlog_limit)
 		return false;
-	if (client->awaited_from == 0)
-		client->awaited_from = now;
-	if (idle >= CATCH_UP_MS || now - client->awaited_from >= WAIT_MS)
+	if (reader->throttling_since == 0)
+		reader->throttling_since = now;
+	if (stalled >= STALL_MS || now - reader->throttling_since >= MAX_WAIT_MS)
 		return false;
-	return said - flow->most >= flow->meanwhile * (uint64_t)idle / CATCH_UP_MS;
+	return backlog - flow->backlog_limit >=
+	       flow->stall_allowance * (uint64_t)stalled / STALL_MS;
 }
 
-void flow_look(struct flow *flow, const fd_set *behind, const fd_set *writable)
+/* Notes that a reader fell behind in this pass, or took something before it. */
+static void note_progress(struct flow *flow, int sd, const fd_set *writable, int64_t now)
 {
-	int sd = next_in(behind, 0);
+	struct flow_client *reader = &flow->clients[sd];
+
+	if (!FD_ISSET(sd, &flow->behind)) {
+		reader->behind_from = flow->bytes;
+		reader->throttling_since = 0;
+		reader->progress_at = now;
+	} else if (FD_ISSET(sd, writable)) {
+		reader->progress_at = now;
+	}
+}
+
+void flow_update(struct flow *flow, const fd_set *behind, const fd_set *writable)
+{
+	int sd = fdset_next(behind, 0);
 	int64_t now;
 
-	flow->waiting = false;
+	flow->throttling = false;
 	if (sd == FD_SETSIZE) {
 		flow->period++;
-		FD_ZERO(&flow->talkers);
+		FD_ZERO(&flow->heavy_senders);
 	} else {
-		for (now = now_in_ms(); sd < FD_SETSIZE; sd = next_in(behind, sd + 1)) {
-			struct flow_client *client = &flow->clients[sd];
-
-			if (!FD_ISSET(sd, &flow->behind)) {
-				client->behind_from = flow->said;
-				client->awaited_from = 0;
-				client->took_at = now;
-			} else if (FD_ISSET(sd, writable)) {
-				client->took_at = now;
-			}
-			if (is_awaited(flow, client, now))
-				flow->waiting = true;
+		for (now = now_in_ms(); sd < FD_SETSIZE; sd = fdset_next(behind, sd + 1)) {
+			note_progress(flow, sd, writable, now);
+			if (needs_throttling(flow, &flow->clients[sd], now))
+				flow->throttling = true;
 		}
 	}
 	flow->behind = *behind;
 }
 
-bool flow_hold_back(const struct flow *flow, fd_set *readable)
+bool flow_throttle(const struct flow *flow, fd_set *readable)
 {
+	const fd_set *heavy = &flow->heavy_senders;
 	int sd;
 
-	if (!flow->waiting)
+	if (!flow->throttling)
 		return false;
-	for (sd = next_in(&flow->talkers, 0); sd < FD_SETSIZE; sd = next_in(&flow->talkers, sd + 1))
+	for (sd = fdset_next(heavy, 0); sd < FD_SETSIZE; sd = fdset_next(heavy, sd + 1))
 		FD_CLR(sd, readable);
 	return true;
 }

@@ -1,15 +1,13 @@
 /*
- * flow.h - whoever says much waits for those who are catching up.
+ * flow.h - backpressure: heavy senders wait for slow readers.
  *
- * A sender at full speed is faster than most readers, and would have them cut off for nothing but
- * being a little slower. So while a reader with much behind it is seen to take more, those who
- * have said much are not read from: TCP slows them down then. Who only chats is not kept waiting,
- * and nobody is for long: a reader who takes nothing for CATCH_UP_MS is not waited for until it
- * takes something, and one who is not through after WAIT_MS not until it has caught up. It is cut
- * off at the limit then. While it takes nothing, half of what may be queued for it is said bit by
- * bit, spread over CATCH_UP_MS: so a reader who has stopped for good hardly slows the others down.
+ * A reader is behind while data is queued for it. Once backlog_limit bytes were sent to the room
+ * since it fell behind, senders of HEAVY_SENDER bytes or more in this period are not read, so TCP
+ * slows them down. A reader that takes nothing for STALL_MS stops counting; until then the heavy
+ * senders may send half its queue limit more, a little at a time. No reader holds them for longer
+ * than MAX_WAIT_MS. When nobody is behind, a new period begins.
  *
- * Waiting also keeps short what stands in front of a chatterer's line while somebody floods.
+ * Without this, a sender at full speed would have every reader cut off that is a little slower.
  */
 
 #ifndef FLOW_H
@@ -20,43 +18,45 @@
 #include <stdint.h>
 #include <sys/select.h>
 
-/* CATCH_UP_MS: a reader that is busy elsewhere comes back sooner. WAIT_MS: at the limits usual
- * here, a reader that needs longer is slower than 2 MiB a second. PACE_MS: how often to look again
- * while somebody has to wait. */
-enum { CATCH_UP_MS = 250, WAIT_MS = 2000, PACE_MS = 10 };
+/* STALL_MS: a reader that is only busy elsewhere takes something again sooner than that.
+ * MAX_WAIT_MS: at the usual queue limit, a reader that needs longer reads less than 2 MiB a second.
+ * RECHECK_MS: how long select() waits at most while senders are held. */
+enum { STALL_MS = 250, MAX_WAIT_MS = 2000, RECHECK_MS = 10 };
 
 struct flow_client {
-	unsigned long period; /* the period that `said` is of */
-	size_t said;
-	uint64_t behind_from; /* what all had said when it fell behind */
-	int64_t took_at;      /* when it last took something, in milliseconds */
-	int64_t awaited_from; /* since when it is waited for, or 0 */
+	unsigned long period;     /* the period that `bytes` belongs to */
+	size_t bytes;             /* received from this client in that period */
+	uint64_t behind_from;     /* flow.bytes when this client fell behind */
+	int64_t progress_at;      /* when it last took something, in milliseconds */
+	int64_t throttling_since; /* when senders were first held for it, or 0 */
 };
 
 struct flow {
-	size_t most;         /* what may be said to a reader who is behind before anybody waits */
-	size_t meanwhile;    /* what may be said on top while it takes nothing for CATCH_UP_MS */
-	uint64_t said;       /* by all, in bytes */
-	unsigned long period; /* counts the times when everybody had caught up */
-	bool waiting;
-	fd_set talkers; /* who has said much in this period */
-	fd_set behind;  /* who was behind after the last pass */
+	size_t backlog_limit;   /* bytes sent to a reader that is behind before senders are held */
+	size_t stall_allowance; /* bytes more by the end of STALL_MS in which it takes nothing */
+	uint64_t bytes;         /* received from all clients since the start */
+	unsigned long period;
+	bool throttling;
+	fd_set heavy_senders; /* in this period */
+	fd_set behind;        /* after the last pass */
 	struct flow_client clients[FD_SETSIZE];
 };
 
-/* Has nobody cut off for want of waiting, where so many bytes may be queued; 0 for any number. */
+/* Derives the thresholds from the queue limit, so that throttling starts before anyone is cut off.
+ * 0 is no limit. */
 void flow_set_limit(struct flow *flow, size_t max_queue);
 
-/* Starts anew with a descriptor that somebody else has had. */
+/* Forgets the client that had this descriptor before. */
 void flow_join(struct flow *flow, int sd);
 
-/* Notes what a client has said. */
-void flow_heard(struct flow *flow, int sd, size_t length);
+/* Counts what a client has sent. */
+void flow_received(struct flow *flow, int sd, size_t length);
 
-/* Looks after a pass at who is behind: `behind`; and who of them took something: `writable`. */
-void flow_look(struct flow *flow, const fd_set *behind, const fd_set *writable);
+/* Decides whether to throttle. Call it after each pass. behind: descriptors with queued data;
+ * writable: those that select() reported. */
+void flow_update(struct flow *flow, const fd_set *behind, const fd_set *writable);
 
-/* Takes out of the set those who have to wait; true when they have to. */
-bool flow_hold_back(const struct flow *flow, fd_set *readable);
+/* While throttling, takes the heavy senders out of the set. Returns whether it does. */
+bool flow_throttle(const struct flow *flow, fd_set *readable);
 
 #endif /* FLOW_H */

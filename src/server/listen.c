@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A peer that answers nothing is given up after 60 s of silence and 3 probes 10 s apart, or
- * after the same time with data on the way to it. */
+/* A silent peer is given up after 60 s without data and 3 unanswered probes 10 s apart, or after
+ * the same time with data that it has not acknowledged. */
 enum { IDLE_S = 60, PROBE_S = 10, PROBES = 3, GIVE_UP_MS = (IDLE_S + PROBES * PROBE_S) * 1000 };
 
 static int set_number(int sd, int level, int option, int value)
@@ -22,7 +22,7 @@ static int set_number(int sd, int level, int option, int value)
 	return setsockopt(sd, level, option, &value, sizeof value);
 }
 
-/* TCP_NODELAY: a line goes out at once, and does not wait for the last one to be acknowledged. */
+/* TCP_NODELAY sends a line at once, without waiting until the last one has been acknowledged. */
 int set_up_tcp(int sd)
 {
 	if (set_number(sd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
@@ -34,7 +34,7 @@ int set_up_tcp(int sd)
 	return set_number(sd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-/* Sets what a listener must have before it is bound. */
+/* Sets the options that a listener needs before bind(). */
 static int set_up_socket(int sd, int family)
 {
 	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == -1)
@@ -42,7 +42,7 @@ static int set_up_socket(int sd, int family)
 	return set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ? -1 : set_up_tcp(sd);
 }
 
-/* A non-blocking listening socket at the address; -1 with errno set where there can be none. */
+/* Returns a non-blocking listening socket at the address, or -1 with errno set. */
 static int listen_at(const struct addrinfo *address)
 {
 	int sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -59,9 +59,9 @@ static int listen_at(const struct addrinfo *address)
 	return -1;
 }
 
-/* The address that stands for all of this machine's: of IPv6 and IPv4 in one, or of IPv4 where
- * the kernel knows no other. */
-static const char *every_address(void)
+/* Returns the wildcard address: of IPv6, which here takes in IPv4 too, unless the kernel has IPv4
+ * only. */
+static const char *wildcard_address(void)
 {
 	int sd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -71,8 +71,8 @@ static const char *every_address(void)
 	return "::";
 }
 
-/* That it cannot listen there, and why, which errno says. */
-static void say_cannot_listen(const char *address, const char *port)
+/* Prints that it cannot listen there, and the reason from errno. */
+static void report_failure(const char *address, const char *port)
 {
 	const char *why = strerror(errno);
 
@@ -86,7 +86,7 @@ int listen_on(const char *address, const char *port)
 {
 	const struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 		                        .ai_socktype = SOCK_STREAM };
-	const char *name = address != NULL ? address : every_address();
+	const char *name = address != NULL ? address : wildcard_address();
 	struct addrinfo *found;
 	int failure = getaddrinfo(name, port, &hints, &found);
 	int sd;
@@ -98,7 +98,7 @@ int listen_on(const char *address, const char *port)
 	}
 	sd = listen_at(found);
 	if (sd == -1)
-		say_cannot_listen(address, port);
+		report_failure(address, port);
 	freeaddrinfo(found);
 	return sd;
 }

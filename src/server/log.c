@@ -16,13 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool quiet;
+static bool transcript_disabled;
 
-/* Whether standard error leads to systemd's journal, which takes a line for an entry and a number
- * in front of it for its priority (sd-daemon(3)). */
+/* Whether standard error leads to systemd's journal, which takes each line for an entry and reads
+ * its priority from a number in front of it (sd-daemon(3)). */
 static bool journal;
 
-/* JOURNAL_STREAM names what leads there, and stays as it is when standard error is led elsewhere. */
+/* JOURNAL_STREAM has the device and inode of the journal's socket. It stays set where standard
+ * error is redirected, so the two have to be compared. */
 static bool leads_to_journal(int fd)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -35,8 +36,8 @@ static bool leads_to_journal(int fd)
 	return strcmp(name, stream) == 0;
 }
 
-/* A standard descriptor once more, opened anew as `path`: that it does not block is no business of the
- * others who have it open. What cannot be opened so blocks, as ever. */
+/* Opens what a standard descriptor leads to anew, so that O_NONBLOCK is not set for the other
+ * processes that share it. Where that cannot be done, the descriptor goes on blocking. */
 static void unblock(int standard, const char *path)
 {
 	struct stat status;
@@ -55,7 +56,7 @@ int prepare_output(void)
 {
 	int fd;
 
-	/* The lowest number that is free comes first. */
+	/* open() returns the lowest free descriptor. */
 	do {
 		fd = open("/dev/null", O_RDWR);
 		if (fd == -1)
@@ -65,28 +66,27 @@ int prepare_output(void)
 	unblock(STDOUT_FILENO, "/proc/self/fd/1");
 	unblock(STDERR_FILENO, "/proc/self/fd/2");
 	journal = leads_to_journal(STDERR_FILENO);
-	/* For localtime_r, which need not do that itself. */
+	/* localtime_r() need not call it. */
 	tzset();
 	return 0;
 }
 
-void be_quiet(void)
+void transcript_disable(void)
 {
-	quiet = true;
+	transcript_disabled = true;
 }
 
 void transcript(const char *format, ...)
 {
 	va_list arguments;
 
-	if (quiet)
+	if (transcript_disabled)
 		return;
 	va_start(arguments, format);
 	vprintf(format, arguments);
 	va_end(arguments);
 }
 
-/* What a line begins with. */
 static const char *line_start(int priority)
 {
 	static char start[sizeof "2000-01-01T00:00:00+0000 "];

@@ -6,20 +6,20 @@
 #include <sys/socket.h>
 #include <syslog.h> /* the priorities */
 
-/* Makes sure that nothing printed goes to a client, whose socket would have the number of a
- * standard descriptor that was closed at the start, and that nobody who does not read transcript
- * or log can stop the server: what a pipe or terminal does not take is dropped. -1 with errno
- * set when there is no way. */
+/* Opens /dev/null in place of standard descriptors that are closed: a client's socket would get
+ * their number, and what is printed would go to the client. Makes pipes and terminals non-blocking,
+ * so that a reader who stops cannot stop the server; what they do not take is dropped. Returns -1
+ * with errno set when /dev/null cannot be opened. */
 int prepare_output(void);
 
-/* Ends the transcript before it begins. */
-void be_quiet(void);
+/* Makes transcript() print nothing. */
+void transcript_disable(void);
 
-/* Prints to the transcript, in the manner of printf. */
+/* Prints to the transcript, as printf() does. */
 __attribute__((format(printf, 1, 2))) void transcript(const char *format, ...);
 
-/* Logs one line, with the time and, unless it is NULL, the address of the peer. The journal of
- * systemd has the time by itself; it is given the priority. */
+/* Logs one line, which begins with the time, or for systemd's journal with the priority, since the
+ * journal adds the time itself. The peer's address follows unless it is NULL. */
 void log_line(int priority, const struct sockaddr *peer, socklen_t length, const char *what,
               const char *why);
 

@@ -1,4 +1,4 @@
-/* number.h - reading numbers out of text. */
+/* number.h - parsing numbers. */
 
 #ifndef NUMBER_H
 #define NUMBER_H
@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The whole number that the text is, in digits and nothing else; false when it is none from
- * `least` to `most`. */
+/* Parses a whole number, digits only. Returns false unless it is one from `least` to `most`. */
 bool parse_number(const char *text, uintmax_t least, uintmax_t most, uintmax_t *number);
 
 #endif /* NUMBER_H */

@@ -15,7 +15,7 @@
 #include "log.h"
 #include "number.h"
 
-/* The program is called otherwise where it is installed. */
+/* The installed program has another name. */
 static void usage(void)
 {
 	printf("Usage: %s <port>\n", program_invocation_short_name);
@@ -35,11 +35,11 @@ static void help(void)
 	       "\n"
 	       "Options come before the port. Where systemd passes sockets to listen on, neither\n"
 	       "--bind nor the port is given. SIGINT or SIGTERM ends the server, SIGUSR1 has it log\n"
-	       "one line of figures on standard error.\n",
+	       "one line of statistics on standard error.\n",
 	       MAX_QUEUE);
 }
 
-/* Says what is wrong with the command line, and ends the program. */
+/* Prints what is wrong with the command line, and exits. */
 __attribute__((noreturn, format(printf, 1, 2))) static void reject(const char *why, ...)
 {
 	va_list arguments;
@@ -51,7 +51,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void reject(const char *w
 	exit(EXIT_FAILURE);
 }
 
-void parse_options(int argc, char *argv[], bool sockets_passed, struct options *options)
+void parse_options(int argc, char *argv[], bool has_listeners, struct options *options)
 {
 	static const struct option known[] = {
 		{ "bind", required_argument, NULL, 'b' },
@@ -64,7 +64,7 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 	uintmax_t number;
 	int option;
 
-	/* What getopt_long complains of begins with this, and so does what warnx says. */
+	/* The messages of getopt_long() then begin with the same name as those of warnx(). */
 	if (argc > 0)
 		argv[0] = program_invocation_short_name;
 	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
@@ -78,7 +78,7 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 			options->max_queue = (size_t)number;
 			break;
 		case 'q':
-			be_quiet();
+			transcript_disable();
 			chat_set_quiet(1);
 			break;
 		case 'h':
@@ -88,17 +88,17 @@ void parse_options(int argc, char *argv[], bool sockets_passed, struct options *
 			printf("%s (libchatserver) %s\n", program_invocation_short_name,
 			       chat_version());
 			exit(EXIT_SUCCESS);
-		default: /* getopt_long has said what is wrong */
+		default: /* getopt_long() has printed what is wrong */
 			usage();
 			exit(EXIT_FAILURE);
 		}
 	}
-	if (sockets_passed) {
+	if (has_listeners) {
 		if (argc == optind && options->address == NULL)
 			return;
 		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
 	}
-	/* Who gives nothing at all asks what is wanted. */
+	/* Without any argument the usage alone will do. */
 	if (argc <= 1) {
 		usage();
 		exit(EXIT_FAILURE);

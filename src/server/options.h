@@ -6,19 +6,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How many bytes may wait for a client unless the command line says otherwise: the library's own
- * limit. */
+/* The default queue limit in bytes, which is the library's as well. */
 enum { MAX_QUEUE = 8 << 20 };
 
 struct options {
-	const char *address; /* to listen on; all of these are left alone unless given */
+	const char *address; /* to listen on */
 	const char *port;
-	size_t max_queue; /* how many bytes may wait for a client; 0 for any number */
+	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */
 };
 
-/* Reads the command line, and ends the transcript at once where it is not wanted. Ends
- * the program where the command line asks for nothing more, or for nonsense: a port is wanted, but
- * not where sockets to listen on have been passed. */
-void parse_options(int argc, char *argv[], bool sockets_passed, struct options *options);
+/* Parses the command line, and disables the transcript for --quiet. What the command line does not
+ * give is left as it is. Exits after --help and --version, and when the command line is wrong: the
+ * port is required, unless listeners have been inherited, which exclude both it and --bind. */
+void parse_options(int argc, char *argv[], bool has_listeners, struct options *options);
 
 #endif /* OPTIONS_H */

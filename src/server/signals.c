@@ -6,22 +6,22 @@
 
 #include <stddef.h>
 
-static const int meant[] = { SIGINT, SIGTERM, SIGUSR1 };
+static const int handled[] = { SIGINT, SIGTERM, SIGUSR1 };
 static const int ignored[] = { SIGHUP, SIGPIPE };
 
-enum { MEANT = sizeof meant / sizeof meant[0], IGNORED = sizeof ignored / sizeof ignored[0] };
+enum { HANDLED = sizeof handled / sizeof handled[0], IGNORED = sizeof ignored / sizeof ignored[0] };
 
-/* Those of `meant`, as a set. */
-static sigset_t meant_set;
+/* Those of `handled`, as a set. */
+static sigset_t handled_set;
 
-static volatile sig_atomic_t ending, asked;
+static volatile sig_atomic_t stopping, requested;
 
 static void on_signal(int signal)
 {
 	if (signal == SIGUSR1)
-		asked = 1;
+		requested = 1;
 	else
-		ending = 1;
+		stopping = 1;
 }
 
 static int set_handler(const int *signals, int count, void (*handler)(int))
@@ -39,41 +39,40 @@ int set_up_signals(sigset_t *waiting_mask)
 {
 	int at;
 
-	sigemptyset(&meant_set);
-	for (at = 0; at < MEANT; at++)
-		sigaddset(&meant_set, meant[at]);
-	if (sigprocmask(SIG_BLOCK, &meant_set, waiting_mask) == -1)
+	sigemptyset(&handled_set);
+	for (at = 0; at < HANDLED; at++)
+		sigaddset(&handled_set, handled[at]);
+	if (sigprocmask(SIG_BLOCK, &handled_set, waiting_mask) == -1)
 		return -1;
-	for (at = 0; at < MEANT; at++)
-		sigdelset(waiting_mask, meant[at]);
-	if (set_handler(meant, MEANT, on_signal) == -1)
+	for (at = 0; at < HANDLED; at++)
+		sigdelset(waiting_mask, handled[at]);
+	if (set_handler(handled, HANDLED, on_signal) == -1)
 		return -1;
 	return set_handler(ignored, IGNORED, SIG_IGN);
 }
 
-/* Under load select never has to wait, and so never lets a signal in: hence the look at those that
- * are pending. */
-static void let_in_pending(void)
+/* Under load pselect() never has to wait, and then delivers no signal. */
+static void deliver_pending(void)
 {
 	sigset_t pending;
 
-	if (sigpending(&pending) == -1 || sigandset(&pending, &pending, &meant_set) == -1 ||
+	if (sigpending(&pending) == -1 || sigandset(&pending, &pending, &handled_set) == -1 ||
 	    sigisemptyset(&pending))
 		return;
-	sigprocmask(SIG_UNBLOCK, &meant_set, NULL);
-	sigprocmask(SIG_BLOCK, &meant_set, NULL);
+	sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
+	sigprocmask(SIG_BLOCK, &handled_set, NULL);
 }
 
-bool told_to_end(void)
+bool should_stop(void)
 {
-	let_in_pending();
-	return ending;
+	deliver_pending();
+	return stopping;
 }
 
-bool asked_for_figures(void)
+bool stats_requested(void)
 {
-	bool was_asked = asked;
+	bool was_requested = requested;
 
-	asked = 0;
-	return was_asked;
+	requested = 0;
+	return was_requested;
 }

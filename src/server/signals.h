@@ -1,5 +1,5 @@
-/* signals.h - what the server is told by signals: SIGINT and SIGTERM end it, SIGUSR1 asks for its
- * figures, SIGHUP and SIGPIPE mean nothing to it. */
+/* signals.h - SIGINT and SIGTERM end the server, SIGUSR1 has it log its statistics, and SIGHUP and
+ * SIGPIPE are ignored. */
 
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -7,15 +7,15 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Blocks the signals that mean something, except while select waits with `waiting_mask`: one that
- * comes between the look at them and the wait would be lost otherwise. -1 with errno set when that
- * cannot be. */
+/* Blocks the handled signals except while pselect() waits with `waiting_mask`. Otherwise one that
+ * comes between should_stop() and the wait would go unnoticed. Returns -1 with errno set on
+ * failure. */
 int set_up_signals(sigset_t *waiting_mask);
 
-/* Whether it is time to end. Lets in what signals have come. */
-bool told_to_end(void);
+/* Delivers pending signals. Returns whether SIGINT or SIGTERM has come. */
+bool should_stop(void);
 
-/* Whether somebody has asked for the figures since the last call. */
-bool asked_for_figures(void);
+/* Whether SIGUSR1 has been delivered since the last call. */
+bool stats_requested(void);
 
 #endif /* SIGNALS_H */

@@ -28,7 +28,7 @@ static int get_number(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &length) == -1 ? -1 : value;
 }
 
-static int take_socket(int fd)
+static int inherit_listener(int fd)
 {
 	char name[32];
 
@@ -45,8 +45,8 @@ static int take_socket(int fd)
 	return 0;
 }
 
-/* How many are said to have been passed to this process; -1 when that makes no sense. */
-static int count_passed(void)
+/* How many sockets the environment announces to this process, or -1 if it makes no sense. */
+static int count_announced(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	uintmax_t number;
@@ -57,32 +57,32 @@ static int count_passed(void)
 		fprintf(stderr, "LISTEN_PID: not the number of a process: '%s'\n", pid);
 		return -1;
 	}
-	/* They were meant for a program that has started this one. */
+	/* The variables were meant for the process that started this one. */
 	if (number != (uintmax_t)getpid())
 		return 0;
-	if (!parse_number(fds, 0, FD_SETSIZE - FIRST_PASSED, &number)) {
+	if (!parse_number(fds, 0, FD_SETSIZE - FIRST_INHERITED, &number)) {
 		fprintf(stderr, "LISTEN_FDS: not a number of sockets: '%s'\n", fds);
 		return -1;
 	}
 	return (int)number;
 }
 
-int take_passed_sockets(void)
+int inherit_listeners(void)
 {
-	int count = count_passed();
+	int count = count_announced();
 	int fd;
 
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	for (fd = FIRST_PASSED; fd < FIRST_PASSED + count; fd++) {
-		if (take_socket(fd) == -1)
+	for (fd = FIRST_INHERITED; fd < FIRST_INHERITED + count; fd++) {
+		if (inherit_listener(fd) == -1)
 			return -1;
 	}
 	return count;
 }
 
-void say_ready(void)
+void notify_ready(void)
 {
 	static const char ready[] = "READY=1";
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -98,7 +98,7 @@ void say_ready(void)
 		return;
 	}
 	memcpy(address.sun_path, name, length);
-	/* A name that begins so is in no file system. */
+	/* An abstract socket, which has a NUL in place of the '@'. */
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
 	sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -1,18 +1,18 @@
-/* systemd.h - what systemd hands to a service and wants to hear from it: environment variables and a
- * datagram, which others speak as well (sd_listen_fds(3), sd_notify(3)). */
+/* systemd.h - socket activation and readiness notification, as in sd_listen_fds(3) and
+ * sd_notify(3). Other service managers use the same environment variables and datagram. */
 
 #ifndef SYSTEMD_H
 #define SYSTEMD_H
 
-/* The number of the first socket that is passed; the others follow it. */
-enum { FIRST_PASSED = 3 };
+/* The descriptor of the first inherited socket; the others follow it. */
+enum { FIRST_INHERITED = 3 };
 
-/* How many listening sockets have been passed, 0 for none. They are made ready for use, and the
- * variables that tell of them are gone afterwards. -1, having said why on standard error, when what
- * has been passed is of no use. */
-int take_passed_sockets(void);
+/* Sets up the listening sockets that the service manager has passed, unsets the variables that
+ * announce them, and returns how many there are. When one is unusable, it prints the reason on
+ * standard error and returns -1. */
+int inherit_listeners(void);
 
-/* Tells whoever waits for it that clients are welcome. */
-void say_ready(void);
+/* Tells the service manager, if it wants to know, that clients can connect. */
+void notify_ready(void);
 
 #endif /* SYSTEMD_H */

@@ -20,7 +20,8 @@ size_t take_interrupts(char *text, size_t length, size_t *held, int *count)
 		memmove(text + out, text + in, plain);
 		out += plain;
 		in += plain;
-		match = length - in < sizeof TELNET_INTERRUPT ? length - in : sizeof TELNET_INTERRUPT;
+		match = length - in < sizeof TELNET_INTERRUPT ? length - in
+		                                              : sizeof TELNET_INTERRUPT;
 		if (match == 0)
 			break;
 		if (memcmp(text + in, TELNET_INTERRUPT, match) != 0) {

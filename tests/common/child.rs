@@ -1,4 +1,4 @@
-//! A program that runs beside a test: a port for it, and what it says, line by line.
+//! For programs that run beside a test: a free port, and their output line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -8,11 +8,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// How long a test waits for what must come. It is no bound on speed.
+/// How long a test waits for what must come; not a requirement on speed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A port on which nobody listens. It is below those that Linux gives to clients of its own
-/// accord, so that none of them takes it before a server does, or between two servers.
+/// A free port, below the range from which Linux gives ports to clients, so that no client takes it
+/// before a server does.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -26,8 +26,8 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// What is written into a pipe, line by line, line ends included. The pipe is emptied at once,
-/// so that whoever writes is never kept waiting.
+/// The lines written into a pipe, line ends included. A thread reads the pipe at once, so that the
+/// writer never waits.
 pub(crate) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

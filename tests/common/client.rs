@@ -1,6 +1,6 @@
-//! A client that gives up rather than hang.
+//! A client with time-outs, so that a test fails rather than hangs.
 
-use crate::child::PATIENCE;
+use super::child::PATIENCE;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
@@ -30,12 +30,12 @@ impl Client {
         (&self.stream).write_all(bytes)
     }
 
-    /// Says nothing more, and goes on listening.
+    /// Shuts down sending, and can still receive.
     pub(crate) fn fall_silent(&self) {
         self.stream.shutdown(Shutdown::Write).expect("it was connected");
     }
 
-    /// Reads once. A read with a time-out may be interrupted, which means nothing.
+    /// Reads once, and again if interrupted.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match (&self.stream).read(buffer) {
@@ -59,7 +59,7 @@ impl Client {
         heard
     }
 
-    /// All bytes up to where they end in `end`, which must be the last thing said.
+    /// All bytes up to `end`, which must be the last thing sent.
     pub(crate) fn hear_until(&self, end: &[u8]) -> Vec<u8> {
         let mut heard = Vec::new();
         let mut buffer = vec![0; 1 << 16];
@@ -88,7 +88,7 @@ impl Client {
         }
     }
 
-    /// Makes sure that the server has closed the connection and said nothing more before.
+    /// Checks that the server has closed the connection and sent nothing more.
     #[track_caller]
     pub(crate) fn expect_end(&self) {
         let mut heard = [0; 100];
@@ -100,7 +100,7 @@ impl Client {
         }
     }
 
-    /// Reads until so many lines like this one have come, among others.
+    /// Reads until this line has come so many times, among others.
     pub(crate) fn hear_lines(&self, count: usize, wanted: &str) {
         let mut lines = BufReader::new(&self.stream).lines();
         for _ in 0..count {
@@ -114,13 +114,13 @@ impl Client {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Reads and forgets, until the connection ends.
+    /// Reads and discards until the connection ends.
     pub(crate) fn ignore_all(&self) {
         let mut buffer = vec![0; 1 << 16];
         while matches!(self.read(&mut buffer), Ok(1..)) {}
     }
 
-    /// Leaves with a reset.
+    /// Closes the connection with a reset.
     pub(crate) fn reset(self) {
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
         let size = libc::socklen_t::try_from(size_of_val(&linger)).expect("a small struct");
@@ -133,8 +133,8 @@ impl Client {
     }
 }
 
-/// So many clients, all in a room that does not say so. Newcomers are let in one after another, so
-/// when the last one is heard, all are there.
+/// Connects so many clients to a server without a transcript. Connections are accepted in order, so
+/// when the last client is heard, all are in.
 pub(crate) fn quiet_crowd(port: u16, count: usize) -> Vec<Client> {
     let clients: Vec<_> =
         (0..count).map(|_| Client::connect(Ipv4Addr::LOCALHOST.into(), port)).collect();

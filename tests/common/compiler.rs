@@ -1,4 +1,4 @@
-//! The C compiler, as the tests use it: `CC` and `CFLAGS` are honoured, warnings are errors.
+//! The C compiler: `CC` and `CFLAGS` are honoured, warnings are errors.
 
 use std::error::Error;
 use std::fs;

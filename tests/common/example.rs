@@ -1,8 +1,7 @@
-//! The examples in a document: what is shown as typed is typed, and what is shown as the answer is
-//! compared with the answer.
+//! Runs the examples in a document, and compares what they print with what the document shows.
 
-use crate::child::{PATIENCE, free_port};
-use crate::program::{Program, set_apart};
+use super::child::{PATIENCE, free_port};
+use super::program::{Program, set_apart};
 use libc::{SIGINT, SIGKILL, c_int};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -13,25 +12,25 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The port that documents show. A free one takes its place.
+/// The port that documents show; a free one replaces it.
 pub(crate) const PORT: &str = "5555";
 
-/// How many descriptors a program may usually have.
+/// The usual limit on descriptors.
 const USUAL_LIMIT: u64 = 1024;
 
-/// C as strict as the documents' readers may have it.
+/// Readers may compile with these warnings as errors.
 const STRICT_CC: &str = "cc() { command ${CC:-cc} -Wall -Wextra -Werror \"$@\"; }\n";
 
 /// An empty folder for an example.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/documents").join(name);
-    // It need not be there.
+    // It may not exist yet.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("build/ can be written");
     folder
 }
 
-/// The commands of a session, each with what it prints. What is typed stands behind a `$`.
+/// The commands of a session, which follow a `$`, each with its output.
 pub(crate) fn commands(session: &str) -> Vec<(&str, String)> {
     let mut commands: Vec<(&str, String)> = Vec::new();
     for line in session.lines() {
@@ -48,20 +47,20 @@ pub(crate) fn commands(session: &str) -> Vec<(&str, String)> {
 pub(crate) fn shell(line: &str, folder: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{STRICT_CC}{line}")]).current_dir(folder);
-    // Cargo points it at folders of its own. What an outer make passes on is for itself.
+    // Cargo and an outer make set these for themselves.
     command.env_remove("LD_LIBRARY_PATH").env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     command.stdin(Stdio::null());
     set_apart(&mut command, USUAL_LIMIT);
     command
 }
 
-/// Runs a command to its end, and compares what it prints with what is shown.
+/// Runs a command to its end, and compares its output with what is shown.
 pub(crate) fn answers(mut command: Command, shown: &str) {
     let what = format!("{command:?}");
     let (mut output, both) = io::pipe().expect("a pipe");
     command.stdout(both.try_clone().expect("a descriptor")).stderr(both);
     let mut child = command.spawn().expect("sh can be run");
-    // It has the writing ends, too.
+    // It holds the writing ends, too.
     drop(command);
     let printed = io::read_to_string(&mut output).expect("text");
     let status = child.wait().expect("it can be waited for");
@@ -82,7 +81,7 @@ impl Room {
         let port = free_port();
         assert!(line.contains(PORT), "no chat server: {line}");
         let mut command = prepare(&line.replace(PORT, &port.to_string()));
-        // The shell and what it has started end together.
+        // So that the shell and what it has started get signals together.
         let program = Program::start(command.process_group(0));
         Self { port, program }
     }
@@ -107,7 +106,7 @@ impl Room {
         }
     }
 
-    /// Somebody who enters as soon as the room is open.
+    /// Connects a client as soon as the server listens.
     pub(crate) fn enter(&self) -> TcpStream {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -122,14 +121,14 @@ impl Room {
         }
     }
 
-    /// What one says, another hears.
+    /// Checks that a line from one client reaches another.
     pub(crate) fn relays(&self) {
         let (mut speaker, listener) = (self.enter(), self.enter());
         let impatient = Some(Duration::from_millis(200));
         listener.set_read_timeout(impatient).expect("a time-out can be set");
         let mut listener = BufReader::new(listener);
         let mut heard = String::new();
-        // The listener may be let in only after the first words.
+        // The second client may be accepted only after the first lines.
         for _ in 0..50 {
             speaker.write_all(b"hello\n").expect("the room takes a line");
             if listener.read_line(&mut heard).is_ok() {

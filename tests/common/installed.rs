@@ -1,4 +1,4 @@
-//! What a test needs of the machine, and what it does where that is missing.
+//! Tools that a test needs, and how it is skipped without them.
 
 use std::env;
 
@@ -7,8 +7,7 @@ pub(crate) fn is_installed(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Notes that a test cannot be run for want of something. Where `CI` is set, everything that is
-/// wanted has to be there.
+/// Notes that a test is skipped because something is missing. With `CI` set, that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(env::var_os("CI").is_none(), "cannot be skipped here: {why}");
     println!("skipped: {why}");

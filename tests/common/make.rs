@@ -1,22 +1,23 @@
-//! Has `make` bring things up to date, so that no test looks at stale ones.
+//! Runs `make`, so that no test uses stale files.
 
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
-/// The library and the server. Once for all tests of a program: two runs of make at a time would get
-/// into each other's way.
-#[allow(dead_code, reason = "some tests want something else")]
+/// The library and the server, once for all tests of a program.
 pub(crate) fn all() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| make(&["all"]));
 }
 
+/// One run of make at a time: two would write the same files.
 pub(crate) fn make(arguments: &[&str]) {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let status = Command::new("make")
         .arg("--silent")
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // An outer make's flags and job server are not for this one.
+        // This make must not use an outer one's flags and job server.
         .env_remove("MAKEFLAGS")
         .env_remove("MAKELEVEL")
         .stdout(std::process::Stdio::null())

@@ -1,6 +1,6 @@
-//! A program as a child process: what it prints, and how it ends.
+//! A program as a child process: its output and its end.
 
-use crate::child::{PATIENCE, lines_of};
+use super::child::{PATIENCE, lines_of};
 use libc::{SIGINT, SIGTERM, c_int};
 use std::io;
 use std::iter;
@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Within what time a program ends when it is told to, however busy it is.
+/// The time in which a program must end when told to, however busy it is.
 const END: Duration = Duration::from_secs(5);
 
 /// A running program; killed when dropped.
@@ -23,12 +23,12 @@ pub(crate) struct Program {
     pub(crate) complaints: Receiver<String>,
 }
 
-/// What a program has left behind.
+/// How a program ended.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
-    /// What it printed and the test had not read yet.
+    /// Standard output that the test had not read yet.
     pub(crate) transcript: String,
-    /// All that it wrote on standard error.
+    /// The rest of standard error.
     pub(crate) complaints: String,
 }
 
@@ -45,8 +45,8 @@ impl Program {
         Self { child, transcript, complaints }
     }
 
-    /// Waits until somebody can connect to the port, for a program that does not say so; false
-    /// when it has ended before.
+    /// Waits until the port takes connections, for a program that does not report it; false when it
+    /// has ended before.
     pub(crate) fn listens_on(&mut self, port: u16) -> bool {
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if self.child.try_wait().expect("a child can be asked for").is_some() {
@@ -67,8 +67,7 @@ impl Program {
         line_before(Instant::now() + PATIENCE, &self.complaints).expect("the program has not ended")
     }
 
-    /// The transcript up to the next one of the lines that `is_wanted` knows. It must come in
-    /// time, whatever else does.
+    /// The transcript up to the next line that is wanted, which must come in time.
     pub(crate) fn until(&self, is_wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut text = String::new();
@@ -103,14 +102,14 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both fail when it has ended, which is as well.
+        // Both fail when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sets the program apart from whatever the tests have been started with: it has the standard
-/// descriptors alone and may have `limit` of them, and signals do what they usually do.
+/// Isolates the program from how the tests were started: it inherits only the standard descriptors,
+/// may open `limit` in all, and has default signal handling.
 pub(crate) fn set_apart(command: &mut Command, limit: u64) {
     let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
     // SAFETY: only system calls are made between fork and exec.
@@ -121,10 +120,10 @@ pub(crate) fn set_apart(command: &mut Command, limit: u64) {
             }
             let (first, last, flags) = (3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             libc::syscall(libc::SYS_close_range, first, last, flags);
-            // A shell has what it starts in the background ignore SIGINT.
+            // A shell makes its background processes ignore SIGINT.
             libc::signal(SIGINT, libc::SIG_DFL);
             libc::signal(SIGTERM, libc::SIG_DFL);
-            // Not even when the tests are killed does a program stay behind.
+            // The program ends even when the tests are killed.
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             Ok(())
         });

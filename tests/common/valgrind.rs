@@ -1,5 +1,5 @@
-//! What valgrind says of descriptors. It lists those that are open at the end, and before its
-//! version 3.21 that makes no difference to the status.
+//! Valgrind's list of descriptors that are open at the end; before version 3.21 they do not change
+//! its exit status.
 
 /// The lines about descriptors that the program has opened itself and not closed.
 pub(crate) fn open_descriptors(said: &str) -> Vec<&str> {

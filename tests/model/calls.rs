@@ -1,7 +1,7 @@
 //! The library's functions, on a pool that is sound, with outcomes as Rust has them.
 
-use crate::library as c;
-use crate::library::{ConnInfo, Pool};
+use super::library as c;
+use super::library::{ConnInfo, Pool};
 use libc::c_int;
 use std::ptr;
 
@@ -60,7 +60,8 @@ impl PoolBox {
 
     pub(crate) fn add_conn(&mut self, sd: c_int, name: u8) -> Outcome {
         let function = [c::add_conn, c::addConn][usize::from(name) % 2];
-        // SAFETY: `init_pool` has made the pool, and what `hands` does keeps its lists sound.
+        // SAFETY: `init_pool` has made the pool, and what `direct_access` does keeps its lists
+        // sound.
         outcome(unsafe { function(sd, self.0) })
     }
 
@@ -107,7 +108,7 @@ impl PoolBox {
     }
 
     pub(crate) fn info(&mut self, sd: c_int) -> Result<ConnInfo, c_int> {
-        let mut info = ConnInfo { queued_bytes: 0, queued_msgs: 0, cut_off: 0 };
+        let mut info = ConnInfo { queued_bytes: 0, queued_msgs: 0, sent_bytes: 0, cut_off: 0 };
         // SAFETY: as for `add_conn`; the answer may be written.
         outcome(unsafe { c::chat_get_info(sd, self.0, &mut info) }).map(|()| info)
     }

@@ -1,7 +1,7 @@
 //! The model of what `chat_feed` makes of chunks: byte by byte, in the plainest words.
 
 use super::calls::{PoolBox, be_quiet};
-use super::hands;
+use super::direct_access;
 use libc::c_int;
 
 /// Of a line that does not end, so much is kept at most; see the header.
@@ -66,8 +66,11 @@ pub(crate) fn play(chunks: &[Chunk]) {
         assert_eq!(pool.feed(number(*speaker), bytes), Ok(()));
         for at in 0..SPEAKERS {
             let wanted = if at == *speaker || said.is_empty() { None } else { Some(&said) };
-            assert!(hands::pop(&mut pool, at).as_ref() == wanted, "{at} hears {speaker}");
-            assert!(hands::pop(&mut pool, at).is_none(), "one message for all lines of a call");
+            assert!(direct_access::pop(&mut pool, at).as_ref() == wanted, "{at} hears {speaker}");
+            assert!(
+                direct_access::pop(&mut pool, at).is_none(),
+                "one message for all lines of a call"
+            );
         }
     }
     for speaker in 0..SPEAKERS {

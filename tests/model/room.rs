@@ -1,8 +1,8 @@
 //! Plays a sequence of steps, and compares the pools with the model after every one.
 
 use super::calls::{self, PoolBox};
-use super::expected::{Expected, Member, NUMBERS, READ, WRITE};
-use super::hands::{self, Bits};
+use super::direct_access::{self, Bits};
+use super::model::{Member, Model, NUMBERS, READ, WRITE};
 use super::socket::{self, Socket};
 use super::step::{Kind, Manners, POOLS, SEATS, Step, Text, Who};
 use libc::{c_int, sighandler_t};
@@ -26,7 +26,7 @@ pub(crate) fn play(steps: &[Step]) {
 /// room at a time.
 struct Room {
     pools: [PoolBox; POOLS],
-    expected: Expected,
+    expected: Model,
     /// Where in the endless pattern the next text begins.
     said: usize,
     _alone: MutexGuard<'static, ()>,
@@ -48,7 +48,7 @@ impl Room {
         calls::be_quiet();
         calls::set_max_queue(LIMIT);
         let pools = std::array::from_fn(|_| PoolBox::new());
-        Self { pools, expected: Expected::new(LIMIT), said: 0, _alone: alone }
+        Self { pools, expected: Model::new(LIMIT), said: 0, _alone: alone }
     }
 
     fn text(&mut self, text: Text) -> Vec<u8> {
@@ -102,7 +102,7 @@ impl Room {
             Step::Mark(who, set, is_in) => self.mark(who, set, is_in),
             Step::RebuildWriteSet(pool) => {
                 self.expected.rebuild_write_set(pool);
-                *hands::set_mut(&mut self.pools[pool], WRITE) =
+                *direct_access::set_mut(&mut self.pools[pool], WRITE) =
                     self.expected.pools[pool].sets[WRITE];
             }
             Step::Count(who, nready) => {
@@ -167,7 +167,7 @@ impl Room {
         let outcome = self.pools[who.pool].write_msg(NUMBERS[who.seat], name);
         assert_eq!(outcome, self.expected.write(who));
         if let Some(at) = self.expected.pools[who.pool].position(who.seat) {
-            let conn = hands::conn(&mut self.pools[who.pool], at);
+            let conn = direct_access::conn(&mut self.pools[who.pool], at);
             assert!(!conn.write_msg_head.is_null() || conn.write_msg_tail.is_null());
         }
     }
@@ -184,7 +184,8 @@ impl Room {
 
     fn info(&mut self, who: Who) {
         let info = self.pools[who.pool].info(NUMBERS[who.seat]);
-        let info = info.map(|info| (info.queued_bytes, info.queued_msgs, info.cut_off));
+        let info =
+            info.map(|info| (info.queued_bytes, info.queued_msgs, info.sent_bytes, info.cut_off));
         assert_eq!(info, self.expected.info(who));
     }
 
@@ -194,16 +195,16 @@ impl Room {
         let Some(at) = pool.position(of).filter(|_| !pool.is_corked()) else { return };
         let Some(text) = pool.members[at].queue.front().cloned() else { return };
         let real = &mut self.pools[who.pool];
-        let head = hands::conn(real, at).write_msg_head;
+        let head = direct_access::conn(real, at).write_msg_head;
         // SAFETY: the queue has a first message; nobody changes it but the library.
-        let bytes = hands::bytes(unsafe { &*head });
+        let bytes = direct_access::bytes(unsafe { &*head });
         assert_eq!(real.add_msg(NUMBERS[who.seat], bytes), self.expected.say(who, text));
     }
 
     fn pop(&mut self, who: Who) {
         if let Some(at) = self.expected.pools[who.pool].position(who.seat) {
             let wanted = self.expected.pools[who.pool].members[at].queue.pop_front();
-            assert!(hands::pop(&mut self.pools[who.pool], at) == wanted);
+            assert!(direct_access::pop(&mut self.pools[who.pool], at) == wanted);
         }
     }
 
@@ -212,7 +213,7 @@ impl Room {
         let pool = &self.expected.pools[who.pool];
         let may_go = |at: &usize| pool.is_free_to_take() && !pool.members[*at].was_fed();
         if let Some(at) = pool.position(who.seat).filter(may_go) {
-            hands::take_out(&mut self.pools[who.pool], at, manners);
+            direct_access::take_out(&mut self.pools[who.pool], at, manners);
             self.expected.take_out(who, at, manners);
             self.check_closed(who.seat);
         }
@@ -223,9 +224,13 @@ impl Room {
     fn mark(&mut self, who: Who, set: usize, is_in: bool) {
         let pool = &mut self.expected.pools[who.pool];
         let number = NUMBERS[who.seat];
-        if set != READ || !hands::is_marked(&pool.uncounted, number) {
-            hands::mark(&mut pool.sets[set], number, is_in);
-            hands::mark(hands::set_mut(&mut self.pools[who.pool], set), number, is_in);
+        if set != READ || !direct_access::is_marked(&pool.uncounted, number) {
+            direct_access::mark(&mut pool.sets[set], number, is_in);
+            direct_access::mark(
+                direct_access::set_mut(&mut self.pools[who.pool], set),
+                number,
+                is_in,
+            );
         }
     }
 
@@ -236,7 +241,7 @@ impl Room {
             return;
         }
         let seats: Vec<_> = members.iter().map(|member| member.seat).collect();
-        hands::free_all(&mut self.pools[pool]);
+        direct_access::free_all(&mut self.pools[pool]);
         seats.into_iter().for_each(|seat| self.check_closed(seat));
         self.init(pool);
     }
@@ -273,9 +278,10 @@ impl Room {
         assert_eq!(real.nready, expected.nready, "nready");
         assert_eq!(real.nr_conns, expected.nr_conns, "nr_conns");
         let names = ["read_set", "ready_read_set", "write_set", "ready_write_set"];
-        let sets = hands::sets(&self.pools[pool]).into_iter().zip(&expected.sets);
+        let sets = direct_access::sets(&self.pools[pool]).into_iter().zip(&expected.sets);
         for ((real, expected), name) in sets.zip(names) {
-            let members = |set: &Bits| (0..1024).filter(|fd| hands::is_marked(set, *fd)).collect();
+            let members =
+                |set: &Bits| (0..1024).filter(|fd| direct_access::is_marked(set, *fd)).collect();
             if real != expected {
                 let (real, expected): (Vec<_>, Vec<_>) = (members(real), members(expected));
                 assert_eq!(real, expected, "{name}");
@@ -285,18 +291,18 @@ impl Room {
 
     fn check_lists(&self, pool: usize) {
         let expected = &self.expected.pools[pool].members;
-        let mut conns = hands::conns(&self.pools[pool]);
+        let mut conns = direct_access::conns(&self.pools[pool]);
         for member in expected {
             let conn = conns.next().expect("the list has ended");
             // SAFETY: the walk leads to connections that are there.
             let conn = unsafe { &*conn };
             assert_eq!(conn.fd, NUMBERS[member.seat], "the order of the list");
             let mut before = std::ptr::null_mut();
-            let mut msgs = hands::msgs(conn);
+            let mut msgs = direct_access::msgs(conn);
             for text in &member.queue {
                 before = msgs.next().expect("the queue has ended");
                 // SAFETY: likewise.
-                let text_there = hands::bytes(unsafe { &*before });
+                let text_there = direct_access::bytes(unsafe { &*before });
                 assert!(text_there == text, "the queue of {}", conn.fd);
             }
             assert!(msgs.next().is_none(), "the queue of {} goes on", conn.fd);

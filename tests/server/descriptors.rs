@@ -4,7 +4,7 @@ use crate::harness::{LISTENER, Server};
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
 use std::fs;
 
-/// The flags of a descriptor of the server's, as the kernel tells them.
+/// The status flags of a descriptor of the server.
 pub(crate) fn flags(server: &Server, sd: usize) -> c_int {
     let info = fs::read_to_string(server.proc(&format!("fdinfo/{sd}"))).expect("it is open");
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));

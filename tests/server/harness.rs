@@ -46,7 +46,7 @@ impl Server {
         Self::start_on_a_free_port(runner, options, USUAL_LIMIT)
     }
 
-    /// The same; what it complains of when it does not start.
+    /// The same, or what it logs when it does not start.
     pub(crate) fn try_start_under(runner: &[&str]) -> Result<Self, String> {
         Self::try_on_a_free_port(runner, &[], USUAL_LIMIT)
     }
@@ -71,7 +71,7 @@ impl Server {
         panic!("no port is free");
     }
 
-    /// A server on `port`; what it complains of when it does not start.
+    /// A server on `port`, or what it logs when it does not start.
     pub(crate) fn try_start(
         runner: &[&str],
         options: &[&str],
@@ -92,7 +92,7 @@ impl Server {
         Ok(server)
     }
 
-    /// A server with these arguments, which may come to nothing.
+    /// A server with these arguments, with which it may not start.
     pub(crate) fn spawn(arguments: &[&str]) -> Self {
         Self::spawn_with_limit(&[], arguments, USUAL_LIMIT)
     }
@@ -135,12 +135,12 @@ impl Server {
         self.pass();
     }
 
-    /// Forgets what has been printed up to now, and answers how many passes that was.
+    /// Skips the transcript up to now. Returns the number of passes in it.
     pub(crate) fn passes_so_far(&self) -> usize {
         self.transcript.try_iter().filter(|line| line.starts_with("MaxFd ")).count()
     }
 
-    /// A client who is in the room.
+    /// A client that the server has accepted.
     pub(crate) fn join(&self) -> Client {
         let [client] = self.joins();
         client
@@ -151,14 +151,14 @@ impl Server {
         clients
     }
 
-    /// So many clients, all in the room.
+    /// So many clients, all accepted.
     pub(crate) fn crowd(&self, count: usize) -> Vec<Client> {
         let mut clients = self.visitors(count);
         self.let_in(&mut clients);
         clients
     }
 
-    /// So many clients, all in the room of a server that does not say so.
+    /// So many clients, all accepted by a server with --quiet.
     pub(crate) fn quiet_crowd(&self, count: usize) -> Vec<Client> {
         client::quiet_crowd(self.port, count)
     }
@@ -170,12 +170,12 @@ impl Server {
         clients
     }
 
-    /// So many clients, who are connected as far as the kernel is concerned.
+    /// So many clients, connected but perhaps not yet accepted.
     pub(crate) fn visitors(&self, count: usize) -> Vec<Client> {
         (0..count).map(|_| Client::connect(Ipv4Addr::LOCALHOST.into(), self.port)).collect()
     }
 
-    /// Waits until these, who have connected in this order, are in the room.
+    /// Waits until these, in the order in which they connected, are accepted.
     pub(crate) fn let_in(&self, visitors: &mut [Client]) {
         const LET_IN: &str = "New incoming connection on sd ";
         for visitor in visitors {
@@ -185,7 +185,7 @@ impl Server {
         }
     }
 
-    /// Stops the server where it stands, until `resume`.
+    /// Stops the server, until `resume`.
     pub(crate) fn pause(&self) {
         self.signal(SIGSTOP);
         let mut status = 0;
@@ -199,7 +199,7 @@ impl Server {
         self.signal(SIGCONT);
     }
 
-    /// Lets the server have no more memory than it has, or as much as it likes.
+    /// Lets the server have no more memory than it has now, or lifts the limit.
     pub(crate) fn limit_memory(&self, is_limited: bool) {
         let most = if is_limited { 0 } else { libc::RLIM_INFINITY };
         let limit = libc::rlimit { rlim_cur: most, rlim_max: libc::RLIM_INFINITY };
@@ -215,7 +215,7 @@ impl Server {
         while !next().contains(complaint) {}
     }
 
-    /// Ends the server as a user does, and makes sure that all went well.
+    /// Ends the server with SIGINT, and checks that all went well.
     pub(crate) fn stop(self) -> Ended {
         self.signal(SIGINT);
         let ended = self.ended();
@@ -229,17 +229,17 @@ impl Server {
         self.program.ended()
     }
 
-    /// Nobody reads the transcript any more; the pipe breaks when the next line is printed.
+    /// Closes the pipe of the transcript: printing the next line fails.
     pub(crate) fn close_transcript(&mut self) {
         self.program.transcript = mpsc::channel().1;
     }
 
-    /// A file of the kernel's about the server.
+    /// The path of a file in the server's /proc directory.
     pub(crate) fn proc(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.child.id()))
     }
 
-    /// How long the server has been computing since it was started.
+    /// The CPU time that the server has used.
     pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(self.proc("stat")).expect("the server runs");
         let (_, fields) = stat.rsplit_once(") ").expect("the name is in parentheses");

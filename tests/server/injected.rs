@@ -1,10 +1,10 @@
-//! What strace does to the running server's system calls, where that is more than a failure; for
-//! failures see `torture`.
+//! System calls that fail for long, or at the start, and signals at the worst moment, injected by
+//! strace. `failing_calls` has every call of the loop fail.
 
-use crate::figures::Figures;
 use crate::harness::Server;
 use crate::installed::skip;
 use crate::slow::relay;
+use crate::stats::Stats;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
@@ -18,8 +18,8 @@ pub(crate) fn has_strace() -> bool {
     is_there
 }
 
-/// What has system calls fail as `injection` says, in strace's words, or those on `path` alone
-/// where there is one. With -D the server is still our own child.
+/// The command that has system calls fail as `injection` says, in strace's words; with a `path`,
+/// only those on it. With -D the server is still our own child.
 fn strace(injection: &str, path: Option<&str>) -> Option<Vec<String>> {
     if !has_strace() {
         return None;
@@ -41,31 +41,30 @@ fn server_with_options(injection: &str, options: &[&str]) -> Option<Server> {
     Some(Server::start_under(&strace.iter().map(String::as_str).collect::<Vec<_>>(), options))
 }
 
-/// The same, or what it complains of when it does not start, without the port's digits: it is
-/// another one each time.
+/// The same, or what it logs when it does not start, without digits: the port differs each time.
 fn try_start_with(injection: &str, path: Option<&str>) -> Option<Result<Server, String>> {
     let strace = strace(injection, path)?;
     let outcome = Server::try_start_under(&strace.iter().map(String::as_str).collect::<Vec<_>>());
     Some(outcome.map_err(|complaint| complaint.replace(|c: char| c.is_ascii_digit(), "")))
 }
 
-/// Every line is heard by both others, once.
+/// Checks that each line reaches both other clients.
 fn chats(server: &Server, lines: usize) {
-    let [talker, one, other] = server.joins();
+    let [sender, one, other] = server.joins();
     for number in 0..lines {
         let line = format!("line {number}\n");
-        talker.say(&line);
+        sender.say(&line);
         one.expect(&line);
         other.expect(&line);
     }
 }
 
-/// The call fails again and again, and the room chats on.
+/// The call keeps failing, and the clients chat on.
 #[test]
 fn accept_that_goes_on_failing_does_not_make_the_server_spin() {
     for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
         let Some(server) = server_with(&format!("accept4:error={error}:when=5+")) else { return };
-        let [talker, listener] = server.joins();
+        let [sender, recipient] = server.joins();
         let _waiting = server.visitors(3);
         server.wait_for("MaxFd 5");
         server.passes_so_far();
@@ -73,15 +72,14 @@ fn accept_that_goes_on_failing_does_not_make_the_server_spin() {
         thread::sleep(Duration::from_secs(1));
         let passes = server.passes_so_far();
         assert!(passes <= 40, "{error}: {passes} passes");
-        talker.say("still here\n");
-        listener.expect("still here\n");
+        sender.say("still here\n");
+        recipient.expect("still here\n");
         let complaints = server.stop().complaints;
         assert_eq!(complaints.lines().count(), 1, "{error}: {complaints}");
     }
 }
 
-/// The signal comes when the server has looked for one, and does not wait yet: with the transcript's
-/// last line before the wait.
+/// The signal comes between should_stop() and pselect(): with the write of the transcript.
 #[test]
 fn signal_just_before_select_is_not_lost() {
     for signal in ["SIGINT", "SIGTERM"] {
@@ -96,30 +94,30 @@ fn signal_just_before_select_is_not_lost() {
 fn question_just_before_select_is_answered_at_once() {
     let Some(server) = server_with("write:signal=SIGUSR1:when=2") else { return };
     let _room = server.crowd(1);
-    assert_eq!(Figures::in_line(&server.next_complaint()).clients, 1);
+    assert_eq!(Stats::in_line(&server.next_complaint()).clients, 1);
     server.stop();
 }
 
-/// Select never waits until those who are held back may go on.
+/// A signal interrupts every select(), so that no wait ends by its timeout.
 #[test]
 fn however_many_signals_come_nobody_is_held_back_for_longer() {
     let few = ["--max-queue", "100000"];
     let Some(server) = server_with_options("pselect6:signal=SIGUSR1:when=10+", &few) else {
         return;
     };
-    let [talker, listener, _stopped] = server.joins();
-    relay(&talker, &listener, 8 << 20);
+    let [sender, recipient, _stopped] = server.joins();
+    relay(&sender, &recipient, 8 << 20);
     server.stop();
 }
 
-/// As far as select can see the kernel would take more.
+/// Select reports the socket writable all the same.
 #[test]
 fn send_that_goes_on_failing_does_not_make_the_server_spin() {
     for error in ["ENOBUFS", "ENOMEM"] {
         let Some(server) = server_with(&format!("sendto:error={error}:when=1+")) else { return };
-        let [talker, _listener] = server.joins();
-        talker.say("nobody hears this\n");
-        server.wait_for_bytes(talker.sd, 18);
+        let [sender, _recipient] = server.joins();
+        sender.say("nobody hears this\n");
+        server.wait_for_bytes(sender.sd, 18);
         server.pass();
         server.passes_so_far();
         // This is the measurement itself: how often it tries in a second.
@@ -145,7 +143,7 @@ fn what_fails_at_the_start_is_said() {
     }
 }
 
-/// Each of the listener's options is there, or there is no server.
+/// The server does not start unless each of the listener's options can be set.
 #[test]
 fn an_option_that_cannot_be_set_is_said_to_be_missing() {
     // One of them is for IPv6.
@@ -170,7 +168,7 @@ fn without_ipv6_there_is_ipv4() {
     server.stop();
 }
 
-/// Then a transcript that nobody reads may stop it, but a server there is.
+/// A transcript that nobody reads may then stop the server, but it starts.
 #[test]
 fn an_output_that_cannot_be_opened_anew_is_used_as_it_is() {
     let Some(outcome) = try_start_with("openat:error=EACCES", Some("/proc/self/fd/1")) else {

@@ -1,18 +1,17 @@
-//! More visitors than descriptors, and a server that has nothing to do.
+//! More clients than descriptors, and a server that has nothing to do.
 
 use crate::client::Client;
-use crate::figures::Figures;
 use crate::harness::{LISTENER, READ_SIZE, Server, free_port, may_open};
 use crate::installed::skip;
 use crate::slow::peak_memory;
+use crate::stats::Stats;
 use std::thread;
 use std::time::Duration;
 
-/// What select has room for.
+/// The number of descriptors that select can watch.
 const FD_SETSIZE: usize = libc::FD_SETSIZE;
 
-/// How much the server has computed, and how many passes it has made, in a second in which
-/// nothing is asked of it.
+/// The CPU time and the number of passes of a second in which the server has nothing to do.
 fn idle_second(server: &Server) -> (Duration, usize) {
     let before = server.cpu_time();
     server.passes_so_far();
@@ -21,7 +20,7 @@ fn idle_second(server: &Server) -> (Duration, usize) {
     (server.cpu_time() - before, server.passes_so_far())
 }
 
-/// Has the first of the room say something that all others hear; then the server waits again.
+/// Has the first client send a line that all others get; then the server waits again.
 fn everyone_hears_the_first(server: &Server, room: &[Client], line: &str) {
     let (first, others) = room.split_first().expect("somebody is there");
     first.say(line);
@@ -49,15 +48,15 @@ fn a_room_with_nothing_to_say_costs_nothing() {
     server.stop();
 }
 
-/// Someone does not read, so there is something to write that nobody takes.
+/// A client does not read, so its queue cannot be written.
 #[test]
 fn a_full_queue_costs_nothing_while_it_waits() {
     let server = Server::start();
-    let [talker, listener, _stalled] = server.joins();
+    let [sender, recipient, _stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
     thread::scope(|scope| {
-        scope.spawn(|| talker.say(&burst));
-        listener.expect(&burst);
+        scope.spawn(|| sender.say(&burst));
+        recipient.expect(&burst);
     });
     let (cpu, _) = idle_second(&server);
     assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
@@ -95,7 +94,7 @@ fn without_descriptors_newcomers_wait_and_the_room_chats_on() {
     server.stop();
 }
 
-/// The server says so and closes; those inside do not notice.
+/// The server tells them so and closes; the clients do not notice.
 #[test]
 fn above_fd_setsize_newcomers_are_sent_away() {
     const INSIDE: usize = FD_SETSIZE - LISTENER - 1;
@@ -125,41 +124,41 @@ fn above_fd_setsize_newcomers_are_sent_away() {
         let complaint = server.next_complaint();
         assert!(complaint.ends_with(": refused: the room is full\n"), "{complaint}");
     }
-    let figures = Figures::of(&server);
-    assert_eq!((figures.clients, figures.refused), (INSIDE as u64, sent_away.len() as u64));
+    let stats = Stats::of(&server);
+    assert_eq!((stats.clients, stats.refused), (INSIDE as u64, sent_away.len() as u64));
     assert_eq!(server.stop().complaints, "");
     for client in &room {
         client.expect_end();
     }
 }
 
-/// What many say at a time in a large room is more than one pass hands out; the next ones go on
-/// where it has stopped, so everyone is heard once.
+/// Many senders to many recipients are more than one pass delivers. The next goes on where it has
+/// stopped, so every line arrives once.
 #[test]
 fn a_pass_that_has_enough_to_do_leaves_the_rest_to_the_next() {
-    const SPEAKERS: usize = 12;
+    const SENDERS: usize = 12;
     if !may_open(2000) {
         return skip("not enough descriptors for a thousand clients");
     }
     let server = Server::start();
     let room = server.crowd(1000);
-    let (speakers, listeners) = room.split_at(SPEAKERS);
+    let (senders, recipients) = room.split_at(SENDERS);
     server.pause();
-    for (number, speaker) in speakers.iter().enumerate() {
-        speaker.say(format!("{number:>width$}\n", width = READ_SIZE - 1));
+    for (number, sender) in senders.iter().enumerate() {
+        sender.say(format!("{number:>width$}\n", width = READ_SIZE - 1));
     }
     server.resume();
     server.until(|line| line.ends_with(" is readable\n"));
     let reads = 1 + server.pass().matches(" is readable\n").count();
-    assert!(reads < SPEAKERS, "{reads} reads in a pass");
-    let heard = listeners[0].hear(SPEAKERS * READ_SIZE);
+    assert!(reads < SENDERS, "{reads} reads in a pass");
+    let heard = recipients[0].hear(SENDERS * READ_SIZE);
     let lines = String::from_utf8(heard).expect("text");
     let numbers = lines.lines().map(|line| line.trim_start().parse().expect("a number"));
-    assert_eq!(numbers.collect::<Vec<usize>>(), (0..SPEAKERS).collect::<Vec<_>>());
+    assert_eq!(numbers.collect::<Vec<usize>>(), (0..SENDERS).collect::<Vec<_>>());
     server.stop();
 }
 
-/// Whoever starts the server may leave it so many open files that select has no room for a listener.
+/// The parent process may leave so many files open that select has no room for a listener.
 #[test]
 fn a_listener_that_select_has_no_room_for_is_said_to_be() {
     if !may_open(2000) {

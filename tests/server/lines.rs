@@ -1,48 +1,48 @@
-//! What is passed on is whole lines, as they came.
+//! Whole lines are relayed, as they came.
 
 use crate::client::Client;
 use crate::harness::{READ_SIZE, Server};
 
-/// A server with one who talks and one who listens.
+/// A server with a sender and a recipient.
 fn pair() -> (Server, Client, Client) {
     let server = Server::start();
-    let [talker, listener] = server.joins();
-    (server, talker, listener)
+    let [sender, recipient] = server.joins();
+    (server, sender, recipient)
 }
 
-/// Has `client` say something, and waits until the server has read it all.
+/// Sends bytes, and waits until the server has read them all.
 fn say(server: &Server, client: &Client, bytes: impl AsRef<[u8]>) {
     client.say(bytes.as_ref());
     server.wait_for_bytes(client.sd, bytes.as_ref().len());
 }
 
-/// A line of so many bytes, line end included, no two stretches of which are alike.
+/// A line of so many bytes, line end included, without repetition.
 fn line(length: usize) -> Vec<u8> {
     let numbers = (0_u32..).flat_map(|number| format!("{number:x} ").into_bytes());
     numbers.take(length - 1).chain([b'\n']).collect()
 }
 
-/// What was said arrives as it is, and nothing more arrives.
+/// Checks that the bytes arrive as they are, and nothing more.
 fn arrives(said: &[u8]) {
-    let (server, talker, listener) = pair();
-    talker.say(said);
-    listener.expect(said);
+    let (server, sender, recipient) = pair();
+    sender.say(said);
+    recipient.expect(said);
     server.stop();
-    listener.expect_end();
-    talker.expect_end();
+    recipient.expect_end();
+    sender.expect_end();
 }
 
 #[test]
 fn halves_of_two_lines_never_mix() {
     let server = Server::start();
-    let [first, second, listener] = server.joins();
+    let [first, second, recipient] = server.joins();
     say(&server, &first, "the first ");
     say(&server, &second, "the second ");
     say(&server, &first, "says this\nand ");
     say(&server, &second, "says that\nand that is ");
     say(&server, &first, "this is all\n");
     say(&server, &second, "all\n");
-    listener
+    recipient
         .expect("the first says this\nthe second says that\nand this is all\nand that is all\n");
     first.expect("the second says that\nand that is all\n");
     second.expect("the first says this\nand this is all\n");
@@ -51,14 +51,14 @@ fn halves_of_two_lines_never_mix() {
 
 #[test]
 fn half_a_line_is_not_passed_on() {
-    let (server, talker, listener) = pair();
-    say(&server, &talker, "first\nsecond");
-    listener.expect("first\n");
+    let (server, sender, recipient) = pair();
+    say(&server, &sender, "first\nsecond");
+    recipient.expect("first\n");
     let third = server.join();
     third.say("in between\n");
-    listener.expect("in between\n");
-    talker.say("\n");
-    listener.expect("second\n");
+    recipient.expect("in between\n");
+    sender.say("\n");
+    recipient.expect("second\n");
     server.stop();
 }
 
@@ -81,16 +81,16 @@ fn line_ends_are_kept() {
 
 #[test]
 fn a_line_end_may_come_in_two_packets() {
-    let (server, talker, listener) = pair();
-    say(&server, &talker, "hello\r");
-    say(&server, &talker, "\n");
-    listener.expect("hello\r\n");
-    say(&server, &talker, "\r");
-    say(&server, &talker, "\nbye\r");
-    say(&server, &talker, "\n");
-    listener.expect("\r\nbye\r\n");
+    let (server, sender, recipient) = pair();
+    say(&server, &sender, "hello\r");
+    say(&server, &sender, "\n");
+    recipient.expect("hello\r\n");
+    say(&server, &sender, "\r");
+    say(&server, &sender, "\nbye\r");
+    say(&server, &sender, "\n");
+    recipient.expect("\r\nbye\r\n");
     server.stop();
-    listener.expect_end();
+    recipient.expect_end();
 }
 
 #[test]
@@ -125,71 +125,71 @@ fn long_lines_arrive() {
 
 #[test]
 fn a_line_that_fills_the_buffer_waits_for_its_end() {
-    let (server, talker, listener) = pair();
+    let (server, sender, recipient) = pair();
     let third = server.join();
     let long = line(3 * READ_SIZE + 1);
     let (start, end) = long.split_at(3 * READ_SIZE);
-    say(&server, &talker, start);
+    say(&server, &sender, start);
     third.say("in between\n");
-    listener.expect("in between\n");
-    talker.say(end);
-    listener.expect(&long);
+    recipient.expect("in between\n");
+    sender.say(end);
+    recipient.expect(&long);
     server.stop();
 }
 
 #[test]
 fn a_line_may_come_byte_by_byte() {
-    let (server, talker, listener) = pair();
+    let (server, sender, recipient) = pair();
     let third = server.join();
     let slow = line(300);
     for byte in &slow[..299] {
-        say(&server, &talker, [*byte]);
+        say(&server, &sender, [*byte]);
     }
     third.say("faster\n");
-    listener.expect("faster\n");
-    talker.say("\n");
-    listener.expect(&slow);
+    recipient.expect("faster\n");
+    sender.say("\n");
+    recipient.expect(&slow);
     server.stop();
-    listener.expect_end();
+    recipient.expect_end();
 }
 
 #[test]
 fn last_words_need_no_newline() {
-    let (server, talker, listener) = pair();
-    talker.say("a line\nlast words");
-    talker.fall_silent();
-    listener.expect("a line\nlast words");
+    let (server, sender, recipient) = pair();
+    sender.say("a line\nlast words");
+    sender.fall_silent();
+    recipient.expect("a line\nlast words");
     let transcript = server.until(|line| line.starts_with("removing"));
     let end = "Connection closed for sd 4\nremoving connection with sd 4 \n";
     assert!(transcript.ends_with(end), "{transcript}");
-    talker.expect_end();
+    sender.expect_end();
     server.stop();
-    listener.expect_end();
+    recipient.expect_end();
 }
 
 #[test]
 fn whoever_leaves_after_a_whole_line_says_nothing_more() {
-    let (server, talker, listener) = pair();
-    talker.say("a line\n");
-    drop(talker);
-    listener.expect("a line\n");
+    let (server, sender, recipient) = pair();
+    sender.say("a line\n");
+    drop(sender);
+    recipient.expect("a line\n");
     server.wait_for_removals(1);
     server.stop();
-    listener.expect_end();
+    recipient.expect_end();
 }
 
-/// What one client has not finished is not begun by the next one with the same descriptor.
+/// The half line of a client is not continued by the next with the same descriptor.
 #[test]
 fn half_a_line_leaves_with_its_client() {
-    let (server, talker, listener) = pair();
-    say(&server, &listener, "kept");
-    drop(listener);
+    let (server, sender, recipient) = pair();
+    say(&server, &recipient, "kept");
+    drop(recipient);
     server.wait_for_removals(1);
-    talker.expect("kept");
+    sender.expect("kept");
     let newcomer = server.join();
     assert_eq!(newcomer.sd, 5);
     newcomer.say("new\n");
-    talker.expect("new\n");
+    sender.expect("new\n");
     server.stop();
-    talker.expect_end();
+    sender.expect_end();
 }

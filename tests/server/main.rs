@@ -3,38 +3,30 @@
 //! Nothing here sleeps for something to happen: the server tells what it does line by line, and
 //! a test waits for the line. Every test has a server and a port of its own.
 
-#[path = "../common/child.rs"]
-mod child;
-#[path = "../common/client.rs"]
-mod client;
-#[path = "../common/installed.rs"]
-mod installed;
-#[path = "../common/make.rs"]
-mod make;
-#[path = "../common/program.rs"]
-mod program;
-#[path = "../common/valgrind.rs"]
-mod valgrind;
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{child, client, installed, make, program, valgrind};
 
 mod harness;
 
 mod descriptors;
-mod faults;
-mod figures;
+mod failing_calls;
 mod injected;
 mod limits;
 mod lines;
 mod memory;
-mod model;
+mod misbehaving_clients;
 mod options;
 mod output;
+mod random_chat;
 mod relay;
 mod shutdown;
 mod slow;
+mod stats;
 mod systemd;
 mod telnet;
 mod tls;
 mod tools;
-mod torture;
 mod transcript;
 mod usage;

@@ -1,4 +1,4 @@
-//! A server that gets no more memory: who is concerned is let go, the others chat on.
+//! A server that gets no more memory disconnects the client it fails for; the others chat on.
 
 use crate::harness::Server;
 
@@ -8,38 +8,38 @@ const NO_MEMORY: &str = "Cannot allocate memory";
 fn who_cannot_be_kept_in_mind_is_let_go() {
     let server = Server::start_with(&["--quiet"]);
     let room = server.quiet_crowd(102);
-    let [talker, listener, mumblers @ ..] = &room[..] else { panic!("a crowd") };
+    let [sender, recipient, mumblers @ ..] = &room[..] else { panic!("a crowd") };
     server.limit_memory(true);
-    // Lines without an end are kept until nothing of this size can be.
+    // The server keeps lines without an end until it has no memory for one more.
     for mumbler in mumblers {
         mumbler.say([b'x'; 4000]);
     }
     server.wait_for_complaint(&format!("closed: {NO_MEMORY}"));
-    talker.say("still here\n");
-    listener.expect("still here\n");
-    // Whoever leaves now has no last words.
+    sender.say("still here\n");
+    recipient.expect("still here\n");
+    // The last line of a client that leaves now is lost.
     mumblers[0].fall_silent();
     server.wait_for_complaint(&format!("its last line is lost: {NO_MEMORY}"));
-    talker.say("and here\n");
-    listener.expect("and here\n");
+    sender.say("and here\n");
+    recipient.expect("and here\n");
     server.limit_memory(false);
     let long = [&[b'y'; 50_000][..], b"\n"].concat();
-    talker.say(&long);
-    listener.expect(&long);
+    sender.say(&long);
+    recipient.expect(&long);
     server.stop();
 }
 
-/// Its answers cannot be sent, and after a while not be queued.
+/// The answers fill the kernel's buffer, and then the queue until memory runs out.
 #[test]
 fn who_interrupts_and_reads_no_answers_is_let_go() {
     let server = Server::start_with(&["--quiet"]);
-    let [talker, listener, stopped] = server.quiet_joins();
+    let [sender, recipient, stopped] = server.quiet_joins();
     server.limit_memory(true);
     let interrupts = b"\xff\xf4\xff\xfd\x06".repeat(10_000);
     while stopped.try_say(&interrupts).is_ok() {}
     server.wait_for_complaint(&format!("closed: {NO_MEMORY}"));
-    talker.say("still here\n");
-    listener.expect("still here\n");
+    sender.say("still here\n");
+    recipient.expect("still here\n");
     server.limit_memory(false);
     server.stop();
 }

@@ -66,10 +66,10 @@ fn it_goes_by_the_name_it_is_called_by() {
 #[test]
 fn quiet_is_without_a_transcript() {
     let server = Server::start_with(&["--quiet"]);
-    let [talker, listener] = server.quiet_joins();
-    talker.say("hello\n");
-    listener.expect("hello\n");
-    drop(talker);
+    let [sender, recipient] = server.quiet_joins();
+    sender.say("hello\n");
+    recipient.expect("hello\n");
+    drop(sender);
     let ended = server.stop();
     assert_eq!((ended.transcript.as_str(), ended.complaints.as_str()), ("", ""));
 }

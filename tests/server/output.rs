@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Instant;
 
-/// Waits until somebody listens, whose transcript cannot be waited for.
+/// Waits until a server listens whose transcript cannot be read.
 fn await_listening(port: u16) {
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
@@ -34,7 +34,7 @@ fn end(child: &mut Child) {
 
 fn chat(port: u16, lines: usize) {
     let [one, other] = [0; 2].map(|_| Client::connect(Ipv4Addr::LOCALHOST.into(), port));
-    // When this is heard, both are in the room.
+    // When this arrives, the server has both.
     other.say("ready\n");
     one.expect("ready\n");
     for _ in 0..lines {
@@ -43,7 +43,7 @@ fn chat(port: u16, lines: usize) {
     }
 }
 
-/// The pipe is full long before they have said everything.
+/// The pipe is full long before the last line.
 #[test]
 fn a_transcript_that_nobody_reads_stops_nobody() {
     let port = free_port();
@@ -72,7 +72,7 @@ fn a_log_that_nobody_reads_stops_nobody() {
     end(&mut child);
 }
 
-/// A client would have the number of standard output otherwise, and be told the transcript.
+/// A client could otherwise get the number of standard output, and with it the transcript.
 #[test]
 fn closed_standard_descriptors_are_nobody_elses() {
     let port = free_port();

@@ -1,10 +1,10 @@
-//! Who hears what is said.
+//! Which clients get a line.
 
 use crate::client::Client;
 use crate::harness::{Server, may_open};
 use crate::installed::skip;
 
-/// Ends the server, and makes sure that nobody has been told anything more.
+/// Ends the server, and checks that no client got anything more.
 fn expect_silence(server: Server, clients: &[Client]) {
     server.stop();
     for client in clients {
@@ -16,12 +16,12 @@ fn expect_silence(server: Server, clients: &[Client]) {
 fn a_line_goes_to_all_others_once_and_not_back() {
     let server = Server::start();
     let clients = server.crowd(5);
-    for (at, speaker) in clients.iter().enumerate() {
+    for (at, sender) in clients.iter().enumerate() {
         let line = format!("client {at} has this to say\n");
-        speaker.say(&line);
-        for (other, listener) in clients.iter().enumerate() {
+        sender.say(&line);
+        for (other, recipient) in clients.iter().enumerate() {
             if other != at {
-                listener.expect(&line);
+                recipient.expect(&line);
             }
         }
     }
@@ -61,9 +61,9 @@ fn a_thousand_hear_one() {
     for at in [0, 500, 999] {
         let line = format!("one line from client {at} to all others\n");
         clients[at].say(&line);
-        for (other, listener) in clients.iter().enumerate() {
+        for (other, recipient) in clients.iter().enumerate() {
             if other != at {
-                listener.expect(&line);
+                recipient.expect(&line);
             }
         }
     }

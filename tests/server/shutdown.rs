@@ -6,7 +6,7 @@ use libc::{SIGINT, SIGTERM};
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 
-/// All is well, and every one of `clients` has been removed once.
+/// Checks that the server ended well, and has removed each of `clients` once.
 fn check(ended: &Ended, clients: &[usize]) {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.complaints);
     for sd in clients {
@@ -24,7 +24,7 @@ fn right_after_the_start() {
     }
 }
 
-/// Before it has set up its signals a program can only die of one. What it must not do is go on.
+/// A signal that comes before the handlers kills the server. It must not be lost.
 #[test]
 fn even_before_it_has_started() {
     for _ in 0..20 {
@@ -41,12 +41,12 @@ fn even_before_it_has_started() {
 fn at_any_moment() {
     for round in 0..50 {
         let server = Server::start();
-        let [talker, listener] = server.joins();
+        let [sender, recipient] = server.joins();
         for _ in 0..round % 5 {
-            talker.say("hello\n");
-            listener.expect("hello\n");
+            sender.say("hello\n");
+            recipient.expect("hello\n");
         }
-        talker.say("hello\n");
+        sender.say("hello\n");
         server.signal(if round % 2 == 0 { SIGINT } else { SIGTERM });
         check(&server.ended(), &[4, 5]);
     }
@@ -75,34 +75,34 @@ fn two_signals_that_come_together_are_no_worse_than_one() {
     check(&server.ended(), &(4..14).collect::<Vec<_>>());
 }
 
-/// Whoever is told nothing is disconnected like everyone else.
+/// Clients that have not read everything are disconnected like the others.
 #[test]
 fn with_unsaid_and_unheard_things() {
     let server = Server::start();
-    let [talker, listener, stalled] = server.joins();
+    let [sender, recipient, stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
     thread::scope(|scope| {
-        scope.spawn(|| talker.say(&burst));
-        listener.expect(&burst);
+        scope.spawn(|| sender.say(&burst));
+        recipient.expect(&burst);
     });
-    listener.say("half a line");
-    server.wait_for_bytes(listener.sd, 11);
+    recipient.say("half a line");
+    server.wait_for_bytes(recipient.sd, 11);
     let ended = server.stop();
     check(&ended, &[4, 5, 6]);
-    listener.expect_end();
+    recipient.expect_end();
     // What the kernel had taken for it still comes, without a gap, and then the end.
     let heard = stalled.hear(burst.len());
     assert!(heard.len() < burst.len() && burst.as_bytes().starts_with(&heard));
 }
 
-/// Says as much as it can for as long as there is a server.
+/// Sends until the server is gone.
 fn flood(client: &Client) {
     let lines = "as fast as it can be said\n".repeat(2000);
     while client.try_say(lines.as_bytes()).is_ok() {}
 }
 
-/// With so many who talk, select always has something to report and never waits. A server that
-/// looks for signals only while it waits goes on for ever.
+/// With so many senders select never waits. A server that takes signals only while it waits would
+/// go on for ever.
 fn under_load(signal: libc::c_int) {
     // Nobody is cut off, so there is a full queue to the end.
     let server = Server::start_with(&["--max-queue", "0"]);
@@ -115,7 +115,7 @@ fn under_load(signal: libc::c_int) {
             scope.spawn(|| flood(flooder));
             scope.spawn(|| flooder.ignore_all());
         }
-        // More than the kernel holds for the one who does not read.
+        // More than the kernel holds for the client that does not read.
         for flooder in &flooders {
             server.wait_for_bytes(flooder.sd, 2_000_000);
         }

@@ -1,31 +1,31 @@
-//! Readers who do not keep up: what they cost is bounded, and nobody else notices.
+//! Slow readers: what they cost is bounded, and the other clients do not notice.
 
 use crate::client::Client;
-use crate::figures::Figures;
 use crate::harness::Server;
+use crate::stats::Stats;
 use std::fs;
 use std::thread;
 
 const LINE: usize = 64;
 
-/// The stream that a talker says: lines of a number each, so that a gap shows.
+/// The stream that a sender sends: numbered lines, so that a gap shows.
 fn numbered_lines(first: usize, count: usize) -> Vec<u8> {
     let lines =
         (first..first + count).map(|number| format!("{number:0width$}\n", width = LINE - 1));
     lines.collect::<String>().into_bytes()
 }
 
-/// Has the talker say so many bytes in all, and the listener hear them in order.
-pub(crate) fn relay(talker: &Client, listener: &Client, bytes: usize) {
+/// Has the sender send so many bytes in all while the recipient reads them, in order.
+pub(crate) fn relay(sender: &Client, recipient: &Client, bytes: usize) {
     const AT_A_TIME: usize = 4096;
     thread::scope(|scope| {
         scope.spawn(|| {
             for first in (0..bytes / LINE).step_by(AT_A_TIME) {
-                talker.say(numbered_lines(first, AT_A_TIME));
+                sender.say(numbered_lines(first, AT_A_TIME));
             }
         });
         for first in (0..bytes / LINE).step_by(AT_A_TIME) {
-            listener.expect(numbered_lines(first, AT_A_TIME));
+            recipient.expect(numbered_lines(first, AT_A_TIME));
         }
     });
 }
@@ -38,7 +38,7 @@ pub(crate) fn peak_memory(server: &Server) -> usize {
     kilobytes.parse::<usize>().expect("a number") * 1024
 }
 
-/// Has heard a part of the stream without a gap, and then the end. How long that part is.
+/// Checks that the client got a part of the stream without a gap, then the end. Returns the length.
 fn has_heard_a_prefix(client: &Client, bytes: usize) -> usize {
     let heard = client.hear(bytes);
     assert!(!heard.is_empty() && heard.len() < bytes);
@@ -52,8 +52,8 @@ fn has_heard_a_prefix(client: &Client, bytes: usize) -> usize {
 fn one_stopped_reader_and_a_gigabyte() {
     const GIGABYTE: usize = 1 << 30;
     let server = Server::start_with(&["--quiet"]);
-    let [talker, listener, stopped] = server.quiet_joins();
-    relay(&talker, &listener, GIGABYTE);
+    let [sender, recipient, stopped] = server.quiet_joins();
+    relay(&sender, &recipient, GIGABYTE);
     let peak = peak_memory(&server);
     assert!(peak < 64 << 20, "{peak} bytes");
     has_heard_a_prefix(&stopped, GIGABYTE);
@@ -62,7 +62,7 @@ fn one_stopped_reader_and_a_gigabyte() {
     assert_eq!(complaints.lines().count(), 1, "{complaints}");
 }
 
-/// What the README says a reader may cost: four times the limit.
+/// A reader costs at most four times the limit, as the documentation says.
 #[test]
 fn two_hundred_stopped_readers() {
     const STOPPED: usize = 200;
@@ -70,9 +70,9 @@ fn two_hundred_stopped_readers() {
     const SAID: usize = 64 << 20;
     let server = Server::start_with(&["--quiet", "--max-queue", &LIMIT.to_string()]);
     let room = server.quiet_crowd(STOPPED + 2);
-    let [talker, stopped @ .., listener] = &room[..] else { panic!("a crowd") };
+    let [sender, stopped @ .., recipient] = &room[..] else { panic!("a crowd") };
     let before = peak_memory(&server);
-    relay(talker, listener, SAID);
+    relay(sender, recipient, SAID);
     let cost = peak_memory(&server) - before;
     assert!(cost < STOPPED * LIMIT * 4, "{cost} bytes");
     for client in stopped {
@@ -85,29 +85,29 @@ fn two_hundred_stopped_readers() {
 fn a_reader_who_pauses_loses_nothing() {
     const BURST: usize = 4 << 20;
     let server = Server::start();
-    let [talker, listener, pausing] = server.joins();
-    relay(&talker, &listener, BURST);
+    let [sender, recipient, pausing] = server.joins();
+    relay(&sender, &recipient, BURST);
     pausing.expect(numbered_lines(0, BURST / LINE));
     assert_eq!(server.stop().complaints, "");
 }
 
-/// The others see no difference between one who is stopped and one who is not there.
+/// To the others a stopped reader is as if it were not there.
 #[test]
 fn who_is_cut_off_is_removed_and_its_number_used_again() {
     const SAID: usize = 16 << 20;
     let server = Server::start_with(&["--max-queue", "100000"]);
-    let [talker, listener, stopped] = server.joins();
-    relay(&talker, &listener, SAID);
+    let [sender, recipient, stopped] = server.joins();
+    relay(&sender, &recipient, SAID);
     let text = server.until(|line| line == "removing connection with sd 6 \n");
     assert!(!text.contains("Connection closed for sd 6"), "it was not the client who closed it");
     let heard = has_heard_a_prefix(&stopped, SAID);
     assert!(server.next_complaint().ends_with(": cut off: too far behind the others\n"));
-    let figures = Figures::of(&server);
-    assert_eq!((figures.clients, figures.cut_off, figures.queued_bytes), (2, 1, 0));
-    assert_eq!(figures.bytes_out, (SAID + heard) as u64);
+    let stats = Stats::of(&server);
+    assert_eq!((stats.clients, stats.cut_off, stats.queued_bytes), (2, 1, 0));
+    assert_eq!(stats.bytes_out, (SAID + heard) as u64);
     let newcomer = server.join();
     assert_eq!(newcomer.sd, stopped.sd);
-    talker.say("welcome\n");
+    sender.say("welcome\n");
     newcomer.expect("welcome\n");
     server.stop();
 }
@@ -117,34 +117,34 @@ fn who_is_cut_off_is_removed_and_its_number_used_again() {
 fn one_byte_at_a_time_is_bounded_as_well() {
     const LIMIT: usize = 1 << 20;
     let server = Server::start_with(&["--quiet", "--max-queue", &LIMIT.to_string()]);
-    let [talker, listener, _stopped] = server.quiet_joins();
+    let [sender, recipient, _stopped] = server.quiet_joins();
     let before = peak_memory(&server);
     for _ in 0..100_000 {
-        talker.say("\n");
-        listener.expect("\n");
+        sender.say("\n");
+        recipient.expect("\n");
     }
     let cost = peak_memory(&server) - before;
     assert!(cost < LIMIT * 4, "{cost} bytes");
     server.stop();
 }
 
-/// What is kept of it is bounded, and the others get it in pieces.
+/// The memory for it is bounded, and the others get it in pieces.
 #[test]
 fn a_line_without_an_end_is_bounded() {
     const SAID: usize = 100 << 20;
     let server = Server::start_with(&["--quiet"]);
-    let [talker, listener] = server.quiet_joins();
+    let [sender, recipient] = server.quiet_joins();
     let piece = vec![b'x'; 1 << 20];
     thread::scope(|scope| {
-        scope.spawn(|| (0..SAID / piece.len()).for_each(|_| talker.say(&piece)));
-        (0..SAID / piece.len()).for_each(|_| listener.expect(&piece));
+        scope.spawn(|| (0..SAID / piece.len()).for_each(|_| sender.say(&piece)));
+        (0..SAID / piece.len()).for_each(|_| recipient.expect(&piece));
     });
     let peak = peak_memory(&server);
     assert!(peak < 16 << 20, "{peak} bytes");
     server.stop();
 }
 
-/// One says as much as it can, and twenty others get their words in.
+/// One sends as much as it can, and the lines of twenty others get through.
 #[test]
 fn one_who_floods_does_not_silence_the_others() {
     const CHATTERS: usize = 20;
@@ -162,8 +162,8 @@ fn one_who_floods_does_not_silence_the_others() {
         for chatter in chatters {
             chatter.say("hello\n");
         }
-        for listener in heard {
-            listener.join().expect("everyone has heard the nineteen others");
+        for recipient in heard {
+            recipient.join().expect("everyone has heard the nineteen others");
         }
         flooder.hang_up();
         chatters.iter().for_each(Client::hang_up);

@@ -1,10 +1,10 @@
-//! Run by systemd: sockets that are handed over, readiness, the journal, and the units themselves.
+//! The server as a systemd service: socket activation, readiness, the journal, and the units.
 
 use crate::client::Client;
 use crate::descriptors::flags;
-use crate::figures::Figures;
 use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
 use crate::installed::{is_installed, skip};
+use crate::stats::Stats;
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
 use std::collections::BTreeSet;
 use std::env;
@@ -98,7 +98,7 @@ fn option(socket: &OwnedFd, level: c_int, name: c_int) -> c_int {
     value
 }
 
-/// What the server sets on sockets: lines go out at once, and a peer that is gone is found out.
+/// The options that the server sets on sockets: TCP_NODELAY and keepalive.
 fn options(server: &Server, sd: usize) -> [c_int; 6] {
     let socket = duplicate(server, sd);
     [
@@ -129,8 +129,8 @@ fn passed_sockets_of_ipv4_and_ipv6_make_one_room() {
     for sd in [3, 4, 5, 6] {
         assert_eq!(flags(&server, sd) & wanted, wanted, "of descriptor {sd}");
     }
-    let figures = Figures::of(&server);
-    assert_eq!((figures.clients, figures.messages_out, figures.bytes_out), (2, 2, 14));
+    let stats = Stats::of(&server);
+    assert_eq!((stats.clients, stats.messages_out, stats.bytes_out), (2, 2, 14));
     server.stop();
     four.expect_end();
     six.expect_end();
@@ -156,7 +156,7 @@ fn sockets_by_way_of_systemd_are_set_up_like_the_servers_own() {
     own.stop();
 }
 
-/// None of the sockets is watched while nobody can be let in.
+/// None of the listeners is watched while no client can be accepted.
 #[test]
 fn several_passed_sockets_without_descriptors_cost_nothing() {
     let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 2).into()];
@@ -174,13 +174,13 @@ fn several_passed_sockets_without_descriptors_cost_nothing() {
     thread::sleep(Duration::from_secs(1));
     let passes = server.passes_so_far();
     assert!(passes <= 40, "{passes} passes");
-    assert_eq!(Figures::of(&server).clients, 5);
+    assert_eq!(Stats::of(&server).clients, 5);
     drop((room, waiting));
     server.wait_for_removals(20);
     server.stop();
 }
 
-/// A server started by a shell that has done this before.
+/// A server started by a shell after these commands.
 fn after(shell: &str, arguments: &[&str]) -> Ended {
     let script = format!("{shell} exec \"$0\" \"$@\"");
     Server::spawn_with_limit(&["bash", "-c", &script], arguments, USUAL_LIMIT).ended()
@@ -208,7 +208,7 @@ fn what_is_passed_and_is_of_no_use_is_named() {
     }
 }
 
-/// Of a family whose sockets listen, too.
+/// A Unix socket listens, too.
 #[test]
 fn a_passed_socket_that_is_not_of_tcp_is_refused() {
     if !is_installed("systemd-socket-activate") {
@@ -243,7 +243,7 @@ fn passed_sockets_leave_nothing_to_be_said_of_addresses() {
         let Some((server, port)) = activated_with(&addresses, arguments, USUAL_LIMIT) else {
             return;
         };
-        // The server that is started for this one ends at once, and may take the connection with it.
+        // The server that is started for this client ends at once, and may reset the connection.
         let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
         is_started(&server);
         let ended = server.ended();
@@ -253,7 +253,7 @@ fn passed_sockets_leave_nothing_to_be_said_of_addresses() {
     }
 }
 
-/// The manager that waits for the word has it when clients are welcome, and not before.
+/// The service manager is notified when clients can connect, and not before.
 #[test]
 fn readiness_is_told() {
     let folder = scratch("ready");
@@ -278,7 +278,7 @@ fn readiness_is_told() {
     }
 }
 
-/// Clients are welcome all the same.
+/// Clients can connect all the same.
 #[test]
 fn a_manager_that_cannot_be_told_is_named() {
     let nobody = scratch("nobody").join("notify").display().to_string();
@@ -309,12 +309,12 @@ fn a_server_without_a_port_is_not_ready() {
     assert!(manager.recv(&mut [0; 100]).is_err(), "it says to be ready");
 }
 
-/// The journal has the time by itself, and takes a priority in its place.
+/// The journal adds the time itself, and reads a priority in its place.
 #[test]
 fn lines_for_the_journal_have_a_priority_and_no_time() {
     let script = "JOURNAL_STREAM=$(stat -Lc %d:%i /dev/stderr) exec \"$0\" \"$@\"";
     let runner = ["sh", "-c", script];
-    // It may have a listener and four clients, and says what comes of a fifth.
+    // It has descriptors for a listener and four clients, and logs that a fifth cannot be accepted.
     let server = Server::spawn_with_limit(&runner, &[&free_port().to_string()], 8);
     server.pass();
     let _room = server.crowd(4);
@@ -322,7 +322,7 @@ fn lines_for_the_journal_have_a_priority_and_no_time() {
     assert_eq!(server.next_complaint(), "<4>accept: Too many open files\n");
     server.signal(libc::SIGUSR1);
     let line = server.next_complaint();
-    assert!(line.starts_with("<6>figures: clients=4 "), "{line}");
+    assert!(line.starts_with("<6>stats: clients=4 "), "{line}");
     server.stop();
 }
 
@@ -335,11 +335,11 @@ fn lines_for_others_than_the_journal_have_the_time() {
     let line = server.next_complaint();
     let (time, text) = line.split_once(' ').expect("the time comes first");
     assert!(time.len() == 24 && &time[10..11] == "T", "{line}");
-    assert!(text.starts_with("figures: clients=0 "), "{line}");
+    assert!(text.starts_with("stats: clients=0 "), "{line}");
     server.stop();
 }
 
-/// systemd's own opinion: of whether the units make sense, and of what the service could still do.
+/// systemd-analyze finds the units correct, and the service confined.
 #[test]
 fn units_are_sound_and_the_service_is_confined() {
     if !is_installed("systemd-analyze") {
@@ -383,7 +383,7 @@ fn calls_in(set: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What the unit lets the service call, by its lines: sets, and with ~ what they are without.
+/// The system calls that the unit allows: the sets of its lines, without those after a ~.
 fn calls_allowed() -> BTreeSet<String> {
     let unit = include_str!("../../packaging/systemd/chatserver.service.in");
     let mut allowed = BTreeSet::new();
@@ -399,7 +399,7 @@ fn calls_allowed() -> BTreeSet<String> {
     allowed
 }
 
-/// From its first instruction to its last, with all that happens to it in between.
+/// From the first instruction of the server to its last, through everything it can do.
 #[test]
 fn the_unit_allows_what_the_server_calls() {
     for tool in ["systemd-analyze", "strace"] {
@@ -416,14 +416,14 @@ fn the_unit_allows_what_the_server_calls() {
     let arguments = ["--max-queue", "100000", &free_port().to_string()];
     let server = Server::spawn_with_limit(&runner, &arguments, USUAL_LIMIT);
     server.pass();
-    let [talker, listener, stalled] = server.joins();
+    let [sender, recipient, stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
     thread::scope(|scope| {
-        scope.spawn(|| talker.say(&burst));
-        listener.expect(&burst);
+        scope.spawn(|| sender.say(&burst));
+        recipient.expect(&burst);
     });
     assert!(server.next_complaint().contains("cut off"));
-    Figures::of(&server);
+    Stats::of(&server);
     drop(stalled);
     server.stop();
 

@@ -24,7 +24,7 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// The proxy of the configuration, but for the ports and the certificate, and in the foreground.
+    /// Runs the configuration with other ports and another certificate, in the foreground.
     fn start(port: u16, server: &Server, certificate: &Path) -> Self {
         let mut text = String::from("foreground = quiet\nsyslog = no\n") + CONFIGURATION;
         for (usual, here) in [

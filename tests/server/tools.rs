@@ -101,12 +101,12 @@ fn command(name: &'static str, port: u16) -> Option<Command> {
     if name == "telnet" {
         command.arg(format!("telnet {address} {port}")).arg("/dev/null");
     }
-    // Its words are to be the ones that are expected here.
+    // Its messages in the language that is expected here.
     command.env("LC_ALL", "C");
     Some(command)
 }
 
-/// What OpenBSD's nc is called; others do not know -N.
+/// The name of OpenBSD's nc; others do not know -N.
 fn openbsd_nc() -> Option<&'static str> {
     let is_openbsd = |name: &&str| {
         let help = Command::new(name).arg("-h").stdin(Stdio::null()).output();
@@ -126,13 +126,13 @@ fn all_tools_chat_in_one_room() {
     let names = ["nc", "ncat", "socat", "telnet"];
     let mut tools: Vec<_> = names.iter().filter_map(|name| Tool::start(name, &server)).collect();
     for round in 1..=2 {
-        for speaker in &tools {
-            let said = format!("{} says hello, {round}", speaker.name);
-            speaker.types(&format!("{said}\n"));
-            for other in tools.iter().filter(|other| other.name != speaker.name) {
+        for sender in &tools {
+            let said = format!("{} says hello, {round}", sender.name);
+            sender.types(&format!("{said}\n"));
+            for other in tools.iter().filter(|other| other.name != sender.name) {
                 other.shows(&said);
             }
-            let line_end = if speaker.name == "telnet" { "\r\n" } else { "\n" };
+            let line_end = if sender.name == "telnet" { "\r\n" } else { "\n" };
             watcher.expect(said + line_end);
         }
         watcher.say("to all\n");
@@ -150,7 +150,7 @@ fn all_tools_chat_in_one_room() {
     }
 }
 
-/// What `printf 'last words' | nc -N` says is heard, though it is no line.
+/// The text of `printf 'last words' | nc -N` arrives, though it is no whole line.
 fn leaves_in_the_middle_of_a_line(name: &'static str) {
     let server = Server::start();
     let watcher = server.join();

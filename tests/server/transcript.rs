@@ -5,14 +5,14 @@ use crate::harness::Server;
 use libc::{SIGINT, SIGTERM, c_int};
 use std::net::Ipv4Addr;
 
-/// Lets somebody in, and compares what the server prints about it.
+/// Connects a client, and compares what the server prints about it.
 fn newcomer(server: &Server, transcript: &str) -> Client {
     let client = Client::connect(Ipv4Addr::LOCALHOST.into(), server.port);
     assert_eq!(server.pass(), transcript);
     client
 }
 
-/// A session with everything that can happen to a client who behaves, ended by `signal`.
+/// A session with everything that can happen to a well-behaved client, ended by `signal`.
 fn session(signal: c_int) {
     let server = Server::start();
     let first = newcomer(

@@ -7,12 +7,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 const USAGE: &str = "Usage: server <port>\n";
 
-/// Whether it has ended by itself, and said by its status that something is wrong.
+/// Whether it has ended by itself, with a failure status.
 fn has_failed(ended: &Ended) -> bool {
     ended.status.code().is_some_and(|code| code != 0)
 }
 
-/// Gets the usage for these arguments, and is told why.
+/// Checks that these arguments get the usage and the reason.
 fn is_rejected(arguments: &[&str], why: &str) {
     let ended = Server::spawn(arguments).ended();
     assert_eq!(ended.transcript, USAGE, "{arguments:?}");
@@ -91,7 +91,7 @@ fn it_can_be_restarted_at_once() {
         let [first, second, third] = server.joins();
         first.say("hello\n");
         second.expect("hello\n");
-        // One leaves before the server does, two are left behind by it.
+        // One connection is closed by the client, two by the server.
         drop(third);
         server.wait_for_removals(1);
         let port = server.port;

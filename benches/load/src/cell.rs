@@ -1,45 +1,50 @@
-//! What one measurement puts on a server.
+//! The load that one measurement puts on a server.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How the speakers go about it.
+/// When the senders send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Each has so many lines on their way, and says one more when all have heard one.
+    /// Closed loop: each has up to this many lines on their way, and sends the next one when all
+    /// recipients have received one.
     Closed(usize),
-    /// So many lines a second, from all of them together, whatever the server does.
+    /// Open loop: this many lines a second, from all senders together, whatever the server does.
     Open(u32),
 }
 
-/// In how many turns a contender is measured: enough for the contenders to be measured close to each
-/// other in time, and few enough for a turn to be long beside its beginning and its end.
+/// The number of turns in which a contender is measured: enough for the contenders to be measured
+/// close to each other in time, and few enough for a turn to be long beside its start and end.
 const TURNS: u32 = 5;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
+    /// None for a plain cell.
+    pub scenario: Option<Scenario>,
     pub clients: usize,
-    pub speakers: usize,
+    pub senders: usize,
     pub bytes: usize,
     pub pace: Pace,
-    /// Clients that say as much as the server takes; not among `speakers`.
+    /// Clients that send as much as the server takes; not counted in `senders`.
     pub flooders: usize,
-    /// Clients that never read; not among `clients`.
+    /// Clients that never read; not counted in `clients`.
     pub stalled: usize,
-    /// How many times as long as usual it is measured.
+    /// The factor by which it is measured longer than usual.
     pub stretch: f64,
-    /// In how many turns. A single one begins with the first line; more have a warm-up before.
+    /// A single turn begins with the first line; with more turns there is a warm-up before.
     pub turns: u32,
 }
 
 impl Cell {
-    pub fn new(clients: usize, speakers: usize, bytes: usize, pace: Pace) -> Self {
-        Self { clients, speakers, bytes, pace, flooders: 0, stalled: 0, stretch: 1.0, turns: TURNS }
+    pub fn new(clients: usize, senders: usize, bytes: usize, pace: Pace) -> Self {
+        let (scenario, flooders, stalled, stretch, turns) = (None, 0, 0, 1.0, TURNS);
+        Self { scenario, clients, senders, bytes, pace, flooders, stalled, stretch, turns }
     }
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "N={} S={} B={}", self.clients, self.speakers, self.bytes)?;
+        write!(f, "N={} S={} B={}", self.clients, self.senders, self.bytes)?;
         match self.pace {
             Pace::Closed(window) => write!(f, " W={window}")?,
             Pace::Open(rate) => write!(f, " {rate} lines/s")?,
@@ -55,21 +60,22 @@ impl fmt::Display for Cell {
 }
 
 /// What is measured beside the plain cells, each for one claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scenario {
-    /// Ten speakers who say a hundred lines a second in all, among themselves and with ninety who
-    /// listen: how long a line is on its way when there is no load to speak of.
+    /// Ten senders with a hundred lines a second in all, alone and with ninety more recipients: the
+    /// latency when there is no load to speak of.
     Latency,
-    /// Twenty who chat, two hundred lines a second in all, while one more floods the room: how long
-    /// they wait for each other's lines. These are long enough for checking them to be faster than
-    /// the server is, or the time would be that of the generator's own backlog.
+    /// Twenty senders with two hundred lines a second in all, while one more client floods the
+    /// room: their latency. The lines are long enough for the generator to check them faster than
+    /// the server relays them; otherwise the latency would be that of the generator's own backlog.
     Flood,
-    /// The same room without and with a reader who has stopped for good. The lines are long, for
-    /// more to pile up than a server may want to keep; and so is the time, for what follows to
-    /// outweigh that. It is one turn, or a server that waits for the reader might do so while others
-    /// have theirs.
+    /// The same room without and with a reader that has stopped for good. The lines are long, so
+    /// that more piles up than a server may want to keep; the time is long, so that what follows
+    /// outweighs that. It is one turn: a server that waits for the reader by the clock would
+    /// otherwise do so during the turns of others.
     Stalled,
-    /// A pair in conversation, alone and with a thousand others who say nothing.
+    /// Two clients that send to each other, alone and with a thousand idle ones.
     Idle,
 }
 
@@ -86,24 +92,26 @@ impl Scenario {
     }
 
     pub fn cells(self) -> Vec<Cell> {
+        let cell = |clients, senders, bytes, pace| Cell {
+            scenario: Some(self),
+            ..Cell::new(clients, senders, bytes, pace)
+        };
         match self {
             Self::Latency => [10, 100]
-                .map(|clients| Cell { stretch: 4.0, ..Cell::new(clients, 10, 32, Pace::Open(100)) })
+                .map(|clients| Cell { stretch: 4.0, ..cell(clients, 10, 32, Pace::Open(100)) })
                 .into(),
             Self::Flood => {
-                vec![Cell { flooders: 1, stretch: 2.0, ..Cell::new(21, 20, 512, Pace::Open(200)) }]
+                vec![Cell { flooders: 1, stretch: 2.0, ..cell(21, 20, 512, Pace::Open(200)) }]
             }
             Self::Stalled => [0, 1]
                 .map(|stalled| Cell {
                     stalled,
                     stretch: 4.0,
                     turns: 1,
-                    ..Cell::new(50, 1, 2048, Pace::Closed(16))
+                    ..cell(50, 1, 2048, Pace::Closed(16))
                 })
                 .into(),
-            Self::Idle => {
-                [2, 1002].map(|clients| Cell::new(clients, 2, 32, Pace::Closed(1))).into()
-            }
+            Self::Idle => [2, 1002].map(|clients| cell(clients, 2, 32, Pace::Closed(1))).into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The programs that are compared, and what the kernel tells about a running one.
+//! The programs that are compared, and what /proc has about a running one.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::ops::{AddAssign, Sub};
@@ -61,12 +61,12 @@ impl Contender {
     }
 }
 
-/// A contender at work; ended when dropped.
+/// A running contender; ended when dropped.
 pub struct Server {
     child: Child,
 }
 
-/// What a process has used up to a moment.
+/// The CPU time that a process has used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Time on the processor, as the scheduler counts it: to the nanosecond.
@@ -119,12 +119,12 @@ impl Server {
         number(line.unwrap_or_default(), 0)
     }
 
-    /// How many descriptors it has.
+    /// The number of its descriptors.
     pub fn descriptors(&self) -> io::Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
     }
 
-    /// Asks it to end; none when it has not after a second.
+    /// Ends it with SIGTERM; none when it still runs after a second.
     pub fn end(&mut self) -> io::Result<Option<ExitStatus>> {
         kill_process(self.pid(), Signal::TERM)?;
         let given_up = Instant::now() + Duration::from_secs(1);

@@ -1,24 +1,25 @@
-//! What has been said, who has heard it, and how long that took.
+//! What was sent, which recipients have received it, and how long that took.
 //!
-//! Every line is determined by its speaker, its number and its length, so that what a listener
-//! gets can be compared with what was said, byte for byte. Listeners are numbered from 0, and
-//! the first few of them are the speakers.
+//! Every line is determined by its sender, its number and its length, so that what a recipient
+//! gets can be compared with what was sent, byte for byte. Recipients are numbered from 0, and
+//! the first few of them are the senders.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 
-/// Speaker and number in hexadecimal digits, each with a space behind.
-const SPEAKER_DIGITS: usize = 4;
-const HEADER: usize = SPEAKER_DIGITS + 1 + 8 + 1;
+/// Sender and number in hexadecimal digits, each followed by a space.
+const SENDER_DIGITS: usize = 4;
+const HEADER: usize = SENDER_DIGITS + 1 + 8 + 1;
 /// Latencies above a minute are entered as a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
 /// The shortest line: a header, one letter and the end.
 pub const SHORTEST_LINE: usize = HEADER + 2;
 
-/// What went wrong between saying and hearing, in lines of single listeners. A torn line counts
+/// What went wrong between saying and hearing, in lines of single recipients. A torn line counts
 /// as lost, too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Faults {
     pub lost: usize,
     pub doubled: usize,
@@ -51,12 +52,12 @@ impl fmt::Display for Faults {
     }
 }
 
-/// One speaker's lines. Those that not everybody has heard yet are kept, a slot each.
-struct Said {
+/// One sender's lines. A line keeps a slot until every recipient has received it.
+struct SentLines {
     is_timed: bool,
     next: u32,
-    /// The first line that somebody has yet to hear.
-    unheard: u32,
+    /// The first line that some recipient has not received yet.
+    pending: u32,
     slots: Vec<Slot>,
     /// The text of the lines in the slots.
     text: Vec<u8>,
@@ -68,9 +69,9 @@ struct Slot {
     waiting: u32,
 }
 
-impl Said {
+impl SentLines {
     fn outstanding(&self) -> usize {
-        (self.next - self.unheard) as usize
+        (self.next - self.pending) as usize
     }
 
     fn slot(&self, number: u32) -> usize {
@@ -80,13 +81,13 @@ impl Said {
 
 pub struct Ledger {
     bytes: usize,
-    listeners: usize,
-    said: Vec<Said>,
-    /// The number of the line that a listener is to hear next from a speaker.
+    recipients: usize,
+    sent: Vec<SentLines>,
+    /// The number of the line that a recipient is to receive next from a sender.
     next: Vec<u32>,
-    /// Who has not heard which line, though later ones: (listener, speaker, number).
+    /// The lines that were skipped, as later ones came first: (recipient, sender, number).
     missing: HashSet<(usize, usize, u32)>,
-    /// All faults but what is lost, which the end only shows.
+    /// All faults except lost lines, which are known only at the end.
     faults: Faults,
     deliveries: u64,
     latencies: Histogram<u64>,
@@ -94,22 +95,22 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// For lines of so many bytes, and as many speakers as there are windows: how many lines each
-    /// may have outstanding. Only for the first `timed` of them is it noted how long a line took.
-    pub fn new(listeners: usize, windows: &[usize], timed: usize, bytes: usize) -> Self {
-        assert!(bytes >= SHORTEST_LINE && windows.len() <= listeners && !windows.contains(&0));
-        let said = |(speaker, window): (usize, &usize)| Said {
-            is_timed: speaker < timed,
+    /// For lines of this length, and a sender for each window, which is the number of lines that it
+    /// may have on their way. The latency is recorded for the first `timed` senders only.
+    pub fn new(recipients: usize, windows: &[usize], timed: usize, bytes: usize) -> Self {
+        assert!(bytes >= SHORTEST_LINE && windows.len() <= recipients && !windows.contains(&0));
+        let sent = |(sender, window): (usize, &usize)| SentLines {
+            is_timed: sender < timed,
             next: 0,
-            unheard: 0,
+            pending: 0,
             slots: vec![Slot::default(); *window],
             text: vec![0; window * bytes],
         };
         Self {
             bytes,
-            listeners,
-            said: windows.iter().enumerate().map(said).collect(),
-            next: vec![0; listeners * windows.len()],
+            recipients,
+            sent: windows.iter().enumerate().map(sent).collect(),
+            next: vec![0; recipients * windows.len()],
             missing: HashSet::new(),
             faults: Faults::default(),
             deliveries: 0,
@@ -118,37 +119,37 @@ impl Ledger {
         }
     }
 
-    /// How many more lines a speaker may say before others have been heard by all.
-    pub fn room(&self, speaker: usize) -> usize {
-        self.said[speaker].slots.len() - self.said[speaker].outstanding()
+    /// The number of lines a sender may send before earlier ones have reached every recipient.
+    pub fn room(&self, sender: usize) -> usize {
+        self.sent[sender].slots.len() - self.sent[sender].outstanding()
     }
 
-    /// Whether all that was said has been heard (or will never be) by all.
+    /// Whether every line has reached every recipient, or is known to be lost.
     pub fn is_settled(&self) -> bool {
-        self.said.iter().all(|said| said.outstanding() == 0)
+        self.sent.iter().all(|sent| sent.outstanding() == 0)
     }
 
-    /// Puts a speaker's next line at the end of `out`. The time is in nanoseconds.
-    pub fn say(&mut self, speaker: usize, now: u64, out: &mut Vec<u8>) {
+    /// Appends a sender's next line to `out`. The time is in nanoseconds.
+    pub fn next_line(&mut self, sender: usize, now: u64, out: &mut Vec<u8>) {
         let start = out.len();
-        write_line(speaker, self.said[speaker].next, self.bytes, &self.letters, out);
-        let said = &mut self.said[speaker];
-        let slot = said.slot(said.next);
-        said.slots[slot] = Slot { at: now, waiting: self.listeners as u32 - 1 };
-        said.text[slot * self.bytes..][..self.bytes].copy_from_slice(&out[start..]);
-        said.next += 1;
+        write_line(sender, self.sent[sender].next, self.bytes, &self.letters, out);
+        let sent = &mut self.sent[sender];
+        let slot = sent.slot(sent.next);
+        sent.slots[slot] = Slot { at: now, waiting: self.recipients as u32 - 1 };
+        sent.text[slot * self.bytes..][..self.bytes].copy_from_slice(&out[start..]);
+        sent.next += 1;
     }
 
-    /// Takes in what a listener gets, but for an unfinished line at the end; answers how many
-    /// bytes that were.
-    pub fn hear(&mut self, listener: usize, text: &[u8], now: u64) -> usize {
+    /// Checks what a recipient gets, except for an unfinished line at the end; returns the number
+    /// of bytes checked.
+    pub fn receive(&mut self, recipient: usize, text: &[u8], now: u64) -> usize {
         let mut rest = text;
         loop {
-            if let Some((speaker, number)) = self.expected(listener, rest) {
-                self.accept(listener, speaker, number, now);
+            if let Some((sender, number)) = self.expected(recipient, rest) {
+                self.accept(recipient, sender, number, now);
                 rest = &rest[self.bytes..];
             } else if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                self.judge(listener, &rest[..=end], now);
+                self.judge(recipient, &rest[..=end], now);
                 rest = &rest[end + 1..];
             } else {
                 return text.len() - rest.len();
@@ -156,12 +157,12 @@ impl Ledger {
         }
     }
 
-    /// How many lines have been heard since measuring began.
+    /// The number of lines received since measuring began, counted for each recipient.
     pub fn deliveries(&self) -> u64 {
         self.deliveries
     }
 
-    /// How long each of them took, of those whose speaker is timed.
+    /// The latencies of those lines whose sender is timed.
     pub fn latencies(&self) -> &Histogram<u64> {
         &self.latencies
     }
@@ -171,92 +172,92 @@ impl Ledger {
         self.latencies.reset();
     }
 
-    /// What has gone wrong up to now; a line that is still on its way counts as lost.
+    /// The faults up to now; a line that is still on its way counts as lost.
     pub fn faults(&self) -> Faults {
-        let speakers = self.said.len();
-        let pairs = (0..self.listeners).flat_map(|l| (0..speakers).map(move |s| (l, s)));
-        let unheard: usize = pairs
-            .filter(|(listener, speaker)| listener != speaker)
-            .map(|(l, s)| (self.said[s].next - self.next[l * speakers + s]) as usize)
+        let senders = self.sent.len();
+        let pairs = (0..self.recipients).flat_map(|l| (0..senders).map(move |s| (l, s)));
+        let pending: usize = pairs
+            .filter(|(recipient, sender)| recipient != sender)
+            .map(|(l, s)| (self.sent[s].next - self.next[l * senders + s]) as usize)
             .sum();
-        Faults { lost: self.missing.len() + unheard, ..self.faults }
+        Faults { lost: self.missing.len() + pending, ..self.faults }
     }
 
-    /// Whose line the text begins with, when it is the one that the listener is to hear next. All
-    /// but a faulty server's lines are recognised here.
-    fn expected(&self, listener: usize, text: &[u8]) -> Option<(usize, u32)> {
+    /// Sender and number of the text's first line, if the recipient is to receive it next. Without
+    /// faults, all lines are recognised here.
+    fn expected(&self, recipient: usize, text: &[u8]) -> Option<(usize, u32)> {
         let line = text.get(..self.bytes)?;
-        let speaker = hex(&line[..SPEAKER_DIGITS])? as usize;
-        let said = self.said.get(speaker).filter(|_| speaker != listener)?;
-        let number = self.next[listener * self.said.len() + speaker];
-        let is_it = number < said.next
-            && line == &said.text[said.slot(number) * self.bytes..][..self.bytes];
-        is_it.then_some((speaker, number))
+        let sender = hex(&line[..SENDER_DIGITS])? as usize;
+        let sent = self.sent.get(sender).filter(|_| sender != recipient)?;
+        let number = self.next[recipient * self.sent.len() + sender];
+        let is_it = number < sent.next
+            && line == &sent.text[sent.slot(number) * self.bytes..][..self.bytes];
+        is_it.then_some((sender, number))
     }
 
-    fn accept(&mut self, listener: usize, speaker: usize, number: u32, now: u64) {
-        let said = &self.said[speaker];
+    fn accept(&mut self, recipient: usize, sender: usize, number: u32, now: u64) {
+        let sent = &self.sent[sender];
         self.deliveries += 1;
-        if said.is_timed {
-            self.latencies.saturating_record(now - said.slots[said.slot(number)].at);
+        if sent.is_timed {
+            self.latencies.saturating_record(now - sent.slots[sent.slot(number)].at);
         }
-        self.next[listener * self.said.len() + speaker] = number + 1;
-        self.settle(speaker, number);
+        self.next[recipient * self.sent.len() + sender] = number + 1;
+        self.settle(sender, number);
     }
 
-    /// One listener less waits for the line.
-    fn settle(&mut self, speaker: usize, number: u32) {
-        let said = &mut self.said[speaker];
-        let slot = said.slot(number);
-        said.slots[slot].waiting -= 1;
-        while said.unheard < said.next && said.slots[said.slot(said.unheard)].waiting == 0 {
-            said.unheard += 1;
+    /// One recipient less waits for the line.
+    fn settle(&mut self, sender: usize, number: u32) {
+        let sent = &mut self.sent[sender];
+        let slot = sent.slot(number);
+        sent.slots[slot].waiting -= 1;
+        while sent.pending < sent.next && sent.slots[sent.slot(sent.pending)].waiting == 0 {
+            sent.pending += 1;
         }
     }
 
-    /// Finds out what is wrong with a line that was not the one to be heard next.
-    fn judge(&mut self, listener: usize, line: &[u8], now: u64) {
-        let Some((speaker, number)) = self.identify(line) else {
+    /// Finds out what is wrong with a line that was not the one to be received next.
+    fn judge(&mut self, recipient: usize, line: &[u8], now: u64) {
+        let Some((sender, number)) = self.identify(line) else {
             self.faults.torn += 1;
             return;
         };
-        if speaker == listener {
+        if sender == recipient {
             self.faults.echoed += 1;
             return;
         }
-        let next = self.next[listener * self.said.len() + speaker];
+        let next = self.next[recipient * self.sent.len() + sender];
         if number >= next {
             for skipped in next..number {
-                self.missing.insert((listener, speaker, skipped));
-                self.settle(speaker, skipped);
+                self.missing.insert((recipient, sender, skipped));
+                self.settle(sender, skipped);
             }
-            self.accept(listener, speaker, number, now);
-        } else if self.missing.remove(&(listener, speaker, number)) {
+            self.accept(recipient, sender, number, now);
+        } else if self.missing.remove(&(recipient, sender, number)) {
             self.faults.out_of_order += 1;
         } else {
             self.faults.doubled += 1;
         }
     }
 
-    /// Speaker and number, when the line is one that has been said, to the last byte.
+    /// Sender and number, when the line is one that has been sent, to the last byte.
     fn identify(&self, line: &[u8]) -> Option<(usize, u32)> {
-        let speaker = hex(line.get(..SPEAKER_DIGITS)?)? as usize;
-        let number = hex(line.get(SPEAKER_DIGITS + 1..HEADER - 1)?)?;
-        let mut said = Vec::with_capacity(self.bytes);
-        write_line(speaker, number, self.bytes, &self.letters, &mut said);
-        let is_said = self.said.get(speaker).is_some_and(|said| number < said.next);
-        (is_said && said == line).then_some((speaker, number))
+        let sender = hex(line.get(..SENDER_DIGITS)?)? as usize;
+        let number = hex(line.get(SENDER_DIGITS + 1..HEADER - 1)?)?;
+        let mut sent = Vec::with_capacity(self.bytes);
+        write_line(sender, number, self.bytes, &self.letters, &mut sent);
+        let is_sent = self.sent.get(sender).is_some_and(|sent| number < sent.next);
+        (is_sent && sent == line).then_some((sender, number))
     }
 }
 
 /// The letters begin elsewhere in the alphabet from line to line, so that the halves of two lines
 /// seldom make a whole one.
-fn write_line(speaker: usize, number: u32, bytes: usize, letters: &[u8], out: &mut Vec<u8>) {
-    push_hex(speaker as u32, SPEAKER_DIGITS, out);
+fn write_line(sender: usize, number: u32, bytes: usize, letters: &[u8], out: &mut Vec<u8>) {
+    push_hex(sender as u32, SENDER_DIGITS, out);
     out.push(b' ');
     push_hex(number, 8, out);
     out.push(b' ');
-    let first = (speaker + number as usize) % 26;
+    let first = (sender + number as usize) % 26;
     out.extend_from_slice(&letters[first..][..bytes - HEADER - 1]);
     out.push(b'\n');
 }
@@ -280,28 +281,28 @@ mod tests {
 
     const BYTES: usize = 32;
 
-    /// Three listeners, of whom 0 and 1 say two lines each, which are returned.
+    /// Three clients, of which 0 and 1 send two lines each, which are returned.
     fn room() -> (Ledger, [Vec<u8>; 4]) {
         let mut ledger = Ledger::new(3, &[4, 4], 2, BYTES);
-        let lines = [0, 0, 1, 1].map(|speaker| {
+        let lines = [0, 0, 1, 1].map(|sender| {
             let mut line = Vec::new();
-            ledger.say(speaker, 0, &mut line);
+            ledger.next_line(sender, 0, &mut line);
             line
         });
         (ledger, lines)
     }
 
-    /// The faults when listener 2 gets this, and the others what they should.
+    /// The faults when recipient 2 gets this, and the others what they should.
     fn faults_of(what: &[u8]) -> Faults {
         let (mut ledger, [a0, a1, b0, b1]) = room();
-        assert_eq!(ledger.hear(0, &[b0, b1].concat(), 1), 2 * BYTES);
-        assert_eq!(ledger.hear(1, &[a0, a1].concat(), 1), 2 * BYTES);
-        ledger.hear(2, what, 1);
+        assert_eq!(ledger.receive(0, &[b0, b1].concat(), 1), 2 * BYTES);
+        assert_eq!(ledger.receive(1, &[a0, a1].concat(), 1), 2 * BYTES);
+        ledger.receive(2, what, 1);
         ledger.faults()
     }
 
     #[test]
-    fn lines_as_they_were_said_are_no_fault_in_any_mix_of_speakers() {
+    fn lines_as_they_were_sent_are_no_fault_in_any_mix_of_senders() {
         let (_, [a0, a1, b0, b1]) = room();
         for mix in [[&a0, &a1, &b0, &b1], [&b0, &a0, &a1, &b1], [&b0, &b1, &a0, &a1]] {
             assert_eq!(faults_of(&mix.map(|line| &line[..]).concat()), Faults::default());
@@ -309,13 +310,13 @@ mod tests {
     }
 
     #[test]
-    fn all_is_settled_when_everybody_has_heard_everything() {
+    fn all_is_settled_when_everybody_has_received_everything() {
         let (mut ledger, [a0, a1, b0, b1]) = room();
         assert_eq!((ledger.room(0), ledger.is_settled()), (2, false));
-        ledger.hear(0, &[&b0[..], &b1].concat(), 5);
-        ledger.hear(1, &[&a0[..], &a1].concat(), 5);
+        ledger.receive(0, &[&b0[..], &b1].concat(), 5);
+        ledger.receive(1, &[&a0[..], &a1].concat(), 5);
         assert_eq!(ledger.room(0), 2);
-        ledger.hear(2, &[a0, b0, a1, b1].concat(), 1_000_000);
+        ledger.receive(2, &[a0, b0, a1, b1].concat(), 1_000_000);
         assert_eq!((ledger.room(0), ledger.is_settled()), (4, true));
         assert_eq!(ledger.latencies().len(), 8);
         assert_eq!(ledger.latencies().value_at_quantile(0.5), 5);
@@ -326,17 +327,17 @@ mod tests {
     fn only_the_timed_count_for_the_latency() {
         let mut ledger = Ledger::new(3, &[1, 1], 1, BYTES);
         let mut lines = Vec::new();
-        ledger.say(0, 0, &mut lines);
-        ledger.say(1, 0, &mut lines);
-        ledger.hear(2, &lines, 7);
+        ledger.next_line(0, 0, &mut lines);
+        ledger.next_line(1, 0, &mut lines);
+        ledger.receive(2, &lines, 7);
         assert_eq!((ledger.deliveries(), ledger.latencies().len()), (2, 1));
     }
 
     #[test]
     fn an_unfinished_line_is_left_for_later() {
         let (mut ledger, [a0, ..]) = room();
-        assert_eq!(ledger.hear(2, &a0[..BYTES - 1], 1), 0);
-        assert_eq!(ledger.hear(2, &[&a0[..], b"0"].concat(), 1), BYTES);
+        assert_eq!(ledger.receive(2, &a0[..BYTES - 1], 1), 0);
+        assert_eq!(ledger.receive(2, &[&a0[..], b"0"].concat(), 1), BYTES);
         assert_eq!(ledger.faults().torn, 0);
     }
 
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_nobody_said_is_torn() {
+    fn a_line_that_nobody_sent_is_torn() {
         let (_, [a0, a1, b0, b1]) = room();
         let mut invented = Vec::new();
         write_line(1, 2, BYTES, &room().0.letters, &mut invented);
@@ -382,11 +383,11 @@ mod tests {
     }
 
     #[test]
-    fn a_speaker_who_hears_itself_is_echoed() {
+    fn a_line_that_comes_back_to_its_sender_is_echoed() {
         let (mut ledger, [a0, a1, b0, b1]) = room();
-        ledger.hear(0, &[&a0[..], &b0, &b1].concat(), 1);
-        ledger.hear(1, &[&a0[..], &a1].concat(), 1);
-        ledger.hear(2, &[&a0[..], &a1, &b0, &b1].concat(), 1);
+        ledger.receive(0, &[&a0[..], &b0, &b1].concat(), 1);
+        ledger.receive(1, &[&a0[..], &a1].concat(), 1);
+        ledger.receive(2, &[&a0[..], &a1, &b0, &b1].concat(), 1);
         assert_eq!(ledger.faults(), Faults { echoed: 1, ..no() });
     }
 

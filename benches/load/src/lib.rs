@@ -1,5 +1,4 @@
-//! What putting a chat server under load takes, whether it is for measuring (`main.rs`) or for
-//! finding out whether it holds (`bin/soak`).
+//! What the load generator (`main.rs`) and the soak test (`bin/soak`) have in common.
 
 pub mod cell;
 pub mod contender;

@@ -1,4 +1,4 @@
-//! The machine: what it is, and which of its processor cores does what.
+//! The machine's description, and the use of its processor cores.
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};

@@ -6,15 +6,16 @@ use crate::generator::Generator;
 use crate::ledger::Faults;
 use crate::machine::{self, Cores};
 use crate::room::{self, Room};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What goes before a measurement, as a share of the usual length of one.
+/// The length of the warm-up, as a share of the usual length of a measurement.
 const WARM_UP: f64 = 0.2;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Measurement {
     pub deliveries: u64,
     pub seconds: f64,
@@ -28,9 +29,10 @@ pub struct Measurement {
     /// Resident with everybody in the room, before the first line.
     pub joined_kib: u64,
     pub peak_kib: u64,
-    /// Of all that was said, the warm-up included.
+    /// In all lines, those of the warm-up included.
+    #[serde(skip)]
     pub faults: Faults,
-    /// Whether those who never read were cut off.
+    /// Whether the clients that never read were cut off.
     pub cut_off: bool,
 }
 
@@ -57,7 +59,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the contender and fills its room, which is to be measured for so long.
+    /// Starts the contender and fills its room, which is then measured for this long.
     pub fn open(
         contender: &Contender,
         cell: &Cell,
@@ -105,11 +107,11 @@ impl Session {
         Err(io::Error::other(format!("standstill, {}", self.generator.ledger.faults())))
     }
 
-    /// What all turns have come to.
+    /// The sum of all turns.
     pub fn close(mut self) -> io::Result<Measurement> {
         let peak_kib = self.server.memory_kib("VmHWM")?;
         let cut_off = !self.stalled.is_empty() && room::are_cut_off(&mut self.stalled);
-        // Before the clients go: their leaving is nothing to see to any more.
+        // Before the clients disconnect, which is no longer of interest.
         drop(self.server);
         let latencies = self.generator.ledger.latencies();
         Ok(Measurement {
@@ -130,9 +132,9 @@ impl Session {
     }
 }
 
-/// Measures all contenders under each of the loads, in turns of a fraction of the time: what disturbs
-/// the machine for a while disturbs all of them. One goes first that `first` says. By load, and by
-/// contender.
+/// Measures all contenders under each of the loads, in turns of a fraction of the time, so that a
+/// disturbance of the machine affects all of them. The contender at `first` begins. The outcomes
+/// are by load and by contender.
 pub fn measure_in_turns(
     contenders: &[Contender],
     cells: &[Cell],
@@ -152,7 +154,7 @@ pub fn measure_in_turns(
     cells.iter().map(|_| measured.by_ref().take(contenders.len()).collect()).collect()
 }
 
-/// Does the next thing with each session that is still sound, beginning with the one at `first`.
+/// Calls `next` for each session without an error, beginning with the one at `first`.
 fn each_in_turn(
     sessions: &mut [io::Result<Session>],
     first: usize,
@@ -168,8 +170,7 @@ fn each_in_turn(
     }
 }
 
-/// When everything has been heard, the server goes to sleep, and only then is its account exact:
-/// what is on the processor is entered at the scheduler's leisure.
+/// Waits until the server sleeps: while it is on the processor, its CPU time in /proc lags behind.
 fn settled_usage(server: &Server) -> io::Result<Usage> {
     thread::sleep(Duration::from_millis(2));
     server.usage()

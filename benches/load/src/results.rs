@@ -1,64 +1,51 @@
-//! Everything that was measured, and what can be said of it.
+//! All measurements, and the comparisons between them.
 
 use crate::cell::{Cell, Scenario};
-use crate::contender::Contender;
 use crate::measure::Measurement;
 use crate::stats::{median, spread};
 use std::ops::Range;
 
-/// A measurement, or why there is none.
+/// A measurement, or the reason why there is none.
 pub type Outcome = Result<Measurement, String>;
 
-/// The middle half of the rounds' ratios may lie so far apart. Beyond that, a difference of one in
-/// twenty, which is what matters here, cannot be told from chance by five rounds.
+/// The widest that the middle half of a ratio's rounds may be. Beyond it, five rounds cannot tell a
+/// difference of one in twenty, which is what matters here, from chance.
 pub const TOLERABLE_SPREAD: f64 = 0.1;
 
+#[derive(Default)]
 pub struct Results {
-    pub machine: String,
-    pub cores_are_one: bool,
-    /// The first is the reference.
-    pub contenders: Vec<Contender>,
-    pub missing: Vec<Contender>,
+    /// The machine first; then what a reader of the tables should know.
+    pub notes: Vec<String>,
+    /// Their names; the first is the reference.
+    pub contenders: Vec<String>,
     /// The plain cells, and then those of the scenarios.
     pub cells: Vec<Cell>,
-    pub nr_plain: usize,
-    pub scenarios: Vec<(Scenario, Range<usize>)>,
     /// By cell, by contender, by round.
     pub outcomes: Vec<Vec<Vec<Outcome>>>,
 }
 
 impl Results {
-    pub fn new(
-        contenders: Vec<Contender>,
-        missing: Vec<Contender>,
-        plain: Vec<Cell>,
-        scenarios: &[Scenario],
-    ) -> Self {
-        let nr_plain = plain.len();
-        let mut cells = plain;
-        let scenarios = scenarios.iter().map(|scenario| {
-            let first = cells.len();
-            cells.extend(scenario.cells());
-            (*scenario, first..cells.len())
-        });
-        let scenarios = scenarios.collect();
-        let outcomes = vec![vec![Vec::new(); contenders.len()]; cells.len()];
-        Self {
-            machine: String::new(),
-            cores_are_one: false,
-            contenders,
-            missing,
-            cells,
-            nr_plain,
-            scenarios,
-            outcomes,
-        }
+    /// Adds the outcome of the next round of this contender in this cell.
+    pub fn add(&mut self, cell: &Cell, contender: &str, outcome: Outcome) {
+        let cell = position_or_add(&mut self.cells, cell);
+        let contender = position_or_add(&mut self.contenders, &contender.to_string());
+        grow(&mut self.outcomes, cell);
+        grow(&mut self.outcomes[cell], contender);
+        self.outcomes[cell][contender].push(outcome);
     }
 
-    /// The cells that are measured together: each plain one by itself, and those of a scenario.
-    pub fn groups(&self) -> Vec<Range<usize>> {
-        let plain = (0..self.nr_plain).map(|cell| cell..cell + 1);
-        plain.chain(self.scenarios.iter().map(|(_, cells)| cells.clone())).collect()
+    pub fn rounds(&self) -> usize {
+        self.outcomes.first().and_then(|cell| cell.first()).map_or(0, Vec::len)
+    }
+
+    pub fn plain_cells(&self) -> Range<usize> {
+        0..self.cells.iter().filter(|cell| cell.scenario.is_none()).count()
+    }
+
+    /// The numbers of a scenario's cells, if it was measured.
+    pub fn cells_of(&self, scenario: Scenario) -> Vec<usize> {
+        let is_its = |cell: &usize| self.cells[*cell].scenario == Some(scenario);
+        (0..self.cells.len()).filter(is_its).collect()
     }
 
     fn measured(&self, cell: usize, contender: usize) -> impl Iterator<Item = &Measurement> {
@@ -87,7 +74,7 @@ impl Results {
         self.ratios(cell, contender).and_then(|ratios| finite_median(&ratios))
     }
 
-    /// Whether the ratio's rounds lie too far apart to say much.
+    /// Whether the ratio's rounds are too far apart to say much.
     pub fn is_noisy(&self, cell: usize, contender: usize) -> bool {
         self.ratios(cell, contender).is_some_and(|ratios| spread(&ratios) > TOLERABLE_SPREAD)
     }
@@ -96,8 +83,7 @@ impl Results {
         self.compare((cell, contender), (cell, 0), Measurement::cpu_per_delivery_ns)
     }
 
-    /// What a contender has in one cell as a ratio to what it has in another: the median of the
-    /// rounds.
+    /// A contender's value in one cell as a ratio to its value in another: the rounds' median.
     pub fn growth(
         &self,
         [from, to]: [usize; 2],
@@ -107,8 +93,8 @@ impl Results {
         finite_median(&self.compare((to, contender), (from, contender), value)?)
     }
 
-    /// What one cell and contender have as a ratio to what others have, round by round; none unless
-    /// every round could be measured.
+    /// The ratio of two (cell, contender) pairs, round by round; none unless every round could be
+    /// measured.
     fn compare(
         &self,
         one: (usize, usize),
@@ -123,9 +109,10 @@ impl Results {
         one.iter().zip(other).map(ratio).collect()
     }
 
-    /// What share of a contender's time was its own, and not the kernel's, over all plain cells.
+    /// The share of a contender's CPU time that was spent in user space, over all plain cells.
     pub fn user_share(&self, contender: usize) -> f64 {
-        let ticks = (0..self.nr_plain)
+        let ticks = self
+            .plain_cells()
             .flat_map(|cell| self.measured(cell, contender))
             .fold([0, 0], |[user, all], m| {
                 [user + m.user_ticks, all + m.user_ticks + m.system_ticks]
@@ -150,6 +137,20 @@ impl Results {
     pub fn is_flawless(&self) -> bool {
         let mut outcomes = self.outcomes.iter().flatten().flatten();
         outcomes.all(|outcome| outcome.as_ref().is_ok_and(|m| !m.faults.any()))
+    }
+}
+
+fn position_or_add<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> usize {
+    list.iter().position(|known| known == item).unwrap_or_else(|| {
+        list.push(item.clone());
+        list.len() - 1
+    })
+}
+
+/// Makes room for this index.
+fn grow<T: Default>(list: &mut Vec<T>, index: usize) {
+    if list.len() <= index {
+        list.resize_with(index + 1, T::default);
     }
 }
 

@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long something may take that takes milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+/// The limit for what usually takes milliseconds.
+pub const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// As many as any server lets wait to be accepted. One more, and the kernel may leave a client
+/// The shortest accept queue among the contenders. With one client more, the kernel may leave it
 /// unanswered for a second.
 const SHORTEST_QUEUE: usize = 8;
 
@@ -19,7 +19,7 @@ const LAST_PROBE: &[u8] = b"so let us begin\n";
 
 pub struct Room {
     pub clients: Vec<TcpStream>,
-    /// Those who never read.
+    /// Clients that never read.
     pub stalled: Vec<TcpStream>,
 }
 
@@ -29,8 +29,7 @@ impl Room {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let mut clients = vec![connect_first(address)?];
         let connect = |_| TcpStream::connect(address);
-        // Servers let in first who came first: those who tell nothing themselves are in, too,
-        // when the last one is.
+        // Servers accept clients in order: when the last one is in, so are these.
         let stalled = (0..cell.stalled).map(connect).collect::<io::Result<_>>()?;
         for number in 1..cell.clients {
             if number % SHORTEST_QUEUE == 0 {
@@ -42,14 +41,15 @@ impl Room {
         for client in &clients {
             client.set_nodelay(true)?;
             client.set_nonblocking(true)?;
-            // Ends with a reset, which leaves nothing behind in the kernel.
+            // The connection ends with a reset, which leaves nothing behind in the kernel.
             rustix::net::sockopt::set_socket_linger(client, Some(Duration::ZERO))?;
         }
         Ok(Self { clients, stalled })
     }
 }
 
-/// Whether the server has given up these, who do not read: past what it had sent, there is an end.
+/// Whether the server has cut off these clients, which do not read: after what it had sent, there
+/// is an EOF or a reset.
 pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
     let mut buffer = vec![0; 1 << 16];
     stalled.iter_mut().all(|client| {
@@ -71,7 +71,7 @@ pub fn free_port() -> io::Result<u16> {
 
 /// Connects as soon as the server listens.
 pub fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
-    let given_up = Instant::now() + PATIENCE;
+    let given_up = Instant::now() + TIMEOUT;
     loop {
         match TcpStream::connect(address) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -85,16 +85,16 @@ pub fn connect_first(address: SocketAddrV4) -> io::Result<TcpStream> {
     }
 }
 
-/// Gives the server time to let in those who wait.
+/// Gives the server time to accept the clients that wait.
 fn wait_for_accept(port: u16) {
-    let given_up = Instant::now() + PATIENCE;
+    let given_up = Instant::now() + TIMEOUT;
     while waiting_for_accept(port) > 0 && Instant::now() < given_up {
         thread::sleep(Duration::from_micros(50));
     }
 }
 
-/// How many clients wait to be accepted: for a listening socket, the length of its queue stands
-/// where others have the bytes to be read.
+/// The number of clients that wait to be accepted: for a listening socket, /proc has it in the
+/// column of the bytes to be read.
 fn waiting_for_accept(port: u16) -> u64 {
     const LISTENING: &str = "0A";
     let address = format!(":{port:04X}");
@@ -114,11 +114,11 @@ fn first_page(file: &str) -> String {
     String::from_utf8_lossy(&page[..count]).into_owned()
 }
 
-/// The first calls until the last one hears it, and then everyone hears a last call.
+/// The first client sends until the last one receives something; then all receive a last line.
 fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
     let (first, others) = clients.split_first_mut().expect("a room has clients");
     let last = others.last_mut().expect("a room has at least two clients");
-    let given_up = Instant::now() + PATIENCE;
+    let given_up = Instant::now() + TIMEOUT;
     last.set_read_timeout(Some(Duration::from_millis(10)))?;
     loop {
         first.write_all(PROBE)?;
@@ -127,7 +127,7 @@ fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
             Ok(_) => break,
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
             Err(_) if Instant::now() > given_up => {
-                return Err(io::Error::other("nobody hears anything"));
+                return Err(io::Error::other("nobody receives anything"));
             }
             Err(_) => {}
         }
@@ -137,13 +137,13 @@ fn gather(clients: &mut [TcpStream]) -> io::Result<()> {
 }
 
 fn wait_for_last_probe(client: &mut TcpStream) -> io::Result<()> {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let mut buffer = [0; 4096];
-    client.set_read_timeout(Some(PATIENCE))?;
-    while !heard.ends_with(LAST_PROBE) {
+    client.set_read_timeout(Some(TIMEOUT))?;
+    while !received.ends_with(LAST_PROBE) {
         match client.read(&mut buffer) {
-            Ok(count) if count > 0 => heard.extend_from_slice(&buffer[..count]),
-            _ => return Err(io::Error::other("somebody is not let in")),
+            Ok(count) if count > 0 => received.extend_from_slice(&buffer[..count]),
+            _ => return Err(io::Error::other("a client is not accepted")),
         }
     }
     Ok(())

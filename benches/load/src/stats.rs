@@ -1,4 +1,4 @@
-//! The little statistics that a comparison needs.
+//! Medians and quantiles.
 
 /// The value below which the share `q` of the values lies, between two of them in proportion.
 /// NaN when there are none.

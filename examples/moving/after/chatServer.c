@@ -88,7 +88,7 @@ int main(int argc, char *argv[])
 				}
 				printf("Descriptor %d is readable\n", sd);
 				len = (int)read(sd, buffer, BUFFER_SIZE);
-				/* At the end, with 0, what came without a newline is passed on, too. */
+				/* At the end, with 0, an unfinished line is passed on, too. */
 				if (len < 0 || chat_feed(sd, buffer, len, pool) == -1 || len == 0) {
 					printf("Connection closed for sd %d\n", sd);
 					remove_conn(sd, pool);

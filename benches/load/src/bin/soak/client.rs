@@ -1,7 +1,7 @@
-//! One client: its connection, and what it has decided to do.
+//! One client: its connection and its state.
 
-use crate::dice::Dice;
 use crate::line::Id;
+use fastrand::Rng;
 use rustix::net::sockopt::set_socket_linger;
 use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
@@ -10,12 +10,12 @@ use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 const READ_SIZE: usize = 64 * 1024;
-/// What the kernel keeps for a narrow client: little, so that what it does not read piles up in the
-/// server before long.
+/// A narrow client has small buffers in the kernel, so that what it does not read soon piles up in
+/// the server.
 const NARROW_BUFFER: usize = 4096;
 const NARROW_SEGMENT: u32 = 536;
 
-/// How what is to be said goes to the kernel.
+/// The way in which lines are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     AtOnce,
@@ -26,15 +26,15 @@ pub enum Manner {
 pub struct Client {
     pub id: Id,
     pub stream: TcpStream,
-    pub dice: Dice,
+    pub rng: Rng,
     pub manner: Manner,
-    /// Until when it does not read.
+    /// It does not read until then.
     pub stalls_until: Option<u64>,
-    /// Since when its own side of the connection is closed.
+    /// When it closed its side of the connection.
     pub quit_at: Option<u64>,
-    /// How many lines it has made up.
-    pub made_up: u32,
-    /// The start of a line whose end has not come yet.
+    /// The number of lines it has composed, sent or not.
+    pub composed: u32,
+    /// The start of a line whose end has not arrived yet.
     pub unfinished: Vec<u8>,
     unsent: Vec<u8>,
     /// The lengths of the lines in `unsent`, of which the first may have begun.
@@ -44,9 +44,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn connect(address: SocketAddrV4, id: Id, mut dice: Dice) -> io::Result<Self> {
+    pub fn connect(address: SocketAddrV4, id: Id, mut rng: Rng) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        if dice.one_in(2) {
+        if rng.bool() {
             socket.set_recv_buffer_size(NARROW_BUFFER)?;
             socket.set_tcp_mss(NARROW_SEGMENT)?;
         }
@@ -56,11 +56,11 @@ impl Client {
         Ok(Self {
             id,
             stream: socket.into(),
-            dice,
+            rng,
             manner: Manner::AtOnce,
             stalls_until: None,
             quit_at: None,
-            made_up: 0,
+            composed: 0,
             unfinished: Vec::new(),
             unsent: Vec::new(),
             lengths: VecDeque::new(),
@@ -69,19 +69,19 @@ impl Client {
         })
     }
 
-    /// Takes a line to send.
+    /// Queues a line.
     pub fn take(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.unsent.len();
         write(&mut self.unsent);
         self.lengths.push_back(self.unsent.len() - start);
-        self.made_up += 1;
+        self.composed += 1;
     }
 
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
 
-    /// Writes so many bytes at most; answers how many whole lines have gone with that.
+    /// Writes at most this many bytes; returns the number of lines that are complete with them.
     pub fn send(&mut self, most: usize) -> io::Result<u32> {
         let most = most.min(self.unsent.len());
         let count = match (&self.stream).write(&self.unsent[..most]) {
@@ -100,33 +100,30 @@ impl Client {
         Ok(lines)
     }
 
-    /// Nobody listens any more.
+    /// For a client whose connection has ended.
     pub fn give_up_sending(&mut self) {
         self.unsent.clear();
         self.lengths.clear();
         self.waits_to_write = false;
     }
 
-    /// Sends all of this, or fails.
-    pub fn send_piece(&mut self, piece: &[u8]) -> io::Result<()> {
-        match (&self.stream).write(piece)? {
-            count if count == piece.len() => Ok(()),
-            _ => Err(ErrorKind::WriteZero.into()),
-        }
+    /// Sends the beginning of a line, as much of it as the kernel takes.
+    pub fn send_piece(&mut self, piece: &[u8]) {
+        let _ = (&self.stream).write(piece);
     }
 
-    pub fn stop_talking(&mut self, now: u64) -> io::Result<()> {
+    pub fn stop_sending(&mut self, now: u64) -> io::Result<()> {
         (self.quit_at, self.stalls_until) = (Some(now), None);
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// So that the end of the connection is a reset.
+    /// The connection will end with a reset.
     pub fn prepare_reset(&self) -> io::Result<()> {
         Ok(set_socket_linger(&self.stream, Some(Duration::ZERO))?)
     }
 
-    /// Reads once, behind what is unfinished, into a buffer that grows as needed; answers where
-    /// the text ends there. None when nothing is there after all.
+    /// Reads once, after the unfinished line, into a buffer that grows as needed; returns where the
+    /// text ends. None when there is nothing to read.
     pub fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
         let start = self.unfinished.len();
         if buffer.len() < start + READ_SIZE {

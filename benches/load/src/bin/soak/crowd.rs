@@ -1,9 +1,8 @@
-//! The clients together: one thread, one epoll, and an agenda of who does something next.
+//! All clients together: one thread, one epoll, and an agenda of their next actions.
 
+use crate::checker::Checker;
 use crate::client::{Client, Manner};
-use crate::dice::Dice;
-use crate::line::{HEADER, Id};
-use crate::register::Register;
+use crate::line::{HEADER, Id, seeded};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
@@ -18,16 +17,16 @@ use std::time::{Duration, Instant};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const MS: u64 = 1_000_000;
-/// How long nothing at all may happen while something should. A kernel short of memory for TCP drops
-/// what it has no room for, and tries again after longer and longer pauses.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What may be on its way to those who keep up, in bytes, before anybody says more: less than any
-/// limit for slow readers, so that only who stalls is cut off.
-const MOST_ON_THE_WAY: usize = 48 * 1024;
-/// One who waits to be cut off reads on when so much has been said: more than the limit, and the
-/// kernel's buffers.
+/// The longest time without any progress. A kernel short of memory for TCP drops what it has no
+/// room for, and tries again after longer and longer pauses.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Clients send nothing more while this many bytes are on their way to one that keeps up: less than
+/// any limit for slow readers, so that only clients that stall are cut off.
+const BACKLOG_LIMIT: usize = 48 * 1024;
+/// A client that stalls in order to be cut off reads on when it is this many bytes behind: more
+/// than the limit and the kernel's buffers.
 const ENOUGH_TO_BE_CUT_OFF: usize = 1 << 20;
-/// Newcomers at a time, so that they do not wait for each other in the kernel.
+/// Newcomers at a time, so that the accept queue does not overflow.
 const COME_AT_ONCE: usize = 8;
 
 #[derive(Clone, Copy, Default)]
@@ -40,10 +39,10 @@ pub struct Counts {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    /// Everybody does as they like.
-    Lively,
-    /// Everybody reads, and says only what they have begun to.
+enum Mode {
+    /// Clients act at random.
+    Active,
+    /// All clients read, and send only the rest of what they have begun.
     Quiet,
 }
 
@@ -51,9 +50,9 @@ pub struct Crowd {
     address: SocketAddrV4,
     seed: u64,
     size: usize,
-    mood: Mood,
+    mode: Mode,
     clients: HashMap<Id, Client>,
-    pub register: Register,
+    pub checker: Checker,
     pub counts: Counts,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -68,9 +67,9 @@ impl Crowd {
             address,
             seed,
             size: 0,
-            mood: Mood::Quiet,
+            mode: Mode::Quiet,
             clients: HashMap::new(),
-            register: Register::new(seed),
+            checker: Checker::new(seed),
             counts: Counts::default(),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             events: Vec::with_capacity(256),
@@ -84,9 +83,9 @@ impl Crowd {
         self.clients.len()
     }
 
-    /// Has so many clients come, talk, stall and go for so long.
+    /// Keeps this many clients connecting, sending, stalling and leaving for this long.
     pub fn live(&mut self, size: usize, duration: Duration) -> Outcome {
-        (self.size, self.mood) = (size, Mood::Lively);
+        (self.size, self.mode) = (size, Mode::Active);
         let end = Instant::now() + duration;
         while Instant::now() < end {
             self.step()?;
@@ -94,34 +93,32 @@ impl Crowd {
         Ok(())
     }
 
-    /// Has so many clients in the room, and waits until everybody is known to be in and has heard
-    /// everything.
+    /// Waits until this many clients are known to be in and have received everything.
     pub fn settle(&mut self, size: usize) -> Outcome {
-        (self.size, self.mood) = (size, Mood::Quiet);
-        let mut heard = self.register.deliveries();
-        let mut heard_at = Instant::now();
+        (self.size, self.mode) = (size, Mode::Quiet);
+        let mut received = self.checker.deliveries();
+        let mut received_at = Instant::now();
         loop {
             self.step()?;
-            self.hear_known_pieces()?;
-            let unsettled = match self.register.unsettled() {
+            let unsettled = match self.checker.unsettled() {
                 _ if self.clients.len() < size => "not everybody has come".into(),
                 Some(why) => why,
                 None => break,
             };
-            if heard != self.register.deliveries() {
-                (heard, heard_at) = (self.register.deliveries(), Instant::now());
+            if received != self.checker.deliveries() {
+                (received, received_at) = (self.checker.deliveries(), Instant::now());
             }
-            if heard_at.elapsed() > PATIENCE {
-                return Err(format!("{unsettled}, and nobody hears anything more").into());
+            if received_at.elapsed() > TIMEOUT {
+                return Err(format!("{unsettled}, and nobody receives anything more").into());
             }
         }
-        self.register.forget();
+        self.checker.forget();
         Ok(())
     }
 
-    /// Sends everybody away, each in its way.
+    /// Has all clients leave, each in its way.
     pub fn empty(&mut self) -> Outcome {
-        (self.size, self.mood) = (0, Mood::Quiet);
+        (self.size, self.mode) = (0, Mode::Quiet);
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.leave(id)?;
         }
@@ -135,7 +132,7 @@ impl Crowd {
         self.clock.elapsed().as_nanos() as u64
     }
 
-    /// Lets newcomers in, waits for something to happen or to be due, and sees to it.
+    /// Connects newcomers, waits for the next event or action, and handles it.
     fn step(&mut self) -> Outcome {
         for _ in 0..self.size.saturating_sub(self.clients.len()).min(COME_AT_ONCE) {
             self.come()?;
@@ -149,7 +146,7 @@ impl Crowd {
             Err(error) => return Err(error.into()),
         }
         for event in events.drain(..) {
-            self.see_to(event.data.u64() as Id, event.flags)?;
+            self.handle(event.data.u64() as Id, event.flags)?;
         }
         self.events = events;
         let now = self.now();
@@ -163,16 +160,16 @@ impl Crowd {
     }
 
     fn come(&mut self) -> Outcome {
-        let id = self.register.join();
-        let dice = Dice::new(self.seed, u64::from(id));
-        let client = Client::connect(self.address, id, dice)?;
+        let id = self.checker.join();
+        let rng = seeded(self.seed, u64::from(id));
+        let client = Client::connect(self.address, id, rng)?;
         epoll::add(&self.epoll, &client.stream, EventData::new_u64(id.into()), EventFlags::IN)?;
         self.agenda.push(Reverse((self.now(), id)));
         self.clients.insert(id, client);
         Ok(())
     }
 
-    fn see_to(&mut self, id: Id, flags: EventFlags) -> Outcome {
+    fn handle(&mut self, id: Id, flags: EventFlags) -> Outcome {
         if flags.contains(EventFlags::OUT) {
             self.send(id, usize::MAX)?;
         }
@@ -183,29 +180,28 @@ impl Crowd {
         if has_ended || flags.contains(EventFlags::IN) { self.read(id) } else { Ok(()) }
     }
 
-    /// Does what a client has to do next; answers how long it takes a rest after that, unless it
-    /// is gone.
+    /// A client's next action; returns the pause after it, unless the client has left.
     fn wake(&mut self, id: Id) -> Outcome<Option<u64>> {
         let now = self.now();
         let Some(client) = self.clients.get(&id) else { return Ok(None) };
         if let Some(since) = client.quit_at {
-            if now - since > PATIENCE.as_nanos() as u64 {
-                return Err(format!("client {id} has said its last, and is not let go").into());
+            if now - since > TIMEOUT.as_nanos() as u64 {
+                return Err(format!("client {id} has quit, and its connection is not ended").into());
             }
             return Ok(Some(100 * MS));
         }
-        let has_to_read = self.mood == Mood::Quiet || self.register.owed(id) > ENOUGH_TO_BE_CUT_OFF;
+        let has_to_read = self.mode == Mode::Quiet || self.checker.owed(id) > ENOUGH_TO_BE_CUT_OFF;
         if client.stalls_until.is_some_and(|until| now >= until || has_to_read) {
             self.read_again(id)?;
         }
         if self.clients[&id].has_unsent() {
             return self.go_on_sending(id).map(Some);
         }
-        match self.mood {
-            Mood::Quiet if self.register.is_in(id) => Ok(Some(50 * MS)),
-            Mood::Quiet => self.say(id, 1, Manner::AtOnce).map(|()| Some(200 * MS)),
-            Mood::Lively if self.register.backlog() > MOST_ON_THE_WAY => Ok(Some(10 * MS)),
-            Mood::Lively => self.act(id),
+        match self.mode {
+            Mode::Quiet if self.checker.is_in(id) => Ok(Some(50 * MS)),
+            Mode::Quiet => self.send_lines(id, 1, Manner::AtOnce).map(|()| Some(200 * MS)),
+            Mode::Active if self.checker.backlog() > BACKLOG_LIMIT => Ok(Some(10 * MS)),
+            Mode::Active => self.act(id),
         }
     }
 
@@ -215,35 +211,33 @@ impl Crowd {
             _ if client.waits_to_write => return Ok(20 * MS),
             Manner::AtOnce => (usize::MAX, 5 * MS),
             Manner::ByteByByte => (1, MS / 2),
-            Manner::InPieces => {
-                (client.dice.within(1..3000) as usize, client.dice.within(MS..100 * MS))
-            }
+            Manner::InPieces => (client.rng.usize(1..3000), client.rng.u64(MS..100 * MS)),
         };
         self.send(id, most)?;
         Ok(pause)
     }
 
-    /// Something new, as the dice have it. The first thing is to be heard.
+    /// A random action. Until the client is known to be in, it sends lines.
     fn act(&mut self, id: Id) -> Outcome<Option<u64>> {
-        let is_in = self.register.is_in(id);
+        let is_in = self.checker.is_in(id);
         let client = self.client(id);
-        let pause = client.dice.within(50 * MS..700 * MS);
-        match client.dice.within(0..32) {
+        let pause = client.rng.u64(50 * MS..700 * MS);
+        match client.rng.u8(0..32) {
             0..5 if is_in => self.leave(id)?,
             5..8 if is_in && client.stalls_until.is_none() => self.stall(id)?,
-            8 => self.say(id, 20, Manner::AtOnce)?,
-            9..11 => self.say(id, 1, Manner::ByteByByte)?,
-            11..15 => self.say(id, 2, Manner::InPieces)?,
-            _ => self.say(id, 1, Manner::AtOnce)?,
+            8 => self.send_lines(id, 20, Manner::AtOnce)?,
+            9..11 => self.send_lines(id, 1, Manner::ByteByByte)?,
+            11..15 => self.send_lines(id, 2, Manner::InPieces)?,
+            _ => self.send_lines(id, 1, Manner::AtOnce)?,
         }
         Ok(Some(pause))
     }
 
-    fn say(&mut self, id: Id, lines: usize, manner: Manner) -> Outcome {
+    fn send_lines(&mut self, id: Id, lines: usize, manner: Manner) -> Outcome {
         let client = self.clients.get_mut(&id).expect("it is here");
         for _ in 0..lines {
-            let number = client.made_up;
-            client.take(|out| self.register.lines.write(id, number, out));
+            let number = client.composed;
+            client.take(|out| self.checker.lines.write(id, number, out));
         }
         client.manner = manner;
         self.go_on_sending(id).map(|_| ())
@@ -254,10 +248,10 @@ impl Crowd {
         match client.send(most) {
             Ok(lines) => {
                 self.counts.lines += u64::from(lines);
-                self.register.say(id, lines);
+                self.checker.sent(id, lines);
                 self.watch(id)?;
             }
-            // What the server has sent before shows whether it may have ended the connection.
+            // Reading will show whether the server may have ended the connection.
             Err(error) if is_end(&error) => {
                 client.give_up_sending();
                 self.read_again(id)?;
@@ -267,25 +261,25 @@ impl Crowd {
         Ok(())
     }
 
-    /// Has it read nothing for a while, one time in three until it may be cut off.
+    /// Stops reading for a while, one time in three for long enough to be cut off.
     fn stall(&mut self, id: Id) -> Outcome {
         let now = self.now();
         let client = self.client(id);
-        let most = if client.dice.one_in(3) { 15_000 } else { 1_500 };
-        client.stalls_until = Some(now + client.dice.within(50 * MS..most * MS));
+        let most = if client.rng.u8(0..3) == 0 { 15_000 } else { 1_500 };
+        client.stalls_until = Some(now + client.rng.u64(50 * MS..most * MS));
         self.counts.stalls += 1;
-        self.register.fall_behind(id);
+        self.checker.stop_reading(id);
         self.watch(id)
     }
 
     fn read_again(&mut self, id: Id) -> Outcome {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         client.stalls_until = None;
-        self.register.catch_up(id);
+        self.checker.catch_up(id);
         self.watch(id)
     }
 
-    /// Has epoll tell what it is to know of a client.
+    /// Registers the events that matter for a client.
     fn watch(&self, id: Id) -> Outcome {
         let client = &self.clients[&id];
         let mut flags = EventFlags::empty();
@@ -302,38 +296,27 @@ impl Crowd {
             Err(error) if is_end(&error) => return self.has_ended(id, &error),
             Err(error) => return Err(error.into()),
         };
-        let heard = self.register.hear(id, &self.buffer[..end])?;
+        let received = self.checker.receive(id, &self.buffer[..end])?;
         client.unfinished.clear();
-        client.unfinished.extend_from_slice(&self.buffer[heard..end]);
+        client.unfinished.extend_from_slice(&self.buffer[received..end]);
         Ok(())
     }
 
-    /// Looks again at what seemed to be unfinished: that it is the last of somebody who has gone
-    /// may have come out since.
-    fn hear_known_pieces(&mut self) -> Outcome {
-        for client in self.clients.values_mut().filter(|client| !client.unfinished.is_empty()) {
-            let heard = self.register.hear(client.id, &client.unfinished)?;
-            client.unfinished.drain(..heard);
-        }
-        Ok(())
-    }
-
-    /// The server has ended a connection. It may once it has been told to, or when the client is
-    /// behind.
+    /// The server has ended a connection. It may do so when the client has quit or is behind.
     fn has_ended(&mut self, id: Id, error: &io::Error) -> Outcome {
         let client = self.clients.remove(&id).expect("it has just read");
-        let is_behind = self.register.is_behind(id);
-        if !self.register.is_beginning(&client.unfinished) {
-            return Err(format!("what client {id} hears ends with something torn").into());
+        let is_behind = self.checker.is_behind(id);
+        if !self.checker.is_beginning(&client.unfinished) {
+            return Err(format!("what client {id} receives ends with something torn").into());
         }
         let is_in_order = error.kind() == ErrorKind::UnexpectedEof;
         if client.quit_at.is_some() && (is_in_order || is_behind) {
-            self.register.leave(id);
+            self.checker.leave(id);
         } else if is_behind {
             self.counts.cut_off += 1;
-            self.register.abort(id);
+            self.checker.abort(id);
         } else {
-            return Err(format!("client {id} has kept up, and is sent away: {error}").into());
+            return Err(format!("client {id} has kept up, and is cut off: {error}").into());
         }
         Ok(())
     }
@@ -341,35 +324,34 @@ impl Crowd {
     /// Ends a client's connection in one way or another; some have just begun a line.
     fn leave(&mut self, id: Id) -> Outcome {
         let mut client = self.clients.remove(&id).expect("it is here");
-        let way = client.dice.within(0..8);
-        let mut piece = Vec::new();
-        if matches!(way, 0 | 4) && !client.has_unsent() {
-            self.register.lines.write(id, client.made_up, &mut piece);
-            piece.truncate(client.dice.within(HEADER as u64 + 1..piece.len() as u64) as usize);
-        }
-        let is_sent = client.send_piece(&piece).is_ok();
-        if way < 4 && is_sent && !client.has_unsent() {
-            match client.stop_talking(self.now()) {
-                Ok(()) => return self.wait_for_end(client, piece.len()),
-                Err(error) if !self.register.is_behind(id) => return Err(error.into()),
+        let way = client.rng.u8(0..8);
+        if way < 4 && !client.has_unsent() {
+            match client.stop_sending(self.now()) {
+                Ok(()) => return self.wait_for_end(client),
+                Err(error) if !self.checker.is_behind(id) => return Err(error.into()),
                 Err(_) => {}
             }
         }
-        // The others vanish, most with a reset even where they have read everything.
+        if way == 4 && !client.has_unsent() {
+            let mut line = Vec::new();
+            self.checker.lines.write(id, client.composed, &mut line);
+            line.truncate(client.rng.usize(HEADER + 1..line.len()));
+            client.send_piece(&line);
+        }
+        // The others disconnect, most with a reset even if they have read everything.
         if way < 7 {
             client.prepare_reset()?;
         }
         self.counts.resets += 1;
-        self.register.abort(id);
+        self.checker.abort(id);
         Ok(())
     }
 
-    /// It has said its last, a piece of a line perhaps, and reads until the server ends the
-    /// connection as well.
-    fn wait_for_end(&mut self, client: Client, piece: usize) -> Outcome {
+    /// The client has quit, and reads until the server ends the connection as well.
+    fn wait_for_end(&mut self, client: Client) -> Outcome {
         let id = client.id;
         self.counts.quits += 1;
-        self.register.quit(id, piece);
+        self.checker.quit(id);
         self.clients.insert(id, client);
         self.watch(id)
     }

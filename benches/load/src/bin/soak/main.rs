@@ -1,11 +1,10 @@
-//! Has a crowd of clients come, talk, stall, reset and leave for as long as one likes, checks every
-//! line at every client, and looks at what the server keeps of it in the end: nothing.
+//! Has a crowd of clients connect, send, stall, reset and leave at random, checks every line at
+//! every client, and checks that the server has released everything in the end.
 
+mod checker;
 mod client;
 mod crowd;
-mod dice;
 mod line;
-mod register;
 
 use crowd::Crowd;
 use lexopt::{Arg, Parser, ValueExt};
@@ -18,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 const HELP: &str = "\
-Has clients come, talk, stall, reset and leave at random, and checks every line at every client.
+Has clients connect, send, stall, reset and leave at random, and checks every line at every client.
 
     soak [OPTION ...] COMMAND
 
@@ -26,23 +25,23 @@ The command starts a server, with {port} where its port belongs.
 
   --seconds NUMBER  how long (600 unless given)
   --clients NUMBER  how many are in the room at a time (500 unless given)
-  --seed NUMBER     what the clients do; that of another run does the same once more, as far as the
-                    kernel has part in it
+  --seed NUMBER     determines what the clients do; the seed of an earlier run repeats it, except
+                    for the timing of the kernel
   --help            print this and end
 ";
 
-/// Everybody leaves so often; the memory that the server has then is compared with what it had the
-/// first time.
+/// At the end of each round all clients leave; the server's memory is then compared with that after
+/// the first round.
 const ROUNDS: u32 = 5;
-/// All has to be settled so often within a round.
+/// How often all lines must have arrived within a round.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// By how much the server's memory may have grown between the first round and the last: what the
-/// allocator keeps at the end of the heap for next time, which differs by some pages.
+/// The growth of the server's memory that is allowed from the first round to the last: the
+/// allocator keeps some pages at the end of the heap.
 const TOLERANCE_KIB: u64 = 128;
-/// As few as can hear each other.
+/// The smallest room in which lines are received.
 const PAIR: usize = 2;
-/// How long a server may take to notice that everybody has gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to notice that all clients have left.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Options {
     server: Contender,
@@ -67,7 +66,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// None when help is what is wanted.
+/// None when help is asked for.
 fn parse() -> Result<Option<Options>, Box<dyn Error>> {
     let mut parser = Parser::from_env();
     let (mut server, mut seconds, mut clients) = (None, 600, 500);
@@ -120,7 +119,7 @@ fn soak(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     match server.end()? {
         Some(status) if status.success() => {
-            println!("told to end, it has ended with success");
+            println!("SIGTERM has ended it with success");
             Ok(())
         }
         Some(status) => Err(format!("the server has ended with {status}").into()),
@@ -128,7 +127,7 @@ fn soak(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A round, with a line of figures for each interval.
+/// A round, with a line of statistics for each interval.
 fn live(
     crowd: &mut Crowd,
     server: &Server,
@@ -144,12 +143,12 @@ fn live(
         crowd.live(clients, left.min(INTERVAL))?;
         crowd.settle(clients)?;
         println!(
-            "{} clients, {} have come, {} lines said, {} deliveries right; {} resets, {} left in \
+            "{} clients, {} in all, {} lines sent, {} correct deliveries; {} resets, {} closed in \
              order, {} stalls, {} cut off; {}",
             crowd.size(),
-            crowd.register.came(),
+            crowd.checker.came(),
             crowd.counts.lines,
-            crowd.register.deliveries(),
+            crowd.checker.deliveries(),
             crowd.counts.resets,
             crowd.counts.quits,
             crowd.counts.stalls,
@@ -159,7 +158,7 @@ fn live(
     }
 }
 
-/// What the server has of the machine.
+/// The server's memory and descriptors.
 #[derive(Clone, Copy)]
 struct Footprint {
     resident_kib: u64,
@@ -179,21 +178,24 @@ impl std::fmt::Display for Footprint {
     }
 }
 
-/// Has everybody leave, and looks at what the server has once it has noticed that: no descriptors
-/// beyond those that it had before anybody came. Then two come who hear each other: it still serves.
+/// Has all clients leave, and waits until the server has only the descriptors that it had before
+/// the first one came. Then it must still serve two clients.
 fn look(crowd: &mut Crowd, server: &Server, standing: usize) -> Result<Footprint, Box<dyn Error>> {
     crowd.empty()?;
     let start = Instant::now();
-    // Nothing else tells when it has noticed.
+    // There is no event for that.
     while server.descriptors()? != standing {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIMEOUT {
             let now = Footprint::of(server)?;
-            return Err(format!("{now} when everybody has left: it had {standing} before").into());
+            return Err(format!(
+                "{now} when all clients have left; it had {standing} descriptors before"
+            )
+            .into());
         }
         thread::sleep(Duration::from_millis(10));
     }
     let footprint = Footprint::of(server)?;
-    println!("everybody has left: {footprint}");
+    println!("all clients have left: {footprint}");
     crowd.settle(PAIR)?;
     Ok(footprint)
 }

@@ -1,0 +1,63 @@
+# Benchmarks and the soak test (benches/README.md). They measure what `make` builds, with a load
+# generator in Rust, against programs in C that listen the way the server does.
+#
+# OPTIONS are for the generator (OPTIONS=--help); CONTENDERS="--contender 'NAME=COMMAND'" adds one.
+.PHONY: bench bench-quick bench-micro bench-flood bench-check soak
+
+BENCH         := $(BUILD)/benches
+LOAD_MANIFEST := benches/load/Cargo.toml
+LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir $(TARGET_DIR)/benches
+RUN_LOAD      := $(CARGO) run --release --quiet $(LOAD) --
+RIVALS        := $(addprefix $(BENCH)/,floor copies uncorked original)
+LISTEN        := src/server/listen.c src/server/listen.h
+
+$(BENCH)/floor: benches/floor.c $(LISTEN)
+	$(COMPILE)
+
+$(BENCH)/copies: benches/floor.c $(LISTEN)
+	$(call COMPILE,-DCOPIES)
+
+# original.c includes the example's source.
+$(BENCH)/original: benches/original.c $(wildcard examples/moving/before/*) $(LISTEN)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$Q$(CC) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $(filter benches/%.c src/%.c,$^) $(LDFLAGS)
+
+# With fortified headers it would not read through uncorked.c.
+$(BENCH)/uncorked: $(SERVER_FILES) benches/uncorked.c benches/uncorked.h $(ARCHIVE)
+	$(call COMPILE,-U_FORTIFY_SOURCE -include benches/uncorked.h)
+
+# All symbols are bound at the start, or the first call of malloc would be counted with the search
+# for it.
+$(BENCH)/micro: benches/micro.c $(HEADERS) $(ARCHIVE)
+	$(call COMPILE,-z now)
+
+bench: all $(RIVALS) ## compare the server with others, some 30 minutes; see benches/README.md
+	$(RUN_LOAD) --preset full $(CONTENDERS) $(OPTIONS)
+
+bench-quick: all $(RIVALS) ## the same in a minute
+	$(RUN_LOAD) --preset quick $(CONTENDERS) $(OPTIONS)
+
+bench-micro: $(BENCH)/micro ## count the instructions that each function takes
+	@benches/micro.sh $< | tee benches/results/micro.md
+
+bench-flood: all ## measure the latency of the others while one client floods
+	$(RUN_LOAD) --preset flood $(OPTIONS)
+
+bench-check: all $(RIVALS) $(BENCH)/micro ## try the benchmarks, without a meaningful result
+	$(CARGO) test --quiet $(LOAD)
+	$(RUN_LOAD) --preset check $(OPTIONS)
+	$(RUN_LOAD) --preset check-flood $(OPTIONS)
+	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
+		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
+
+# The limit is low enough for clients that stall to reach it, and the allocator keeps nothing of
+# what is freed, so that the process's memory shows what the server holds.
+# SOAK_OPTIONS='--seed NUMBER' repeats a run.
+SOAK_SECONDS ?= 600
+
+soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\
+	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0
+soak: all ## let clients connect, stall, reset and leave for SOAK_SECONDS (600)
+	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) \
+		$(SOAK_OPTIONS) './server --max-queue 65536 {port}'

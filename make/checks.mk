@@ -1,0 +1,150 @@
+# What `make test` does not check: layout and style, and the tests once more under instruments.
+
+.PHONY: lint memcheck torture sanitize coverage abi crate
+
+# clang-format's opinion changes with its version, so one version is asked.
+CLANG_FORMAT ?= clang-format-14
+
+lint: ## check formatting and line width, with every warning as an error
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --quiet
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --quiet \
+		--target-dir $(TARGET_DIR)/private
+	$(CARGO) fmt --check --manifest-path $(LOAD_MANIFEST)
+	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
+	$(CARGO) fmt --check --manifest-path $(FUZZ_MANIFEST)
+	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir $(TARGET_DIR)/fuzz \
+		--no-default-features -- -D warnings
+	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
+		$(wildcard benches/*.c examples/*.c $(MOVING)/*/*.c)
+	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only \
+		$(wildcard examples/*.cpp)
+	git ls-files .ci/run Makefile $(patsubst %,'*.%',mk md rs c h cpp py sh toml) \
+		':!benches/results' \
+		| LC_ALL=C xargs awk -f make/width.awk
+	@if ! command -v $(CLANG_FORMAT) >/dev/null; then \
+		echo 'skipped: no $(CLANG_FORMAT)'; test -z "$$CI"; \
+	else \
+		git ls-files '*.c' '*.h' '*.cpp' ':!include' \
+			| xargs $(CLANG_FORMAT) --dry-run -Werror; \
+	fi
+
+# The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
+# descriptors of its own.
+MEMCHECK_TESTS := relay lines misbehaving telnet above_fd_setsize stats passed ready
+
+memcheck: all ## run the C tests, and most of the server's, under valgrind
+	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
+	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(MEMCHECK_TESTS)
+	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test suite -- _chats loop_goes_on \
+		same_chat --skip smallest --skip script
+	$(CARGO) test --test suite instruments::
+
+# Under torture the library's allocations and system calls fail one after the other: in the C tests,
+# and in a server that is linked with c-tests/torture. In the plain server strace makes the system
+# calls fail.
+TORTURE  := $(wildcard c-tests/torture/*.c)
+TORTURED := $(BUILD)/tortured/server
+
+torture: all $(TORTURED) ## run the C tests and the server with allocations and system calls failing
+	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
+	$(CARGO) test --test server -- failing_calls
+	SERVER=$(TORTURED) $(CARGO) test --test server -- random_chat relay lines \
+		misbehaving telnet --skip a_thousand --skip a_reader_who
+
+$(TORTURED): $(SERVER_FILES) $(TORTURE) $(wildcard c-tests/*.h c-tests/torture/*.h) $(ARCHIVE)
+	$(call COMPILE,-std=gnu11,$(shell sed -n 's/^ \* link: //p' $(TORTURE)))
+
+# The library with instruments in its Rust code. It is built with --target, although that is this
+# machine, so that the flags are not for build scripts as well. It holds all of Rust's standard
+# library, as Cargo makes it. Some of the flags are unstable, which RUSTC_BOOTSTRAP allows.
+HOST    = $(shell rustc -vV | sed -n 's/^host: //p')
+RELEASE = $(TARGET_DIR)/$*/$(HOST)/release
+
+$(BUILD)/%/libchatserver.a: FORCE
+	@mkdir -p $(@D)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='$(INSTRUMENTS)' $(CARGO) build --release --quiet \
+		--target $(HOST) --target-dir $(TARGET_DIR)/$*
+	cmp -s $(RELEASE)/libchatserver.a $@ || cp $(RELEASE)/libchatserver.a $@
+
+SANITIZED := $(BUILD)/sanitized
+SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
+
+$(SANITIZED)/libchatserver.a: INSTRUMENTS := -Zsanitizer=address -Zexternal-clangrt \
+	-Cdebug-assertions=on -Coverflow-checks=on -Cforce-frame-pointers=yes -Cdebuginfo=2
+
+# The server's tests that measure its memory or take it away, which sanitizers use themselves.
+SANITIZE_SKIP := gigabyte two_hundred_stopped_readers one_byte_at_a_time a_line_without_an_end \
+	memory::
+
+# Where strace makes calls fail, leaks cannot be looked for; and where it counts the calls from the
+# start, the sanitizers' own are counted, too.
+sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sanitizers in C and Rust
+	LIBRARY=$(SANITIZED) CFLAGS='$(CFLAGS) $(SANITIZE)' $(CARGO) test --test c
+	SERVER=$(SANITIZED)/server $(CARGO) test --test server -- $(SANITIZE_SKIP:%=--skip %) \
+		--skip injected:: --skip failing_calls:: --skip the_unit_allows
+	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
+		injected:: --skip what_fails_at_the_start
+	$(CARGO) test --test suite instruments::
+
+$(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
+	$(call COMPILE,$(SANITIZE))
+
+# A program full of faults, for tests/suite/instruments.rs: valgrind and the sanitizers must find
+# them.
+$(BUILD)/instruments: tests/suite/instruments.c $(HEADERS) $(ARCHIVE)
+	$(call COMPILE,-g)
+
+$(SANITIZED)/instruments: tests/suite/instruments.c $(HEADERS) $(SANITIZED)/libchatserver.a
+	$(call COMPILE,$(SANITIZE))
+
+# How much of the library and the server the tests run, by the instruments of rustc and clang. Both
+# are LLVM's, so clang and the tools have to be of rustc's version. The library brings the code that
+# counts, which calls read() itself; strace would take that for the server's in one test.
+# tests/uncovered.md has the reasons for what is not run.
+COVERED = $(BUILD)/covered
+LLVM    = $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+COUNTED = -Wl,-u,__llvm_profile_runtime
+
+$(COVERED)/libchatserver.a: INSTRUMENTS := -Cinstrument-coverage -Zcoverage-options=branch
+
+$(COVERED)/server: $(SERVER_FILES) $(COVERED)/libchatserver.a
+	$(call COMPILE,-Xclang -fprofile-instrument=clang -Xclang \
+		-fcoverage-mapping,$(COUNTED),clang-$(LLVM) $(WARNINGS) $(CFLAGS))
+
+coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
+coverage: $(COVERED)/server ## measure how much of library and server the tests run
+	rm -rf $(COVERED)/profiles
+	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
+	SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds
+	llvm-profdata-$(LLVM) merge --output $(COVERED)/profile $(COVERED)/profiles/*
+	llvm-cov-$(LLVM) export --format lcov --instr-profile $(COVERED)/profile $< \
+		>$(COVERED)/lcov.info
+	@llvm-cov-$(LLVM) report --show-region-summary=false --instr-profile $(COVERED)/profile $< \
+		| sed '/^$$/,/^-/d'
+	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
+
+# The record of the ABI: symbols, types, layouts. tests/suite/abi.rs compares it with the library,
+# built by the same rules, except that it keeps the description of its types.
+ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
+
+$(ABI_LIBRARY): FORCE
+	CARGO_PROFILE_RELEASE_DEBUG=2 \
+		$(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR=$(TARGET_DIR)/abi STRIP= $@
+
+abi: $(ABI_LIBRARY) ## renew the record of the ABI, for a release
+	abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file $(BUILD)/abi/record $<
+	rm -f tests/abi/*
+	mv $(BUILD)/abi/record tests/abi/$(VERSION).abi
+
+# The tests that find a file missing which the library, the server or their documents need. Cargo
+# would take the package's objects for those of the working tree, had it no setting of its own.
+CRATE       := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
+CRATE_TESTS := header layout manual readme versions
+
+crate: ## test the crate as Cargo packs it
+	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
+	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
+		--config profile.dev.package.chatserver.codegen-units=255 \
+		--test suite -- $(CRATE_TESTS:%=%::)

@@ -1,0 +1,12 @@
+//! The programs of examples/ are built, and chat as they should.
+
+use std::path::Path;
+
+mod embedding;
+mod moving;
+mod programs;
+mod room;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

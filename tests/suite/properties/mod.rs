@@ -1,0 +1,169 @@
+//! Random sequences of calls, and of what programs and peers do in between, checked against the
+//! model (`tests/model/mod.rs`). They run on the shared object that `make` builds.
+//!
+//! `PROPTEST_CASES` is the number of sequences for each test (1000 by default). Every run prints
+//! its seeds; `PROPTEST_RNG_SEED=SEED cargo test --test suite properties::` repeats a run. A
+//! sequence that fails is shrunk and printed step by step, with the command that writes its bytes.
+//! Saved as a file in `fuzz/corpus/`, it is replayed in every run, and the fuzzers start from it.
+
+mod library;
+#[path = "../../model/mod.rs"]
+mod model;
+
+use model::{line, room, step};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use std::env;
+use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A sequence of steps, encoded in bytes.
+trait Sequence: fmt::Debug + From<Vec<u8>> {
+    /// The folder in `fuzz/corpus`.
+    const FOLDER: &str;
+
+    fn play(&self);
+}
+
+struct Calls(Vec<u8>);
+
+impl Sequence for Calls {
+    const FOLDER: &str = "calls";
+
+    fn play(&self) {
+        room::play(&step::decode(&self.0));
+    }
+}
+
+impl From<Vec<u8>> for Calls {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for step in step::decode(&self.0) {
+            writeln!(f, "{step:?}")?;
+        }
+        print(&self.0, f)
+    }
+}
+
+struct Chunks(Vec<u8>);
+
+impl Sequence for Chunks {
+    const FOLDER: &str = "lines";
+
+    fn play(&self) {
+        line::play(&line::decode(&self.0));
+    }
+}
+
+impl From<Vec<u8>> for Chunks {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        print(&self.0, f)
+    }
+}
+
+/// Writes the command that outputs the bytes.
+fn print(bytes: &[u8], f: &mut fmt::Formatter) -> fmt::Result {
+    let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    write!(f, "printf '{escaped}'")
+}
+
+/// Plays many random sequences, with the given seed or a new one.
+fn check<S: Sequence>(bytes: impl Strategy<Value = Vec<u8>>) {
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 1000;
+    }
+    if let RngSeed::Random = config.rng_seed {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        config.rng_seed = RngSeed::Fixed(u64::from(now.subsec_nanos()));
+    }
+    // Not captured by the harness, since a crash would lose it.
+    let note = format!("{} with PROPTEST_RNG_SEED={}\n", S::FOLDER, config.rng_seed);
+    std::io::stderr().write_all(note.as_bytes()).expect("it can be printed");
+    let sequences = bytes.prop_map(S::from);
+    let outcome = TestRunner::new(config).run(&sequences, |sequence| {
+        sequence.play();
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+/// Plays the sequences of the corpus.
+fn replay<S: Sequence>() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(S::FOLDER);
+    let files = std::fs::read_dir(&folder).expect("the corpus is there");
+    let paths: Vec<_> = files.map(|file| file.expect("it can be listed").path()).collect();
+    assert!(!paths.is_empty(), "nothing in {}", folder.display());
+    for path in paths {
+        let sequence = S::from(std::fs::read(&path).expect("it can be read"));
+        catch_unwind(AssertUnwindSafe(|| sequence.play())).unwrap_or_else(|panic| {
+            eprintln!("{}: {sequence:?}", path.display());
+            resume_unwind(panic)
+        });
+    }
+}
+
+/// Defines tests that each run in a process of their own: the model uses fixed descriptor numbers
+/// and process-wide settings, and a child process of another test could inherit its descriptors.
+macro_rules! tests_in_own_processes {
+    ($(fn $name:ident() $body:block)+) => {
+        $(
+            #[test]
+            fn $name() {
+                if env::var_os(OWN_PROCESS).is_some() {
+                    $body
+                } else {
+                    run_in_own_process(stringify!($name));
+                }
+            }
+        )+
+    };
+}
+
+/// The environment variable that marks such a process.
+const OWN_PROCESS: &str = "OWN_PROCESS";
+
+fn run_in_own_process(name: &str) {
+    let mut command = Command::new(env::current_exe().expect("the tests are a program"));
+    command.args(["--exact", &format!("properties::{name}"), "--nocapture"]);
+    let status = command.env(OWN_PROCESS, "1").stdout(Stdio::null()).status();
+    let status = status.expect("it can be run");
+    assert!(status.success(), "{name}: {status}");
+}
+
+tests_in_own_processes! {
+    fn pools_are_as_the_model_says_after_any_calls() {
+        // Enough steps for queues, cork and limit to meet, few enough for hundreds of sequences.
+        check::<Calls>(vec(any::<[u8; 4]>(), 0..200).prop_map(|records| records.concat()));
+    }
+
+    fn lines_are_as_the_model_says_in_any_chunks() {
+        check::<Chunks>(vec(any::<u8>(), 0..600));
+    }
+
+    fn calls_that_the_fuzzer_found_are_as_the_model_says() {
+        replay::<Calls>();
+    }
+
+    fn lines_that_the_fuzzer_found_are_as_the_model_says() {
+        replay::<Chunks>();
+    }
+}

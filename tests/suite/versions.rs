@@ -1,0 +1,84 @@
+//! Every place that states the version states the same one.
+
+use crate::common::make;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
+const RUST_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).expect(name)
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(path("")).output();
+    String::from_utf8(output.expect(program).stdout).expect("text")
+}
+
+/// The part of `text` between the first `before` and the next `after`.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {text}"));
+    rest.split_once(after).unwrap_or_else(|| panic!("no {after:?} after {before:?}")).0
+}
+
+#[test]
+fn everything_has_the_version_of_the_crate() {
+    make::all();
+    let said = output("./server", &["--version"]);
+    assert_eq!(said.trim_end().rsplit(' ').next(), Some(VERSION), "--version");
+    assert_eq!(between(&read("CHANGELOG.md"), "\n## ", " "), VERSION, "CHANGELOG.md");
+    let packagers = read("packaging/README.md");
+    assert_eq!(between(&packagers, "build/chatserver-", ".tar.gz"), VERSION, "packaging/README.md");
+    let debian = read("packaging/debian/changelog");
+    assert_eq!(between(&debian, "chatserver (", "-"), VERSION, "packaging/debian/changelog");
+
+    let shared = format!("build/libchatserver.so.{VERSION}");
+    let dynamic = output("readelf", &["--dynamic", "--wide", &shared]);
+    assert_eq!(between(&dynamic, "soname: [libchatserver.so.", "]"), MAJOR, "SONAME");
+    let node = read("build/libchatserver.map");
+    assert_eq!(between(&node, "CHATSERVER_", " "), MAJOR, "the version of the symbols");
+
+    let mut pages = 0;
+    for entry in fs::read_dir(path("man")).expect("man/ is there") {
+        let page = fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        // The others only include a page that has it.
+        if page.contains(".Os ") {
+            assert_eq!(between(&page, ".Os libchatserver ", "\n"), VERSION, "{page}");
+            pages += 1;
+        }
+    }
+    assert!(pages > 0);
+}
+
+#[test]
+fn readme_names_the_rust_that_is_needed() {
+    assert_eq!(between(&read("README.md"), "(Rust ", " or later"), RUST_VERSION, "README.md");
+}
+
+/// Clippy checks the code itself (`make lint`).
+#[test]
+fn no_dependency_needs_a_later_rust() {
+    let target = env!("TARGET");
+    let arguments = ["--format-version", "1", "--offline", "--locked", "--filter-platform", target];
+    let metadata = output(env!("CARGO"), &[&["metadata"], &arguments[..]].concat());
+    let number = |version: &str| -> Vec<u32> {
+        let parts = version.split('.').map(|part| part.parse().expect("a number"));
+        parts.chain([0]).take(3).collect()
+    };
+    let needed: Vec<_> = metadata
+        .split("\"rust_version\":\"")
+        .skip(1)
+        .map(|rest| rest.split_once('"').expect("a string").0)
+        .collect();
+    assert!(needed.contains(&RUST_VERSION), "{metadata}");
+    for version in needed {
+        assert!(number(version) <= number(RUST_VERSION), "a dependency needs Rust {version}");
+    }
+}

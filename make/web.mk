@@ -1,26 +1,25 @@
-# make web, web-check: the room in a browser (docs/browser.md).
-#
-# lighttpd stands outside the PATH that people who are not root have.
-
-WEB       := $(BUILD)/web
-WITH_SBIN := PATH="$$PATH:/usr/sbin"
+# The room in a browser (docs/browser.md): what starts it, and what tests it.
 
 .PHONY: web web-check
 
-# The room is on port 5555 for terminals, too. Ctrl-C ends both.
-web: server
+# lighttpd is in a folder that only root has in the PATH.
+WITH_SBIN := PATH="$$PATH:/usr/sbin"
+
+web: server ## serve the room in a browser, on port 8080, and to terminals, on port 5555
 	@$(WITH_SBIN) command -v lighttpd >/dev/null || { \
-		echo 'make web: lighttpd is not installed: sudo apt install lighttpd' >&2; exit 1; }
-	@echo 'http://localhost:8080/ has the room, and so has: nc localhost 5555'
-	@./server --quiet 5555 & server=$$!; trap 'kill $$server' EXIT; \
+		echo 'lighttpd is not on this machine: sudo apt install lighttpd' >&2; exit 1; }
+	@echo 'The room is at http://localhost:8080/ and for nc at localhost 5555. Ctrl-C ends it.'
+	@./server --quiet 5555 & server=$$!; trap "kill $$server 2>/dev/null" EXIT; \
 		$(WITH_SBIN) lighttpd -D -f packaging/lighttpd/chatserver.conf
 
-# Two packages of others, for the tests alone, are fetched into build/.
-web-check: server $(WEB)/node_modules
-	NODE_PATH=$(WEB)/node_modules node --test $(wildcard tests/web/*.test.js)
+# The tests fetch two packages into build/, and skip what they miss another tool for.
+WEB_TESTS := $(BUILD)/web
 
-$(WEB)/node_modules: tests/web/package.json tests/web/package-lock.json
-	@mkdir -p $(WEB)
-	cp $^ $(WEB)
-	npm ci --prefix $(WEB) --silent
+web-check: server $(WEB_TESTS)/node_modules ## try the page in Chromium, and HTTP with curl
+	NODE_PATH=$(WEB_TESTS)/node_modules node --test $(wildcard tests/web/*.test.js)
+
+$(WEB_TESTS)/node_modules: $(wildcard tests/web/package*.json)
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --silent
 	@touch $@

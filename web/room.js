@@ -4,7 +4,7 @@ const FULL = 'The room is full. Please come back later.';
 const [scroll, lines, form, input, send, state] = ['scroll', 'lines', 'form', 'line', 'send', 'state']
 	.map((id) => document.getElementById(id));
 const kept = []; // oldest first: { text, kind, shown: its element, once it has been drawn }
-let characters = 0, frame = 0, socket, delay = 250;
+let characters = 0, due = 0, drawn = 0, socket, delay = 250;
 
 // Control characters become visible: U+2400 to U+2421 are their pictures.
 const visible = (text) => text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (control) => control > '\x7f'
@@ -19,11 +19,13 @@ function keep(kind, line) {
 		characters -= text.length;
 		shown?.remove();
 	}
-	frame ||= requestAnimationFrame(draw);
+	// At once, but ten times a second at most; and not while the tab is in the background.
+	due ||= setTimeout(() => requestAnimationFrame(draw), drawn + 100 - performance.now());
 }
 
 function draw() {
-	frame = 0;
+	due = 0;
+	drawn = performance.now();
 	const undrawn = kept.filter((line) => !line.shown);
 	lines.ariaLive = undrawn.length > 20 ? 'off' : 'polite'; // nobody can listen to a flood
 	lines.append(...undrawn.map((line) => line.shown = Object.assign(document.createElement('p'),

@@ -129,7 +129,7 @@ class Room {
 			},
 			lines: (kind = '') => page.$$eval(`#lines p${kind}`, (all) => all.map((p) => p.textContent)),
 			hears: (line) => page.waitForFunction((text) => [...document.querySelectorAll('#lines p')]
-				.some((p) => p.textContent === text), line),
+				.some((p) => p.textContent === text), line, { polling: 100 }),
 			is: (state, timeout = 20000) => page.waitForSelector(`[data-state=${state}]`, { timeout }),
 		};
 		if (joined) await tab.is('joined');

@@ -215,7 +215,8 @@ for (const scheme of ['http', 'https']) {
             { options: limit },
             async (room) => {
                 const [stopped, ...others] = await tabs(room, count);
-                const dialog = stopped.page.waitForEvent('dialog'); // while it is open, the tab is stopped
+                // While it is open, the tab is stopped.
+                const dialog = stopped.page.waitForEvent('dialog');
                 stopped.page.on('dialog', () => {});
                 await stopped.page.evaluate(() => void setTimeout(() => alert('Stop!')));
                 const terminal = room.terminal();

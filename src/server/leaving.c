@@ -25,7 +25,7 @@ void leaving_add(struct leaving *leaving, int sd, conn_pool_t *pool)
 bool leaving_has_stalled(struct leaving *leaving, int sd, const fd_set *writable)
 {
 	const time_t now = now_in_s();
-	/* A reader that takes little is not writable for long, but it acknowledges what it takes. */
+	/* A reader that takes little is seldom writable, but it acknowledges what it takes. */
 	int unacknowledged = leaving->clients[sd].unacknowledged;
 
 	if (now == leaving->clients[sd].checked_at && !FD_ISSET(sd, writable))

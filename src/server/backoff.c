@@ -4,24 +4,17 @@
 
 #include "backoff.h"
 
+#include "clock.h"
+
 void backoff_start(struct backoff *backoff)
 {
-	clock_gettime(CLOCK_MONOTONIC, &backoff->until);
-	backoff->until.tv_nsec += BACKOFF_MS * 1000000L;
-	backoff->until.tv_sec += backoff->until.tv_nsec / 1000000000;
-	backoff->until.tv_nsec %= 1000000000;
+	backoff->ends_at = now_us() + BACKOFF_MS * 1000;
 	backoff->active = true;
 }
 
 bool backoff_expired(struct backoff *backoff)
 {
-	struct timespec now;
-
-	if (!backoff->active)
-		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec < backoff->until.tv_sec ||
-	    (now.tv_sec == backoff->until.tv_sec && now.tv_nsec < backoff->until.tv_nsec))
+	if (!backoff->active || now_us() < backoff->ends_at)
 		return false;
 	backoff->active = false;
 	return true;

@@ -9,14 +9,14 @@
 #define BACKOFF_H
 
 #include <stdbool.h>
-#include <time.h>
+#include <stdint.h>
 
 /* Ten tries a second: nobody waits long, and the CPU time does not show. */
 enum { BACKOFF_MS = 100 };
 
 struct backoff {
 	bool active;
-	struct timespec until;
+	int64_t ends_at;
 };
 
 void backoff_start(struct backoff *backoff);

@@ -13,16 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "address.h"
 #include "backoff.h"
 #include "chatServerExt.h"
+#include "clock.h"
 #include "fdset_next.h"
 #include "flow.h"
-#include "leaving.h"
 #include "listen.h"
 #include "listeners.h"
 #include "log.h"
@@ -52,14 +52,22 @@ enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
 #define BYTES_A_PASS (10 * READ_SIZE * 1000)
 #endif
 
+/* How long a client that has shut down sending may stay without taking anything. The kernel's
+ * TCP_USER_TIMEOUT is the same, but not every kernel has it. */
+#ifndef STALLED_S
+#define STALLED_S 90
+#endif
+
 static const fd_set empty_set;
 
 struct client {
 	char address[ADDRESS_SIZE];
 	struct telnet telnet;
 	struct printable printable;
-	bool has_spoken; /* it has sent something */
-	bool in_line;    /* the last byte relayed was no line end */
+	bool has_spoken;     /* it has sent something */
+	bool in_line;        /* the last byte relayed was no line end */
+	int64_t progress_at; /* when it last took something; only while it is leaving */
+	uint64_t taken;      /* bytes that it had acknowledged then */
 };
 
 struct server {
@@ -68,21 +76,15 @@ struct server {
 	bool raw, printable;  /* see struct options */
 	bool accept_failing;  /* accept() has failed since it last succeeded */
 	bool short_of_memory; /* a part of the batch is left for the next pass */
-	bool has_notified;    /* the service manager has been told, if there is one */
 	unsigned int max_clients;
 	struct backoff write_backoff; /* while it is active, writability is not watched */
 	int next_reader;              /* the descriptor at which the next pass begins to read */
 	sigset_t waiting_mask;        /* the signal mask while pselect() waits */
 	struct flow flow;
-	struct leaving leaving;
+	fd_set leaving; /* clients that have shut down sending, and get what is left for them */
 	struct stats stats;
 	struct client clients[FD_SETSIZE];
 };
-
-static void log_about(const struct client *client, const char *what, const char *why)
-{
-	log_warning(client->address, what, why);
-}
 
 /* ---- New connections ---- */
 
@@ -92,7 +94,8 @@ static void refuse(struct server *server, int sd, const struct client *client)
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
 	server->stats.refused++;
-	log_about(client, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
+	log_warning(client->address, "refused",
+	            errno == EMFILE ? "the room is full" : strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
 }
@@ -187,13 +190,13 @@ static void end_last_line(struct server *server, int sd)
 	if (!server->raw && (client->in_line || length > 0))
 		end[length++] = '\n';
 	if (chat_feed(sd, end, (int)length, &server->pool) == -1)
-		log_about(client, "its last line is lost", strerror(errno));
+		log_warning(client->address, "its last line is lost", strerror(errno));
 }
 
 static void remove_client(struct server *server, int sd)
 {
 	stats_departed(&server->stats, sd, &server->pool);
-	FD_CLR(sd, &server->leaving.set);
+	FD_CLR(sd, &server->leaving);
 	log_visit(server->clients[sd].address, "left");
 	transcript("removing connection with sd %d \n", sd);
 	remove_conn(sd, &server->pool);
@@ -207,14 +210,15 @@ static bool was_cut_off(struct server *server, int sd)
 	if (chat_get_info(sd, &server->pool, &info) == -1 || info.cut_off == 0)
 		return false;
 	server->stats.cut_off++;
-	log_about(&server->clients[sd], "cut off", "too far behind the others");
+	log_warning(server->clients[sd].address, "cut off", "too far behind the others");
 	return true;
 }
 
-/* Handles a read that got nothing. A client that has shut down sending may still listen. */
+/* Handles a read that got nothing. A client that has shut down sending may still listen, and stays
+ * until it has taken what is queued for it. */
 static void end_client(struct server *server, int sd, ssize_t count, int error)
 {
-	const struct client *client = &server->clients[sd];
+	struct client *client = &server->clients[sd];
 	bool is_leaving = false;
 
 	if (!was_cut_off(server, sd)) {
@@ -222,13 +226,34 @@ static void end_client(struct server *server, int sd, ssize_t count, int error)
 		if (is_leaving)
 			transcript("Connection closed for sd %d\n", sd);
 		else if (error != ECONNRESET || client->has_spoken)
-			log_about(client, "read", strerror(error));
+			log_warning(client->address, "read", strerror(error));
 	}
 	end_last_line(server, sd);
-	if (is_leaving)
-		leaving_add(&server->leaving, sd, &server->pool);
-	else
+	if (!is_leaving) {
 		remove_client(server, sd);
+		return;
+	}
+	FD_CLR(sd, &server->pool.read_set);
+	FD_SET(sd, &server->leaving);
+	client->progress_at = now_us();
+}
+
+/* Whether a client for which something is queued has taken nothing for STALLED_S seconds. It may
+ * take so little that it is never writable, but it acknowledges what it takes. */
+static bool has_stalled(struct server *server, int sd)
+{
+	struct client *client = &server->clients[sd];
+	chat_conn_info_t info = { .sent_bytes = 0 };
+	int unacknowledged = 0;
+	uint64_t taken;
+
+	chat_get_info(sd, &server->pool, &info);
+	ioctl(sd, TIOCOUTQ, &unacknowledged);
+	taken = info.sent_bytes - (uint64_t)unacknowledged;
+	if (client->taken != taken)
+		client->progress_at = now_us();
+	client->taken = taken;
+	return now_us() - client->progress_at >= STALLED_S * 1000000LL;
 }
 
 /* Reads once from a client. */
@@ -253,7 +278,7 @@ static void read_client(struct server *server, int sd)
 		return;
 	/* Out of memory. Closing shows the sender that its text is lost, and keeps the recipients
 	 * from getting what it sends next, with a gap before it. */
-	log_about(&server->clients[sd], "closed", strerror(errno));
+	log_warning(server->clients[sd].address, "closed", strerror(errno));
 	end_last_line(server, sd);
 	remove_client(server, sd);
 }
@@ -324,16 +349,13 @@ static void uncork(struct server *server)
 /* Removes clients that are leaving and for whom nothing is left, or who take nothing. */
 static void remove_leaving(struct server *server)
 {
-	conn_pool_t *pool = &server->pool;
-	struct leaving *leaving = &server->leaving;
 	int sd;
 
-	for (sd = fdset_next(&leaving->set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&leaving->set, sd + 1)) {
-		if (FD_ISSET(sd, &pool->write_set)) {
-			if (!leaving_has_stalled(leaving, sd, &pool->ready_write_set))
+	FOR_EACH_FD (sd, &server->leaving) {
+		if (FD_ISSET(sd, &server->pool.write_set)) {
+			if (!has_stalled(server, sd))
 				continue;
-			log_about(&server->clients[sd], "closed", strerror(ETIMEDOUT));
+			log_warning(server->clients[sd].address, "closed", strerror(ETIMEDOUT));
 		} else if (!was_cut_off(server, sd) && server->short_of_memory) {
 			continue; /* a part of the batch may be for it */
 		}
@@ -346,22 +368,22 @@ static const struct timespec *prepare_select(struct server *server)
 {
 	static const struct timespec retry = { .tv_nsec = BACKOFF_MS * 1000000L },
 				     recheck = { .tv_nsec = RECHECK_MS * 1000000L },
-				     stall_check = { .tv_sec = STALL_CHECK_S };
+				     stall_check = { .tv_sec = STALLED_S / 9 + 1 };
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
+	bool must_retry = !notify_ready();
 
-	server->has_notified = server->has_notified || notify_ready();
-	if (fdset_next(&server->leaving.set, 0) < FD_SETSIZE)
+	must_retry |= log_summarize(false);
+	must_retry |= outputs_flush();
+	if (fdset_next(&server->leaving, 0) < FD_SETSIZE)
 		timeout = &stall_check;
 	if (server->listeners.backoff.active || server->write_backoff.active ||
-	    server->short_of_memory || !server->has_notified || log_summarize(false))
+	    server->short_of_memory || must_retry)
 		timeout = &retry;
 	listeners_resume(&server->listeners, pool);
 	backoff_expired(&server->write_backoff);
 	pool->ready_read_set = pool->read_set;
 	pool->ready_write_set = server->write_backoff.active ? empty_set : pool->write_set;
-	if (outputs_watch(&pool->ready_write_set))
-		timeout = &retry;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
 	return timeout;
@@ -375,7 +397,6 @@ static int run_once(struct server *server)
 	const struct timespec *timeout;
 
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
-	outputs_flush();
 	timeout = prepare_select(server);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set, NULL,
 	                       timeout, &server->waiting_mask);
@@ -435,28 +456,26 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int fail(const char *what)
+{
+	perror(what);
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char *argv[])
 {
 	static struct server server;
 	static struct options options = { .max_queue = MAX_QUEUE, .max_clients = UINT_MAX };
-	int inherited;
+	int inherited, status;
 
-	if (signals_prepare() == -1) {
-		perror("signals");
-		return EXIT_FAILURE;
-	}
-	if (outputs_reserve() == -1) {
-		perror("/dev/null");
-		return EXIT_FAILURE;
-	}
+	if (signals_prepare() == -1)
+		return fail("signals");
+	if (outputs_reserve() == -1)
+		return fail("/dev/null");
 	inherited = inherit_listeners();
 	if (inherited == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, inherited > 0, &options);
-	if (log_open() == -1) {
-		perror("standard output or error");
-		return EXIT_FAILURE;
-	}
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	server.raw = options.raw;
@@ -464,15 +483,17 @@ int main(int argc, char *argv[])
 	chat_set_max_queue(options.max_queue);
 	flow_set_limit(&server.flow, options.max_queue);
 	server.max_clients = options.max_clients;
-	stats_start(&server.stats);
+	server.stats.started_at = now_us();
 	init_pool(&server.pool);
 	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
-	if (signals_block(&server.waiting_mask) == -1) {
-		complain("signals: %s\n", strerror(errno));
-		return EXIT_FAILURE;
-	}
+	if (signals_block(&server.waiting_mask) == -1)
+		return fail("signals");
+	if (log_open(options.quiet, options.verbose) == -1)
+		return fail("standard output or error");
 	listeners_log(&server.listeners);
-	return serve(&server);
+	status = serve(&server);
+	outputs_close();
+	return status;
 }

@@ -7,20 +7,34 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* A silent peer is given up after 60 s without data and 3 unanswered probes 10 s apart, or after
  * the same time with data that it has not acknowledged. */
 enum { IDLE_S = 60, PROBE_S = 10, PROBES = 3, GIVE_UP_MS = (IDLE_S + PROBES * PROBE_S) * 1000 };
 
+bool user_timeout_is_missing;
+
+void format_address(const struct sockaddr_storage *address, char text[ADDRESS_SIZE])
+{
+	static const char mapped[] = "::ffff:";
+	const size_t prefix = sizeof mapped - 1;
+	char host[64] = "?", port[8] = "?";
+
+	getnameinfo((const struct sockaddr *)address, sizeof *address, host, sizeof host, port,
+	            sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+	if (strncmp(host, mapped, prefix) == 0 && strchr(host, '.') != NULL)
+		snprintf(text, ADDRESS_SIZE, "%s:%s", host + prefix, port);
+	else
+		snprintf(text, ADDRESS_SIZE, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
 static int set_number(int sd, int level, int option, int value)
 {
 	return setsockopt(sd, level, option, &value, sizeof value);
 }
-
-static bool no_user_timeout;
 
 /* Has data that is not acknowledged end a connection, too. Some kernels and sandboxes lack this;
  * then it takes the kernel's own time, a quarter of an hour. */
@@ -28,13 +42,8 @@ static int set_user_timeout(int sd)
 {
 	if (set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == 0)
 		return 0;
-	no_user_timeout = errno == ENOPROTOOPT;
-	return no_user_timeout ? 0 : -1;
-}
-
-bool user_timeout_is_missing(void)
-{
-	return no_user_timeout;
+	user_timeout_is_missing = errno == ENOPROTOOPT;
+	return user_timeout_is_missing ? 0 : -1;
 }
 
 /* TCP_NODELAY sends a line at once, without waiting until the last one has been acknowledged. */

@@ -1,10 +1,21 @@
-/* listen.h - opening listening sockets. */
+/* listen.h - listening sockets, and the addresses of sockets. */
 
 #ifndef LISTEN_H
 #define LISTEN_H
 
 #include <netdb.h>
 #include <stdbool.h>
+#include <sys/socket.h>
+
+/* Room for the longest address: of IPv6, with a zone and a port. */
+enum { ADDRESS_SIZE = 96 };
+
+/* The kernel has no TCP_USER_TIMEOUT, and set_up_tcp() does without it. */
+extern bool user_timeout_is_missing;
+
+/* Writes ADDRESS:PORT, an address of IPv6 in brackets. A client of IPv4 appears as one also where
+ * its listener is of IPv6. */
+void format_address(const struct sockaddr_storage *address, char text[ADDRESS_SIZE]);
 
 /* Finds the addresses of a name, or for NULL the wildcard address: that of IPv6, which takes in
  * IPv4 too, unless the kernel has IPv4 only. freeaddrinfo() releases them. On failure returns NULL
@@ -18,8 +29,5 @@ int listen_at(const struct addrinfo *address, bool v6_only);
 /* Sets TCP_NODELAY and keepalive. Sockets accepted from a listener inherit both if their connection
  * came after this call. Returns -1 with errno set on failure. */
 int set_up_tcp(int sd);
-
-/* Whether set_up_tcp() had to do without TCP_USER_TIMEOUT, which the kernel lacks. */
-bool user_timeout_is_missing(void);
 
 #endif /* LISTEN_H */

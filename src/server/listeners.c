@@ -5,9 +5,9 @@
 #include "listeners.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "address.h"
 #include "fdset_next.h"
 #include "listen.h"
 #include "log.h"
@@ -25,7 +25,7 @@ static struct sockaddr_storage local_address(int sd)
 static int add_listener(struct listeners *listeners, int sd, conn_pool_t *pool)
 {
 	if (add_conn(sd, pool) == -1) {
-		complain("add_conn: %s\n", strerror(errno));
+		perror("add_conn");
 		return -1;
 	}
 	FD_SET(sd, &listeners->set);
@@ -60,11 +60,11 @@ static void report_failure(const char *name, const struct addrinfo *address, con
 	getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0,
 	            NI_NUMERICHOST);
 	if (name == NULL)
-		complain("cannot listen on port %s: %s\n", port, why);
+		fprintf(stderr, "cannot listen on port %s: %s\n", port, why);
 	else if (strcmp(name, host) == 0)
-		complain("cannot listen on port %s of %s: %s\n", port, name, why);
+		fprintf(stderr, "cannot listen on port %s of %s: %s\n", port, name, why);
 	else
-		complain("cannot listen on port %s of %s (%s): %s\n", port, name, host, why);
+		fprintf(stderr, "cannot listen on port %s of %s (%s): %s\n", port, name, host, why);
 }
 
 /* Listens at each address of a name, or at every address of the machine for NULL. */
@@ -77,7 +77,7 @@ static int listen_on(struct listeners *listeners, const char *name, const struct
 	bool v6_only;
 
 	if (found == NULL) {
-		complain("%s: %s\n", name != NULL ? name : "the wildcard address", why);
+		fprintf(stderr, "%s: %s\n", name != NULL ? name : "the wildcard address", why);
 		return -1;
 	}
 	/* Among others, the wildcard address of IPv6 must not take in what is bound besides it. */
@@ -119,7 +119,7 @@ void listeners_log(const struct listeners *listeners)
 	char text[ADDRESS_SIZE];
 	int sd;
 
-	if (user_timeout_is_missing())
+	if (user_timeout_is_missing)
 		log_warning(NULL, "TCP_USER_TIMEOUT", strerror(ENOPROTOOPT));
 	FOR_EACH_FD (sd, &listeners->set) {
 		struct sockaddr_storage address = local_address(sd);

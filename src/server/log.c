@@ -1,6 +1,6 @@
 /* log.c - see log.h. */
 
-#define _GNU_SOURCE /* localtime_r, struct tm's tm_gmtoff */
+#define _GNU_SOURCE /* localtime_r */
 
 #include "log.h"
 
@@ -15,24 +15,19 @@
 
 #include "output.h"
 
-/* Warnings of a kind that are logged at once. After a second without any it begins anew. */
+/* Warnings of a kind that are logged at once. After a second without more it begins anew. */
 enum { WARNINGS_AT_ONCE = 10 };
 
-/* Warnings of a kind, that is with the same `what`. */
-struct warnings {
+/* Warnings of a kind, that is with the same `what`. There are more kinds than the server has; the
+ * last would be for all others. */
+static struct kind {
 	const char *what;
-	int at_once;
-	unsigned int held_back; /* since those, or since the last summary */
-	time_t last;
-	char text[200]; /* of the last one */
-};
+	unsigned int count; /* those beyond WARNINGS_AT_ONCE are held back */
+	char text[200];     /* of the last one */
+} kinds[16];
+static const struct kind *const last_kind = kinds + sizeof kinds / sizeof kinds[0] - 1;
 
-/* More than the server has; the last would be for all others. */
-enum { KINDS = 16 };
-static struct warnings kinds[KINDS];
-static bool some_held_back;
-
-static bool transcript_disabled, visits_enabled;
+static bool is_quiet, is_verbose;
 
 /* Whether standard error leads to systemd's journal, which takes each line for an entry and reads
  * its priority from a number in front of it (sd-daemon(3)). */
@@ -52,61 +47,42 @@ static bool leads_to_journal(int fd)
 	return strcmp(name, stream) == 0;
 }
 
-int log_open(void)
+int log_open(bool quiet, bool verbose)
 {
+	is_quiet = quiet;
+	is_verbose = verbose;
 	journal = leads_to_journal(STDERR_FILENO);
-	/* localtime_r() need not call it. */
-	tzset();
+	tzset(); /* localtime_r() need not call it */
 	return outputs_open();
-}
-
-void transcript_disable(void)
-{
-	transcript_disabled = true;
-}
-
-void log_visits_enable(void)
-{
-	visits_enabled = true;
 }
 
 void transcript(const char *format, ...)
 {
+	char text[100];
 	va_list arguments;
 
-	if (transcript_disabled)
+	if (is_quiet)
 		return;
 	va_start(arguments, format);
-	output_print(STDOUT_FILENO, format, arguments);
+	output_write(STDOUT_FILENO, text, (size_t)vsnprintf(text, sizeof text, format, arguments));
 	va_end(arguments);
 }
 
-void complain(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	output_print(STDERR_FILENO, format, arguments);
-	va_end(arguments);
-	outputs_flush();
-}
-
-/* The time as in RFC 3339, whose offset has a colon that strftime() leaves out. */
+/* Writes the time as in RFC 3339, whose offset has a colon that strftime() leaves out. */
 static void format_time(char *text, size_t size)
 {
 	time_t seconds = time(NULL);
 	struct tm local;
-	size_t length;
+	char plain[32];
 
 	localtime_r(&seconds, &local);
-	length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local);
-	snprintf(text + length, size - length, "%c%02ld:%02ld ", local.tm_gmtoff < 0 ? '-' : '+',
-	         labs(local.tm_gmtoff) / 3600, labs(local.tm_gmtoff) / 60 % 60);
+	strftime(plain, sizeof plain, "%Y-%m-%dT%H:%M:%S%z", &local);
+	snprintf(text, size, "%.22s:%s ", plain, plain + 22);
 }
 
 void log_text(int priority, const char *format, ...)
 {
-	char start[48], text[500];
+	char start[48], text[500], line[sizeof start + sizeof text];
 	va_list arguments;
 
 	if (journal)
@@ -116,53 +92,52 @@ void log_text(int priority, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	complain("%s%s\n", start, text);
+	output_write(STDERR_FILENO, line,
+	             (size_t)snprintf(line, sizeof line, "%s%s\n", start, text));
+	outputs_flush();
 }
 
 void log_visit(const char *address, const char *what)
 {
-	if (visits_enabled)
+	if (is_verbose)
 		log_text(LOG_INFO, "%s: %s", address, what);
 }
 
 void log_warning(const char *address, const char *what, const char *why)
 {
-	struct warnings *kind = kinds;
-	time_t now = time(NULL);
+	struct kind *kind = kinds;
 
-	while (kind < kinds + KINDS - 1 && kind->what != NULL && strcmp(kind->what, what) != 0)
+	log_summarize(false);
+	while (kind < last_kind && kind->what != NULL && strcmp(kind->what, what) != 0)
 		kind++;
 	kind->what = what;
-	if (now - kind->last > 1)
-		kind->at_once = 0;
-	kind->last = now;
 	snprintf(kind->text, sizeof kind->text, "%s%s%s: %s", address != NULL ? address : "",
 	         address != NULL ? ": " : "", what, why);
-	if (kind->at_once < WARNINGS_AT_ONCE) {
-		kind->at_once++;
+	if (kind->count++ < WARNINGS_AT_ONCE)
 		log_text(LOG_WARNING, "%s", kind->text);
-	} else {
-		kind->held_back++;
-		some_held_back = true;
-	}
 }
 
 bool log_summarize(bool at_once)
 {
-	static time_t last;
-	struct warnings *kind;
+	static time_t second;
+	const bool is_over = at_once || time(NULL) != second;
+	bool is_held_back = false;
+	struct kind *kind;
 
-	if (!some_held_back || (time(NULL) == last && !at_once))
-		return some_held_back;
-	for (kind = kinds; kind < kinds + KINDS; kind++) {
-		if (kind->held_back == 1)
+	for (kind = kinds; kind <= last_kind; kind++) {
+		const unsigned int count = kind->count;
+
+		if (!is_over) {
+			is_held_back |= count > WARNINGS_AT_ONCE;
+			continue;
+		}
+		kind->count = count > WARNINGS_AT_ONCE ? WARNINGS_AT_ONCE : 0;
+		if (count == WARNINGS_AT_ONCE + 1)
 			log_text(LOG_WARNING, "%s", kind->text);
-		else if (kind->held_back > 1)
+		else if (count > WARNINGS_AT_ONCE)
 			log_text(LOG_WARNING, "%s (and %u more like it)", kind->text,
-			         kind->held_back - 1);
-		kind->held_back = 0;
+			         count - WARNINGS_AT_ONCE - 1);
 	}
-	last = time(NULL);
-	some_held_back = false;
-	return false;
+	second = time(NULL);
+	return is_held_back;
 }

@@ -6,21 +6,12 @@
 #include <stdbool.h>
 #include <syslog.h> /* the priorities */
 
-/* Call it once, after outputs_reserve() and before anything is printed. Returns -1 with errno set
- * on failure. */
-int log_open(void);
-
-/* Makes transcript() print nothing. */
-void transcript_disable(void);
-
-/* Makes log_visit() print something. */
-void log_visits_enable(void);
+/* Opens the outputs. `quiet`: transcript() prints nothing; `verbose`: log_visit() prints something.
+ * Call it before the others. Returns -1 with errno set on failure. */
+int log_open(bool quiet, bool verbose);
 
 /* Prints to the transcript, as printf() does. The text ends with a newline. */
 __attribute__((format(printf, 1, 2))) void transcript(const char *format, ...);
-
-/* Prints a line on standard error as it is: why the server cannot start. */
-__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
 /* Logs one line: the time, or for systemd's journal the priority, since the journal adds the time
  * itself; then the text. */
@@ -33,8 +24,8 @@ void log_visit(const char *address, const char *what);
  * that follow close upon each other, the first few are logged at once: see log_summarize(). */
 void log_warning(const char *address, const char *what, const char *why);
 
-/* Logs the last of the warnings that were held back for a second, and how many more there were; all
- * of them `at_once` at the end. Returns whether some are still held back. */
+/* Once a second, or `at_once`, logs the last of the warnings that were held back, and how many more
+ * there were. Returns whether some are still held back. */
 bool log_summarize(bool at_once);
 
 #endif /* LOG_H */

@@ -9,12 +9,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "chatServerExt.h"
-#include "log.h"
 #include "number.h"
 
 /* The installed program has another name. */
@@ -54,15 +52,7 @@ __attribute__((noreturn)) static void refer_to_help(void)
 }
 
 /* Prints what is wrong with the command line, and exits. */
-__attribute__((noreturn, format(printf, 1, 2))) static void reject(const char *why, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, why);
-	vwarnx(why, arguments);
-	va_end(arguments);
-	refer_to_help();
-}
+#define REJECT(...) (warnx(__VA_ARGS__), refer_to_help())
 
 static const struct option known[] = {
 	{ "bind", required_argument, NULL, 'b' },
@@ -86,31 +76,30 @@ static const char *name_of(int option)
 	return at->name;
 }
 
-/* Takes the value of an option that has one. */
-static void set_value(int option, const char *value, struct options *options)
-{
-	uintmax_t number;
-
-	if (value[0] == '\0' || (value[0] == '-' && !isdigit((unsigned char)value[1])))
-		reject("--%s needs a value, and '%s' is none", name_of(option), value);
-	if (option == 'b') {
-		if (options->address_count == FD_SETSIZE)
-			reject("too many addresses");
-		options->addresses[options->address_count++] = value;
-	} else if (option == 'm') {
-		if (!parse_size(value, &options->max_queue))
-			reject("--max-queue: not a number of bytes: '%s'", value);
-	} else {
-		if (!parse_number(value, 1, UINT_MAX, &number))
-			reject("--max-clients: not a number of clients (from 1): '%s'", value);
-		options->max_clients = (unsigned int)number;
-	}
-}
-
 /* Handles one option. `value` is NULL unless it has one. */
 static void handle(int option, const char *value, struct options *options)
 {
+	uintmax_t number;
+
+	if (value != NULL &&
+	    (value[0] == '\0' || (value[0] == '-' && !isdigit((unsigned char)value[1]))))
+		REJECT("--%s needs a value, and '%s' is none", name_of(option), value);
 	switch (option) {
+	case 'b':
+		if (options->address_count == FD_SETSIZE)
+			REJECT("too many addresses");
+		options->addresses[options->address_count++] = value;
+		break;
+	case 'c':
+		if (!parse_number(value, "", 1, UINT_MAX, &number))
+			REJECT("--max-clients: not a number of clients (from 1): '%s'", value);
+		options->max_clients = (unsigned int)number;
+		break;
+	case 'm':
+		if (!parse_number(value, "KMG", 0, SIZE_MAX, &number))
+			REJECT("--max-queue: not a number of bytes: '%s'", value);
+		options->max_queue = (size_t)number;
+		break;
 	case 'p':
 		options->printable = true;
 		break;
@@ -118,10 +107,10 @@ static void handle(int option, const char *value, struct options *options)
 		options->raw = true;
 		break;
 	case 'q':
-		transcript_disable();
+		options->quiet = true;
 		break;
 	case 'v':
-		log_visits_enable();
+		options->verbose = true;
 		break;
 	case 'h':
 		help();
@@ -129,16 +118,14 @@ static void handle(int option, const char *value, struct options *options)
 	case 'V':
 		printf("%s (libchatserver) %s\n", program_invocation_short_name, chat_version());
 		exit(EXIT_SUCCESS);
-	case '?': /* getopt_long() has printed what is wrong */
+	default: /* getopt_long() has printed what is wrong */
 		refer_to_help();
-	default:
-		set_value(option, value, options);
 	}
 }
 
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options)
 {
-	const char *last_value = NULL;
+	const char *last_value = "";
 	int option, last_option = 0;
 	uintmax_t number;
 
@@ -153,20 +140,20 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 		}
 	}
 	if (options->raw && options->printable)
-		reject("--raw and --printable exclude each other");
+		REJECT("--raw and --printable exclude each other");
 	if (has_listeners) {
 		if (argc == optind && options->address_count == 0)
 			return;
 		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
 	}
-	if (argc <= optind && last_value != NULL && parse_number(last_value, 0, 65535, &number))
-		reject("the port is missing, or the value of --%s, which took '%s'",
+	if (argc <= optind && parse_number(last_value, "", 0, 65535, &number))
+		REJECT("the port is missing, or the value of --%s, which took '%s'",
 		       name_of(last_option), last_value);
 	if (argc <= optind)
-		reject("the port is missing");
+		REJECT("the port is missing");
 	if (argc - optind > 1)
-		reject("more than one port: '%s'", argv[optind + 1]);
-	if (!parse_number(argv[optind], 0, 65535, &number))
-		reject("not a port number (0 to 65535): '%s'", argv[optind]);
+		REJECT("more than one port: '%s'", argv[optind + 1]);
+	if (!parse_number(argv[optind], "", 0, 65535, &number))
+		REJECT("not a port number (0 to 65535): '%s'", argv[optind]);
 	options->port = argv[optind];
 }

@@ -14,15 +14,16 @@ struct options {
 	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; none for all */
 	int address_count;
 	const char *port;
-	bool printable;   /* relay control characters as question marks */
-	bool raw;         /* relay every byte as it came */
 	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */
 	unsigned int max_clients;
+	bool printable; /* relay control characters as question marks */
+	bool raw;       /* relay every byte as it came */
+	bool quiet, verbose;
 };
 
-/* Parses the command line, and tells log.h of --quiet and --verbose. What the command line does not
- * give is left as it is. Exits after --help and --version, and when the command line is wrong: the
- * port is required, unless listeners have been inherited, which exclude both it and --bind. */
+/* Parses the command line. What it does not give is left as it is. Exits after --help and
+ * --version, and when the command line is wrong: the port is required, unless listeners have been
+ * inherited, which exclude both it and --bind. */
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options);
 
 #endif /* OPTIONS_H */

@@ -18,21 +18,17 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "backoff.h"
-#include "stats.h"
+#include "clock.h"
 
 /* OUTPUT_SIZE: what a pass prints about a thousand clients fits. MEMORY_DEVICES: the major number
- * of /dev/null, /dev/full and the like. FAREWELL_MS: what each output is given at the end. */
-enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_MS = 300, STEP_MS = 10 };
+ * of /dev/null, /dev/full and the like. */
+enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_US = 300000, STEP_MS = 10 };
 
 struct output {
 	int fd;
 	bool is_socket;
-	pid_t writer;           /* the process behind the socket, or 0 */
-	bool blocked;           /* it had no room for what is left in `text` */
-	bool watched;           /* select() was asked about it */
-	struct backoff backoff; /* while it is active, it is not watched */
-	bool in_line;           /* `text` begins with the rest of a line */
+	pid_t writer; /* the process behind the socket, or 0 */
+	bool in_line; /* `text` begins with the rest of a line */
 	size_t length;
 	char text[OUTPUT_SIZE];
 };
@@ -58,7 +54,7 @@ int outputs_reserve(void)
  * in place of the master of a terminal it would be a new one. */
 static bool reopen(int fd, mode_t mode)
 {
-	int access = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR ? O_RDWR : O_WRONLY;
+	int access = fcntl(fd, F_GETFL) & O_ACCMODE;
 	int number, own;
 	char path[32];
 
@@ -73,11 +69,10 @@ static bool reopen(int fd, mode_t mode)
 	return true;
 }
 
-/* The writer process: copies until the server closes its end. Signals are for the server, whose
- * death is this one's as well. */
+/* The writer process: copies until the server closes its end, and dies with the server. */
 __attribute__((noreturn)) static void copy(int from, int to)
 {
-	struct pollfd room = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	struct pollfd room = { .fd = to, .events = POLLOUT };
 	char text[4096];
 	ssize_t length, done, count;
 	sigset_t all;
@@ -86,17 +81,17 @@ __attribute__((noreturn)) static void copy(int from, int to)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	dup2(from, STDIN_FILENO);
-	dup2(to, STDOUT_FILENO);
-	close(from);
-	for (fd = STDERR_FILENO; fd < FD_SETSIZE; fd++)
-		close(fd);
-	while ((length = recv(STDIN_FILENO, text, sizeof text, 0)) > 0) {
-		for (done = 0; done<length; done += count> 0 ? count : 0) {
-			/* Somebody else may have set O_NONBLOCK. */
-			poll(&room, 1, -1);
-			count = write(STDOUT_FILENO, text + done, (size_t)(length - done));
-			if (count == -1 && errno != EAGAIN)
+	for (fd = 0; fd < FD_SETSIZE; fd++) {
+		if (fd != from && fd != to)
+			close(fd);
+	}
+	while ((length = recv(from, text, sizeof text, 0)) > 0) {
+		for (done = 0; done < length;) {
+			poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
+			count = write(to, text + done, (size_t)(length - done));
+			if (count > 0)
+				done += count;
+			else if (errno != EAGAIN)
 				exit(EXIT_FAILURE);
 		}
 	}
@@ -110,12 +105,10 @@ static int start_writer(struct output *output)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
 		return -1;
-	output->writer = fork();
-	if (output->writer == 0) {
-		close(ends[0]);
-		copy(ends[1], output->fd);
-	}
 	output->is_socket = true;
+	output->writer = fork();
+	if (output->writer == 0)
+		copy(ends[1], output->fd);
 	if (output->writer > 0)
 		dup2(ends[0], output->fd);
 	close(ends[0]);
@@ -126,95 +119,82 @@ static int start_writer(struct output *output)
 static int open_output(struct output *output, int fd)
 {
 	struct stat status = { .st_mode = 0 };
+	bool may_wait;
 
 	output->fd = fd;
 	fstat(fd, &status);
 	output->is_socket = S_ISSOCK(status.st_mode);
-	if (output->is_socket || S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) ||
-	    (S_ISCHR(status.st_mode) && major(status.st_rdev) == MEMORY_DEVICES) ||
-	    reopen(fd, status.st_mode))
-		return 0;
-	return start_writer(output);
+	may_wait = S_ISFIFO(status.st_mode) ||
+	           (S_ISCHR(status.st_mode) && major(status.st_rdev) != MEMORY_DEVICES);
+	return !may_wait || reopen(fd, status.st_mode) ? 0 : start_writer(output);
 }
 
-static bool is_same_file(int one, int other)
+int outputs_open(void)
 {
-	struct stat first, second;
+	struct stat out, error;
 
-	return fstat(one, &first) == 0 && fstat(other, &second) == 0 &&
-	       first.st_dev == second.st_dev && first.st_ino == second.st_ino &&
-	       fcntl(one, F_GETFL) == fcntl(other, F_GETFL);
+	is_one = fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &error) == 0 &&
+	         out.st_dev == error.st_dev && out.st_ino == error.st_ino;
+	if (open_output(&outputs[0], STDOUT_FILENO) == -1)
+		return -1;
+	return is_one ? 0 : open_output(&outputs[1], STDERR_FILENO);
 }
 
-/* Writes what the output takes. What it will not take, whole lines only, is dropped. */
-static void flush(struct output *output)
+static void drop(const char *text, const char *end)
+{
+	for (; text < end; text++)
+		dropped += *text == '\n';
+}
+
+/* Writes what the output takes. Returns whether the rest has to wait; what it will not take, whole
+ * lines only, is dropped. */
+static bool flush(struct output *output)
 {
 	const char *rest = output->text, *end = output->text + output->length, *kept = end;
 	ssize_t count = 1;
+	bool is_full;
 
 	while (rest < end && (count > 0 || (count == -1 && errno == EINTR))) {
-		count = output->is_socket ? send(output->fd, rest, (size_t)(end - rest),
-		                                 MSG_DONTWAIT | MSG_NOSIGNAL)
-		                          : write(output->fd, rest, (size_t)(end - rest));
+		size_t length = (size_t)(end - rest);
+
+		count = output->is_socket ? send(output->fd, rest, length, MSG_DONTWAIT)
+		                          : write(output->fd, rest, length);
 		if (count > 0) {
 			rest += count;
 			output->in_line = rest[-1] != '\n';
 		}
 	}
-	output->blocked = rest < end && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
-	/* select() may have called it writable all the same, as a terminal with room for a byte. */
-	if (output->blocked && output->watched && rest == output->text)
-		backoff_start(&output->backoff);
-	if (!output->blocked && rest < end) {
-		kept = output->in_line ? (const char *)memchr(rest, '\n', (size_t)(end - rest)) + 1
-		                       : rest;
-		dropped += count_line_ends(kept, (size_t)(end - kept));
+	is_full = rest < end && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
+	if (rest < end && !is_full) {
+		kept = rest;
+		if (output->in_line)
+			kept = (const char *)memchr(rest, '\n', (size_t)(end - rest)) + 1;
+		drop(kept, end);
 	}
 	output->length = (size_t)(kept - rest);
 	memmove(output->text, rest, output->length);
+	return is_full;
 }
 
-void outputs_flush(void)
+bool outputs_flush(void)
 {
-	flush(&outputs[0]);
-	flush(&outputs[1]);
+	bool is_full = flush(&outputs[0]);
+
+	return flush(&outputs[1]) || is_full;
 }
 
-void output_print(int fd, const char *format, va_list arguments)
+void output_write(int fd, const char *text, size_t length)
 {
 	struct output *output = &outputs[fd == STDERR_FILENO && !is_one];
-	int tries, length;
 
-	for (tries = 0; tries < 2; tries++) {
-		char *end = output->text + output->length;
-		size_t room = sizeof output->text - output->length;
-		va_list copied;
-
-		va_copy(copied, arguments);
-		length = vsnprintf(end, room, format, copied);
-		va_end(copied);
-		if (length >= 0 && (size_t)length < room) {
-			output->length += (size_t)length;
-			return;
-		}
+	if (length > OUTPUT_SIZE - output->length)
 		flush(output);
+	if (length > OUTPUT_SIZE - output->length) {
+		drop(text, text + length);
+		return;
 	}
-	dropped += count_line_ends(format, strlen(format));
-}
-
-bool outputs_watch(fd_set *writable)
-{
-	bool retry = false;
-	struct output *output;
-
-	for (output = outputs; output < outputs + 2; output++) {
-		backoff_expired(&output->backoff);
-		output->watched = output->blocked && !output->backoff.active;
-		if (output->watched)
-			FD_SET(output->fd, writable);
-		retry |= output->blocked && !output->watched;
-	}
-	return retry;
+	memcpy(output->text + output->length, text, length);
+	output->length += length;
 }
 
 uint64_t outputs_dropped(void)
@@ -222,38 +202,20 @@ uint64_t outputs_dropped(void)
 	return dropped;
 }
 
-/* Gives each output some time to take what is left, and its writer to hand it on. */
-static void close_outputs(void)
+void outputs_close(void)
 {
+	int64_t deadline = now_us() + FAREWELL_US;
 	struct output *output;
+	bool is_done;
 
-	fflush(stdout);
-	for (output = outputs; output < outputs + 2; output++) {
-		struct pollfd state = { .fd = output->fd, .events = POLLOUT };
-		int left = FAREWELL_MS;
-
-		for (flush(output); output->blocked && left > 0; left -= STEP_MS) {
-			poll(&state, 1, STEP_MS);
-			flush(output);
+	do {
+		is_done = !outputs_flush();
+		for (output = outputs; output < outputs + 2; output++) {
+			if (output->writer == 0)
+				continue;
+			if (output->length == 0)
+				shutdown(output->fd, SHUT_WR);
+			is_done = is_done && kill(output->writer, 0) == -1;
 		}
-		if (output->writer == 0)
-			continue;
-		shutdown(output->fd, SHUT_WR);
-		state.events = 0; /* that the writer's end is closed is always told */
-		while (poll(&state, 1, STEP_MS) == 0 && left > 0)
-			left -= STEP_MS;
-		if (left <= 0)
-			kill(output->writer, SIGKILL);
-	}
-}
-
-int outputs_open(void)
-{
-	is_one = is_same_file(STDOUT_FILENO, STDERR_FILENO);
-	if (open_output(&outputs[0], STDOUT_FILENO) == -1 ||
-	    (!is_one && open_output(&outputs[1], STDERR_FILENO) == -1))
-		return -1;
-	if (is_one)
-		dup2(STDOUT_FILENO, STDERR_FILENO);
-	return atexit(close_outputs) == 0 ? 0 : -1;
+	} while (!is_done && now_us() < deadline && poll(NULL, 0, STEP_MS) == 0);
 }

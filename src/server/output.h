@@ -9,29 +9,28 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
-#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/select.h>
 
 /* Opens /dev/null in place of standard descriptors that are closed: a client's socket would get
  * their number, and the client what is printed. Returns -1 with errno set on failure. */
 int outputs_reserve(void);
 
-/* Call it before output_print(), and with SIGPIPE, SIGTTOU, SIGXFSZ and SIGCHLD ignored. Returns -1
- * with errno set on failure. From here on exit() gives the readers 0.3 s for what is left. */
+/* Call it before all below, and with SIGPIPE, SIGTTOU, SIGXFSZ and SIGCHLD ignored. Returns -1 with
+ * errno set on failure. */
 int outputs_open(void);
 
-/* Appends to STDOUT_FILENO or STDERR_FILENO, as vprintf() does. The text ends with a newline. */
-void output_print(int fd, const char *format, va_list arguments);
+/* Appends whole lines to STDOUT_FILENO or STDERR_FILENO. */
+void output_write(int fd, const char *text, size_t length);
 
-void outputs_flush(void);
-
-/* Adds the outputs that had no room to the set. Returns whether one has to be tried again after
- * BACKOFF_MS instead. Call it after outputs_flush(), before select(). */
-bool outputs_watch(fd_set *writable);
+/* Writes what the outputs take now. Returns whether it has to be called again for the rest. */
+bool outputs_flush(void);
 
 /* How many lines have been dropped. */
 uint64_t outputs_dropped(void);
+
+/* Gives the readers 0.3 s for what is left. */
+void outputs_close(void);
 
 #endif /* OUTPUT_H */

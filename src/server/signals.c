@@ -1,19 +1,11 @@
 /* signals.c - see signals.h. */
 
-#define _GNU_SOURCE /* sigandset */
+#define _GNU_SOURCE /* sigisemptyset */
 
 #include "signals.h"
 
 #include <stddef.h>
 #include <unistd.h>
-
-static const int handled[] = { SIGINT, SIGTERM, SIGUSR1, SIGHUP };
-static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGTTOU, SIGCHLD };
-
-enum { HANDLED = sizeof handled / sizeof handled[0], IGNORED = sizeof ignored / sizeof ignored[0] };
-
-/* Those of `handled`, as a set. */
-static sigset_t handled_set;
 
 static volatile sig_atomic_t serving, stopping, requested;
 
@@ -29,64 +21,66 @@ static void on_signal(int number)
 	/* As without a handler, which process 1 outlives. */
 	signal(number, SIG_DFL);
 	raise(number);
-	sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
 	_exit(128 + number);
 }
 
-static int set_handler(const int *signals, int count, void (*handler)(int))
-{
-	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, before;
+/* What would end or stop the server for an output's sake is ignored, and SIGCHLD, so that no child
+ * becomes a zombie. */
+static const struct {
+	int number;
+	void (*handler)(int);
+} actions[] = {
+	{ SIGINT, on_signal },  { SIGTERM, on_signal }, { SIGHUP, on_signal },
+	{ SIGUSR1, on_signal }, { SIGPIPE, SIG_IGN },   { SIGXFSZ, SIG_IGN },
+	{ SIGTTOU, SIG_IGN },   { SIGCHLD, SIG_IGN },
+};
 
-	for (; count > 0; count--, signals++) {
-		if (sigaction(*signals, NULL, &before) == -1)
+/* Those that have the handler. */
+static sigset_t handled;
+
+int signals_prepare(void)
+{
+	struct sigaction action = { .sa_flags = SA_RESTART | SA_NODEFER }, before;
+	size_t at;
+
+	sigemptyset(&handled);
+	for (at = 0; at < sizeof actions / sizeof actions[0]; at++) {
+		const int number = actions[at].number;
+
+		if (sigaction(number, NULL, &before) == -1)
 			return -1;
-		if (*signals == SIGHUP && before.sa_handler == SIG_IGN)
+		if (number == SIGHUP && before.sa_handler == SIG_IGN)
 			continue;
-		if (sigaction(*signals, &action, NULL) == -1)
+		action.sa_handler = actions[at].handler;
+		if (action.sa_handler == on_signal)
+			sigaddset(&handled, number);
+		if (sigaction(number, &action, NULL) == -1)
 			return -1;
 	}
 	return 0;
 }
 
-int signals_prepare(void)
-{
-	int at;
-
-	sigemptyset(&handled_set);
-	for (at = 0; at < HANDLED; at++)
-		sigaddset(&handled_set, handled[at]);
-	if (set_handler(handled, HANDLED, on_signal) == -1)
-		return -1;
-	return set_handler(ignored, IGNORED, SIG_IGN);
-}
-
 int signals_block(sigset_t *waiting_mask)
 {
-	int at;
+	size_t at;
 
-	if (sigprocmask(SIG_BLOCK, &handled_set, waiting_mask) == -1)
+	if (sigprocmask(SIG_BLOCK, &handled, waiting_mask) == -1)
 		return -1;
-	for (at = 0; at < HANDLED; at++)
-		sigdelset(waiting_mask, handled[at]);
+	for (at = 0; at < sizeof actions / sizeof actions[0]; at++)
+		sigdelset(waiting_mask, actions[at].number);
 	serving = 1;
 	return 0;
 }
 
-/* Under load pselect() never has to wait, and then delivers no signal. */
-static void deliver_pending(void)
+bool should_stop(void)
 {
 	sigset_t pending;
 
-	if (sigpending(&pending) == -1 || sigandset(&pending, &pending, &handled_set) == -1 ||
-	    sigisemptyset(&pending))
-		return;
-	sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
-	sigprocmask(SIG_BLOCK, &handled_set, NULL);
-}
-
-bool should_stop(void)
-{
-	deliver_pending();
+	/* Under load pselect() never has to wait, and then delivers no signal. */
+	if (sigpending(&pending) == 0 && !sigisemptyset(&pending)) {
+		sigprocmask(SIG_UNBLOCK, &handled, NULL);
+		sigprocmask(SIG_BLOCK, &handled, NULL);
+	}
 	return stopping;
 }
 

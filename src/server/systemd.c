@@ -53,14 +53,14 @@ static int count_announced(void)
 
 	if (pid == NULL || fds == NULL)
 		return 0;
-	if (!parse_number(pid, 1, UINTMAX_MAX, &number)) {
+	if (!parse_number(pid, "", 1, UINTMAX_MAX, &number)) {
 		fprintf(stderr, "LISTEN_PID: not the number of a process: '%s'\n", pid);
 		return -1;
 	}
 	/* The variables were meant for the process that started this one. */
 	if (number != (uintmax_t)getpid())
 		return 0;
-	if (!parse_number(fds, 0, FD_SETSIZE - FIRST_INHERITED, &number)) {
+	if (!parse_number(fds, "", 0, FD_SETSIZE - FIRST_INHERITED, &number)) {
 		fprintf(stderr, "LISTEN_FDS: not a number of sockets: '%s'\n", fds);
 		return -1;
 	}
@@ -85,35 +85,30 @@ int inherit_listeners(void)
 bool notify_ready(void)
 {
 	static const char ready[] = "READY=1";
+	static bool is_done;
 	const char *name = getenv("NOTIFY_SOCKET");
+	size_t length = name != NULL ? strlen(name) : 0;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t length;
-	ssize_t sent = -1;
-	int sd, error;
+	const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+	int sd, error = 0;
 
-	if (name == NULL)
+	if (name == NULL || is_done)
 		return true;
-	length = strlen(name);
-	if (length >= sizeof address.sun_path) {
-		complain("NOTIFY_SOCKET: %s\n", strerror(ENAMETOOLONG));
-		return true;
-	}
-	memcpy(address.sun_path, name, length);
-	/* An abstract socket, which has a NUL in place of the '@'. */
-	if (name[0] == '@')
-		address.sun_path[0] = '\0';
-	sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	error = errno;
-	if (sd != -1) {
-		sent = sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-		              (struct sockaddr *)&address,
-		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
-		error = errno;
+	if (length < sizeof address.sun_path) {
+		memcpy(address.sun_path, name, length);
+		/* An abstract socket has a NUL in place of the '@'. */
+		if (name[0] == '@')
+			address.sun_path[0] = '\0';
+		sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT, (struct sockaddr *)&address,
+		           size) == -1)
+			error = errno;
 		close(sd);
+	} else {
+		error = ENAMETOOLONG;
 	}
-	if (sent == -1 && error == EAGAIN)
-		return false;
-	if (sent == -1)
-		complain("NOTIFY_SOCKET: %s\n", strerror(error));
-	return true;
+	is_done = error != EAGAIN;
+	if (is_done && error != 0)
+		log_warning(NULL, "NOTIFY_SOCKET", strerror(error));
+	return is_done;
 }

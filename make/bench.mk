@@ -25,7 +25,7 @@ $(BENCH)/original: benches/original.c $(wildcard examples/moving/before/*) $(LIS
 
 # With fortified headers it would not read through uncorked.c.
 $(BENCH)/uncorked: $(SERVER_FILES) benches/uncorked.c $(ARCHIVE)
-	$(call COMPILE,-U_FORTIFY_SOURCE -Dchat_cork=no_cork -Dchat_uncork=no_uncork -Dread=read_some)
+	$(call COMPILE,-U_FORTIFY_SOURCE -Dread=my_read -Dchat_cork=my_cork -Dchat_uncork=my_uncork)
 
 # All symbols are bound at the start, or the first call of malloc would be counted with the search
 # for it.

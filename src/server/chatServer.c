@@ -133,8 +133,8 @@ static bool accept_client(struct server *server, int listener)
 		refuse(server, sd, &client);
 		return true;
 	}
-	/* The client may have connected before the listener was set up. If this fails, the connection
-	 * is broken and the first read() reports it. */
+	/* The client may have connected before the listener was set up. If this fails, the
+	 * connection is broken and the first read() reports it. */
 	if (server->listeners.inherited)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
@@ -403,8 +403,8 @@ static int run_once(struct server *server)
 	if (pool->nready == -1) {
 		if (errno != EINTR)
 			return -1;
-		/* Go through the pass with nothing ready, so that throttling ends in time however many
-		 * signals come. */
+		/* Go through the pass with nothing ready, so that throttling ends in time however
+		 * many signals come. */
 		pool->ready_read_set = pool->ready_write_set = empty_set;
 		pool->nready = 0;
 	}

@@ -27,8 +27,8 @@ enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_US = 300000, STEP_M
 struct output {
 	int fd;
 	bool is_socket;
-	pid_t writer; /* the process behind the socket, or 0 */
-	bool in_line; /* `text` begins with the rest of a line */
+	bool has_writer; /* a process of our own is behind the socket */
+	bool in_line;    /* `text` begins with the rest of a line */
 	size_t length;
 	char text[OUTPUT_SIZE];
 };
@@ -101,19 +101,20 @@ __attribute__((noreturn)) static void copy(int from, int to)
 /* Puts a process in front of the output that waits in the server's place. */
 static int start_writer(struct output *output)
 {
+	pid_t process;
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
 		return -1;
-	output->is_socket = true;
-	output->writer = fork();
-	if (output->writer == 0)
+	process = fork();
+	if (process == 0)
 		copy(ends[1], output->fd);
-	if (output->writer > 0)
+	output->is_socket = output->has_writer = true;
+	if (process != -1)
 		dup2(ends[0], output->fd);
 	close(ends[0]);
 	close(ends[1]);
-	return output->writer == -1 ? -1 : 0;
+	return process == -1 ? -1 : 0;
 }
 
 static int open_output(struct output *output, int fd)
@@ -211,11 +212,12 @@ void outputs_close(void)
 	do {
 		is_done = !outputs_flush();
 		for (output = outputs; output < outputs + 2; output++) {
-			if (output->writer == 0)
-				continue;
-			if (output->length == 0)
+			/* It is always reported that the writer has closed its end. */
+			struct pollfd state = { .fd = output->fd };
+
+			if (output->has_writer && output->length == 0)
 				shutdown(output->fd, SHUT_WR);
-			is_done = is_done && kill(output->writer, 0) == -1;
+			is_done = is_done && (!output->has_writer || poll(&state, 1, 0) == 1);
 		}
 	} while (!is_done && now_us() < deadline && poll(NULL, 0, STEP_MS) == 0);
 }

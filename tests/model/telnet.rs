@@ -114,16 +114,16 @@ fn may_go_on(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// The pieces that some bytes mean: each begins with its length, or says that it is long enough for
-/// a line to end near where it is cut.
+/// The pieces that some bytes mean: each begins with its length, or with 255 and how far before the
+/// cut of a long line it ends.
 fn decode(mut input: &[u8]) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
-    let mut long = 0;
+    let mut has_long = false;
     while let [count, rest @ ..] = input {
-        if *count >= 250 && long < 3 {
-            pieces.push(vec![b'x'; PIECE - 256 + usize::from(*count)]);
-            long += 1;
-            input = rest;
+        if let (255, false, [before, next @ ..]) = (*count, has_long, rest) {
+            pieces.push(vec![b'x'; PIECE - usize::from(before % 8)]);
+            has_long = true;
+            input = next;
         } else {
             let (piece, next) = rest.split_at(usize::from(count % 32).min(rest.len()));
             pieces.push(piece.to_vec());

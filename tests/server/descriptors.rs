@@ -51,8 +51,8 @@ fn clients_who_have_come_and_gone_leave_no_descriptor_behind() {
         drop(crowd);
         server.wait_for_removals(30);
         assert_eq!(server.descriptors(), before, "after round {round}");
-        stays.expect("bye".repeat(10));
-        listens.expect("bye".repeat(10));
+        stays.expect("bye\n".repeat(10));
+        listens.expect("bye\n".repeat(10));
     }
     stays.say("all gone\n");
     listens.expect("all gone\n");

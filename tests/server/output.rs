@@ -194,8 +194,8 @@ fn read_all(reader: OwnedFd) -> String {
     String::from_utf8(text).expect("text")
 }
 
-#[test]
-fn a_late_reader_gets_whole_lines_and_the_rest_is_counted() {
+/// Checks that these are lines of a transcript, and none is a mixture.
+fn are_whole_lines(text: &str) {
     const LINES: [&str; 7] = [
         "Waiting on select()...",
         "MaxFd ",
@@ -205,6 +205,15 @@ fn a_late_reader_gets_whole_lines_and_the_rest_is_counted() {
         "Connection closed for sd ",
         "removing connection with sd ",
     ];
+    assert!(text.ends_with('\n'), "{text}");
+    for line in text.lines() {
+        let starts = |start: &&str| line.starts_with(*start) && line.len() < 40;
+        assert!(LINES.iter().any(starts), "{line}");
+    }
+}
+
+#[test]
+fn a_late_reader_gets_whole_lines_and_the_rest_is_counted() {
     for runner in runners() {
         for (kind, reader, end) in outputs() {
             println!("{kind} {runner:?}");
@@ -218,16 +227,35 @@ fn a_late_reader_gets_whole_lines_and_the_rest_is_counted() {
             let line = log.recv_timeout(PATIENCE).expect("a line");
             let dropped = Stats::in_line(&line).dropped_lines;
             assert!(dropped > 1000, "{dropped} lines dropped");
-            // What the server has kept comes too, although nobody says anything more.
+            // What the server has kept comes too, although nobody says anything more. This is the
+            // measurement itself: after so long it only waits for the output.
+            thread::sleep(Duration::from_millis(500));
             let text = read_all(reader);
             assert!(text.len() > 64 * 1024, "{} bytes", text.len());
-            assert!(text.ends_with('\n'), "{text}");
-            for line in text.lines() {
-                let starts = |start: &&str| line.starts_with(*start) && line.len() < 50;
-                assert!(LINES.iter().any(|start| starts(&start)), "{line}");
-            }
+            are_whole_lines(&text);
             server.end();
         }
+    }
+}
+
+#[test]
+fn transcript_and_log_in_one_output_keep_their_order() {
+    for (kind, reader, end) in outputs() {
+        println!("{kind}");
+        let mut command = command(&[], USUAL_LIMIT);
+        command.arg("--verbose").stdout(copy_of(&end)).stderr(end);
+        let server = Unread::start(command);
+        (0..300).for_each(|_| server.chat(5));
+        let text = read_all(reader);
+        let mut lines = text.lines().zip(text.lines().skip(1)).peekable();
+        assert!(text.matches(": joined").count() > 100, "{text}");
+        while let Some((line, next)) = lines.next() {
+            let is_new = line.starts_with("New incoming connection on sd ");
+            // Of the last ones a part may have been dropped.
+            let is_last = lines.peek().is_none() || text.ends_with(line);
+            assert!(is_new == next.contains(": joined") || is_last, "{line}\n{next}");
+        }
+        server.end();
     }
 }
 
@@ -279,17 +307,24 @@ fn a_full_device_stops_nobody() {
     server.end();
 }
 
-/// A file grows to the limit, and the server goes on.
+/// A file grows to the limit, and the server goes on. What it writes when the file has been emptied
+/// begins with the rest of the last line.
 #[test]
 fn a_file_that_may_not_grow_stops_nobody() {
     let path = scratch("file-limit").join("transcript");
     let limited = ["bash", "-c", "ulimit -f 8; exec \"$0\" \"$@\""];
     let mut command = command(&limited, USUAL_LIMIT);
-    command.stdout(File::create(&path).expect("a file")).stderr(Stdio::null());
+    let file = File::options().append(true).create(true).open(&path).expect("a file");
+    command.stdout(copy_of(&file.into())).stderr(Stdio::null());
     let server = Unread::start(command);
     server.chat(1000);
-    assert_eq!(fs::metadata(&path).expect("the file").len(), 8 * 1024);
+    let mut text = fs::read_to_string(&path).expect("the file");
+    assert_eq!(text.len(), 8 * 1024);
+    File::options().write(true).open(&path).expect("the file").set_len(0).expect("it is ours");
+    server.chat(3);
     server.end();
+    text += &fs::read_to_string(&path).expect("the file");
+    are_whole_lines(&text);
 }
 
 /// In the background of a terminal after `stty tostop`, a program that writes is stopped.

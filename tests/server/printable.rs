@@ -42,7 +42,8 @@ fn control_characters_become_question_marks() {
 
 #[test]
 fn text_stays_as_it_is() {
-    let text = "tab\tÜbung “quoted” ✓ Москва \u{a0}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff} 🙂\u{10ffff}\r\n";
+    let text = "tab\tÜbung “quoted” ✓ Москва \u{a0}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff} 🙂\
+        \u{10ffff}\r\n";
     becomes(text.as_bytes(), text.as_bytes());
     becomes(b"\n\r\n\r\r\n", b"\n\r\n\r\r\n");
 }

@@ -1,12 +1,15 @@
 //! SIGHUP, and the server as the first process of a container.
 
 use crate::client::Client;
-use crate::harness::{Server, USUAL_LIMIT, free_port};
+use crate::harness::{PATIENCE, Server, USUAL_LIMIT, free_port};
 use crate::injected::has_strace;
 use crate::installed::skip;
 use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use std::fs;
 use std::net::Ipv4Addr;
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
 
 #[test]
 fn a_hangup_ends_it() {
@@ -50,6 +53,17 @@ fn as_process_1_it_obeys_signals_and_leaves_no_zombies() {
         let namespaces = format!("/proc/{pid}/status");
         let status = fs::read_to_string(namespaces).expect("it runs");
         assert!(status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")));
+        // A process whose parent ends becomes a child of process 1.
+        let pid_text = pid.to_string();
+        let orphan = ["--target", &pid_text, "--pid", "sh", "-c", "sleep 0.1 &"];
+        let status = Command::new("nsenter").args(orphan).status().expect("nsenter can be run");
+        assert!(status.success(), "{status}");
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&children).expect("it runs").is_empty() {
+            assert!(Instant::now() < deadline, "a zombie stays");
+            thread::yield_now();
+        }
         // SAFETY: asks for it to be sent to a process that runs.
         assert_eq!(unsafe { libc::kill(pid, SIGUSR1) }, 0);
         assert!(server.next_complaint().contains("stats: "));

@@ -65,8 +65,8 @@ fn converse(lines: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     heard
 }
 
-/// The UTF-8 of these words has bytes that telnet takes for one of those keys: it sends a command in
-/// their place.
+/// The UTF-8 of these words has bytes that telnet takes for one of those keys: it sends a command
+/// in their place.
 #[test]
 fn after_words_that_hold_special_keys() {
     let words = ["Übung", "“quoted", "✓", "Москва", "naïve"];

@@ -85,8 +85,8 @@ impl Generator {
         self.due = start.saturating_add(self.interval);
         loop {
             let now = self.now();
+            self.send_in_turn(now, end)?;
             if now < end {
-                self.send_in_turn(now)?;
                 self.send_lines(now)?;
             } else if self.ledger.is_settled() {
                 return Ok(true);
@@ -94,8 +94,8 @@ impl Generator {
             if !self.ledger.is_settled() && now > self.last_received + TIMEOUT.as_nanos() as u64 {
                 return Ok(false);
             }
-            let until_due = if now < end { self.due - now } else { u64::MAX };
-            self.wait(Duration::from_nanos(until_due).min(TIMEOUT))?;
+            let next = if now < end { self.due.min(end) } else { u64::MAX };
+            self.wait(Duration::from_nanos(next - now).min(TIMEOUT))?;
         }
     }
 
@@ -118,9 +118,9 @@ impl Generator {
         Ok(())
     }
 
-    /// The lines that are due in an open loop, one sender after the other.
-    fn send_in_turn(&mut self, now: u64) -> io::Result<()> {
-        while self.due <= now {
+    /// The lines of an open loop that are due before `end`, one sender after the other.
+    fn send_in_turn(&mut self, now: u64, end: u64) -> io::Result<()> {
+        while self.due <= now && self.due < end {
             self.due += self.interval;
             let number = self.turn;
             self.turn = (self.turn + 1) % self.taking_turns;

@@ -18,13 +18,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "backoff.h"
 #include "chatServerExt.h"
 #include "clock.h"
 #include "fdset_next.h"
 #include "flow.h"
 #include "listen.h"
-#include "listeners.h"
 #include "log.h"
 #include "options.h"
 #include "output.h"
@@ -41,6 +39,10 @@ enum { ACCEPTS_A_PASS = 16 };
  * third of the time that it takes with BUFFER_SIZE, a quarter of this. A larger buffer saves little
  * more, and the other clients would wait for it. */
 enum { READ_SIZE = 16 * 1024 };
+
+/* A socket on which a call failed for want of descriptors or memory stays ready as far as select()
+ * can see. Watching it on would make the loop spin, so it is not watched for a while. */
+enum { RETRY_US = 100000 };
 
 /* The room in front of what is read, for bytes that an earlier read ended with. */
 enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
@@ -72,19 +74,27 @@ struct client {
 
 struct server {
 	conn_pool_t pool;
-	struct listeners listeners;
+	fd_set listeners;
+	unsigned int listener_count;
+	bool inherited;       /* the listeners listened before this program began */
 	bool raw, printable;  /* see struct options */
 	bool accept_failing;  /* accept() has failed since it last succeeded */
 	bool short_of_memory; /* a part of the batch is left for the next pass */
 	unsigned int max_clients;
-	struct backoff write_backoff; /* while it is active, writability is not watched */
-	int next_reader;              /* the descriptor at which the next pass begins to read */
-	sigset_t waiting_mask;        /* the signal mask while pselect() waits */
+	int64_t accept_at;     /* before this time the listeners are not watched, */
+	int64_t write_at;      /* and before this one it is not whether sockets are writable */
+	int next_reader;       /* the descriptor at which the next pass begins to read */
+	sigset_t waiting_mask; /* the signal mask while pselect() waits */
 	struct flow flow;
 	fd_set leaving; /* clients that have shut down sending, and get what is left for them */
 	struct stats stats;
 	struct client clients[FD_SETSIZE];
 };
+
+static unsigned int count_clients(const struct server *server)
+{
+	return server->pool.nr_conns - server->listener_count;
+}
 
 /* ---- New connections ---- */
 
@@ -100,6 +110,14 @@ static void refuse(struct server *server, int sd, const struct client *client)
 	close(sd);
 }
 
+static void ignore_listeners(struct server *server)
+{
+	int sd;
+
+	FOR_EACH_FD (sd, &server->listeners)
+		FD_CLR(sd, &server->pool.ready_read_set);
+}
+
 /* Decides whether to retry a failed accept() at once: yes after a signal, or when the client has
  * already left. Other failures last for a while, so the listeners pause. */
 static bool retry_accept(struct server *server)
@@ -111,7 +129,8 @@ static bool retry_accept(struct server *server)
 	if (!server->accept_failing)
 		log_warning(NULL, "accept", strerror(errno));
 	server->accept_failing = true;
-	listeners_pause(&server->listeners, &server->pool);
+	server->accept_at = now_us() + RETRY_US;
+	ignore_listeners(server);
 	return false;
 }
 
@@ -128,14 +147,13 @@ static bool accept_client(struct server *server, int listener)
 	server->accept_failing = false;
 	format_address(&peer, client.address);
 	errno = EMFILE;
-	if (count_clients(&server->listeners, &server->pool) >= server->max_clients ||
-	    add_conn(sd, &server->pool) == -1) {
+	if (count_clients(server) >= server->max_clients || add_conn(sd, &server->pool) == -1) {
 		refuse(server, sd, &client);
 		return true;
 	}
 	/* The client may have connected before the listener was set up. If this fails, the
 	 * connection is broken and the first read() reports it. */
-	if (server->listeners.inherited)
+	if (server->inherited)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
@@ -170,8 +188,7 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 		return -1;
 	if (length > 0) {
 		client.in_line = text[length - 1] != '\n';
-		stats_received(&server->stats, text, length,
-		               count_clients(&server->listeners, &server->pool) - 1);
+		stats_received(&server->stats, text, length, count_clients(server) - 1);
 		if (chat_feed(sd, text, (int)length, &server->pool) == -1)
 			return -1;
 	}
@@ -293,7 +310,7 @@ static bool read_range(struct server *server, int from, int end, uint64_t limit)
 	int sd;
 
 	for (sd = fdset_next(ready, from); sd < end; sd = fdset_next(ready, sd + 1)) {
-		if (is_listener(&server->listeners, sd))
+		if (FD_ISSET(sd, &server->listeners))
 			accept_clients(server, sd);
 		else
 			read_client(server, sd);
@@ -329,8 +346,8 @@ static void write_queued(struct server *server, const fd_set *full)
 		errno = 0;
 		/* If this fails, the peer is gone; the next read() reports it. */
 		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
-		    !server->write_backoff.active)
-			backoff_start(&server->write_backoff);
+		    now_us() >= server->write_at)
+			server->write_at = now_us() + RETRY_US;
 	}
 }
 
@@ -366,24 +383,25 @@ static void remove_leaving(struct server *server)
 /* Fills the sets for select(). Returns its timeout, or NULL for none. */
 static const struct timespec *prepare_select(struct server *server)
 {
-	static const struct timespec retry = { .tv_nsec = BACKOFF_MS * 1000000L },
+	static const struct timespec retry = { .tv_nsec = RETRY_US * 1000L },
 				     recheck = { .tv_nsec = RECHECK_MS * 1000000L },
 				     stall_check = { .tv_sec = STALLED_S / 9 + 1 };
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
+	const int64_t now = now_us();
 	bool must_retry = !notify_ready();
 
 	must_retry |= log_summarize(false);
 	must_retry |= outputs_flush();
 	if (fdset_next(&server->leaving, 0) < FD_SETSIZE)
 		timeout = &stall_check;
-	if (server->listeners.backoff.active || server->write_backoff.active ||
-	    server->short_of_memory || must_retry)
+	if (now < server->accept_at || now < server->write_at || server->short_of_memory ||
+	    must_retry)
 		timeout = &retry;
-	listeners_resume(&server->listeners, pool);
-	backoff_expired(&server->write_backoff);
 	pool->ready_read_set = pool->read_set;
-	pool->ready_write_set = server->write_backoff.active ? empty_set : pool->write_set;
+	if (now < server->accept_at)
+		ignore_listeners(server);
+	pool->ready_write_set = now < server->write_at ? empty_set : pool->write_set;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
 	return timeout;
@@ -423,8 +441,7 @@ static int serve(struct server *server)
 
 	while (!should_stop()) {
 		if (stats_requested())
-			stats_log(&server->stats, &server->pool,
-			          count_clients(&server->listeners, &server->pool),
+			stats_log(&server->stats, &server->pool, count_clients(server),
 			          server->flow.bytes);
 		if (run_once(server) == -1) {
 			log_text(LOG_ERR, "select: %s", strerror(errno));
@@ -437,13 +454,15 @@ static int serve(struct server *server)
 	while (server->pool.conn_head != NULL) {
 		int sd = server->pool.conn_head->fd;
 
-		if (!is_listener(&server->listeners, sd))
+		if (!FD_ISSET(sd, &server->listeners))
 			transcript("removing connection with sd %d \n", sd);
 		remove_conn(sd, &server->pool);
 	}
 	log_summarize(true);
 	return status;
 }
+
+/* ---- The start ---- */
 
 /* Raises the limit on descriptors as far as select() can use it. */
 static void raise_limit(void)
@@ -454,6 +473,41 @@ static void raise_limit(void)
 		return;
 	limit.rlim_cur = limit.rlim_max < FD_SETSIZE ? limit.rlim_max : FD_SETSIZE;
 	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Listens as the options say, and adds all listeners to the pool. */
+static int open_listeners(struct server *server, const struct options *options)
+{
+	int at, sd;
+
+	for (at = 0; at < options->address_count; at++) {
+		if (listen_on(options->addresses[at], options->port, options->address_count == 1,
+		              &server->listeners) == -1)
+			return -1;
+	}
+	FOR_EACH_FD (sd, &server->listeners) {
+		if (add_conn(sd, &server->pool) == -1) {
+			perror("add_conn");
+			return -1;
+		}
+		server->listener_count++;
+	}
+	return 0;
+}
+
+static void log_listeners(const struct server *server)
+{
+	char text[ADDRESS_SIZE];
+	int sd;
+
+	if (user_timeout_is_missing)
+		log_warning(NULL, "TCP_USER_TIMEOUT", strerror(ENOPROTOOPT));
+	FOR_EACH_FD (sd, &server->listeners) {
+		const struct sockaddr_storage address = local_address(sd);
+
+		format_address(&address, text);
+		log_text(LOG_INFO, "listening on %s", text);
+	}
 }
 
 static int fail(const char *what)
@@ -472,10 +526,11 @@ int main(int argc, char *argv[])
 		return fail("signals");
 	if (outputs_reserve() == -1)
 		return fail("/dev/null");
-	inherited = inherit_listeners();
+	inherited = inherit_listeners(&server.listeners);
 	if (inherited == -1)
 		return EXIT_FAILURE;
-	parse_options(argc, argv, inherited > 0, &options);
+	server.inherited = inherited > 0;
+	parse_options(argc, argv, server.inherited, &options);
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	server.raw = options.raw;
@@ -485,14 +540,14 @@ int main(int argc, char *argv[])
 	server.max_clients = options.max_clients;
 	server.stats.started_at = now_us();
 	init_pool(&server.pool);
-	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)
+	if (open_listeners(&server, &options) == -1)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
 	if (signals_block(&server.waiting_mask) == -1)
 		return fail("signals");
 	if (log_open(options.quiet, options.verbose) == -1)
 		return fail("standard output or error");
-	listeners_log(&server.listeners);
+	log_listeners(&server);
 	status = serve(&server);
 	outputs_close();
 	return status;

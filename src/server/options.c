@@ -156,4 +156,6 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 	if (!parse_number(argv[optind], "", 0, 65535, &number))
 		REJECT("not a port number (0 to 65535): '%s'", argv[optind]);
 	options->port = argv[optind];
+	if (options->address_count == 0)
+		options->address_count = 1;
 }

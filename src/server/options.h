@@ -11,7 +11,7 @@
 enum { MAX_QUEUE = 8 << 20 };
 
 struct options {
-	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; none for all */
+	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; NULL for all */
 	int address_count;
 	const char *port;
 	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,6 +18,9 @@
 #include "listen.h"
 #include "log.h"
 #include "number.h"
+
+/* The descriptor of the first inherited socket; the others follow it. */
+enum { FIRST_INHERITED = 3 };
 
 static int get_number(int fd, int option)
 {
@@ -67,7 +69,7 @@ static int count_announced(void)
 	return (int)number;
 }
 
-int inherit_listeners(void)
+int inherit_listeners(fd_set *listeners)
 {
 	int count = count_announced();
 	int fd;
@@ -78,6 +80,7 @@ int inherit_listeners(void)
 	for (fd = FIRST_INHERITED; fd < FIRST_INHERITED + count; fd++) {
 		if (inherit_listener(fd) == -1)
 			return -1;
+		FD_SET(fd, listeners);
 	}
 	return count;
 }

@@ -8,7 +8,6 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +24,6 @@
 #include "listen.h"
 #include "log.h"
 #include "options.h"
-#include "output.h"
 #include "printable.h"
 #include "signals.h"
 #include "stats.h"
@@ -73,14 +71,13 @@ struct client {
 };
 
 struct server {
+	struct options options;
 	conn_pool_t pool;
 	fd_set listeners;
+	int inherited; /* so many of them have been passed by a service manager */
 	unsigned int listener_count;
-	bool inherited;       /* the listeners listened before this program began */
-	bool raw, printable;  /* see struct options */
-	bool accept_failing;  /* accept() has failed since it last succeeded */
-	bool short_of_memory; /* a part of the batch is left for the next pass */
-	unsigned int max_clients;
+	bool accept_failing;   /* accept() has failed since it last succeeded */
+	bool short_of_memory;  /* a part of the batch is left for the next pass */
 	int64_t accept_at;     /* before this time the listeners are not watched, */
 	int64_t write_at;      /* and before this one it is not whether sockets are writable */
 	int next_reader;       /* the descriptor at which the next pass begins to read */
@@ -147,13 +144,14 @@ static bool accept_client(struct server *server, int listener)
 	server->accept_failing = false;
 	format_address(&peer, client.address);
 	errno = EMFILE;
-	if (count_clients(server) >= server->max_clients || add_conn(sd, &server->pool) == -1) {
+	if (count_clients(server) >= server->options.max_clients ||
+	    add_conn(sd, &server->pool) == -1) {
 		refuse(server, sd, &client);
 		return true;
 	}
 	/* The client may have connected before the listener was set up. If this fails, the
 	 * connection is broken and the first read() reports it. */
-	if (server->inherited)
+	if (server->inherited > 0)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
@@ -180,9 +178,9 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 	char answers[READ_SIZE + TELNET_ANSWERS_EXTRA];
 	size_t answers_length = 0;
 
-	if (!server->raw)
+	if (!server->options.raw)
 		text = telnet_filter(&client.telnet, text, &length, answers, &answers_length);
-	if (server->printable)
+	if (server->options.printable)
 		text = printable_filter(&client.printable, text, &length);
 	if (chat_tell(sd, answers, (int)answers_length, &server->pool) == -1)
 		return -1;
@@ -204,7 +202,7 @@ static void end_last_line(struct server *server, int sd)
 	char end[PRINTABLE_HELD + 1];
 
 	memset(end, '?', length);
-	if (!server->raw && (client->in_line || length > 0))
+	if (!server->options.raw && (client->in_line || length > 0))
 		end[length++] = '\n';
 	if (chat_feed(sd, end, (int)length, &server->pool) == -1)
 		log_warning(client->address, "its last line is lost", strerror(errno));
@@ -236,17 +234,14 @@ static bool was_cut_off(struct server *server, int sd)
 static void end_client(struct server *server, int sd, ssize_t count, int error)
 {
 	struct client *client = &server->clients[sd];
-	bool is_leaving = false;
+	const bool is_cut_off = was_cut_off(server, sd);
 
-	if (!was_cut_off(server, sd)) {
-		is_leaving = count == 0;
-		if (is_leaving)
-			transcript("Connection closed for sd %d\n", sd);
-		else if (error != ECONNRESET || client->has_spoken)
-			log_warning(client->address, "read", strerror(error));
-	}
+	if (!is_cut_off && count == 0)
+		transcript("Connection closed for sd %d\n", sd);
+	else if (!is_cut_off && (error != ECONNRESET || client->has_spoken))
+		log_warning(client->address, "read", strerror(error));
 	end_last_line(server, sd);
-	if (!is_leaving) {
+	if (is_cut_off || count != 0) {
 		remove_client(server, sd);
 		return;
 	}
@@ -389,10 +384,9 @@ static const struct timespec *prepare_select(struct server *server)
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
 	const int64_t now = now_us();
-	bool must_retry = !notify_ready();
+	bool must_retry = log_flush();
 
-	must_retry |= log_summarize(false);
-	must_retry |= outputs_flush();
+	must_retry |= !notify_ready();
 	if (fdset_next(&server->leaving, 0) < FD_SETSIZE)
 		timeout = &stall_check;
 	if (now < server->accept_at || now < server->write_at || server->short_of_memory ||
@@ -458,7 +452,6 @@ static int serve(struct server *server)
 			transcript("removing connection with sd %d \n", sd);
 		remove_conn(sd, &server->pool);
 	}
-	log_summarize(true);
 	return status;
 }
 
@@ -475,9 +468,16 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Listens as the options say, and adds all listeners to the pool. */
-static int open_listeners(struct server *server, const struct options *options)
+static int fail(const char *what)
 {
+	perror(what);
+	return EXIT_FAILURE;
+}
+
+/* Listens as the options say, and adds all listeners to the pool. */
+static int open_listeners(struct server *server)
+{
+	const struct options *options = &server->options;
 	int at, sd;
 
 	for (at = 0; at < options->address_count; at++) {
@@ -486,12 +486,10 @@ static int open_listeners(struct server *server, const struct options *options)
 			return -1;
 	}
 	FOR_EACH_FD (sd, &server->listeners) {
-		if (add_conn(sd, &server->pool) == -1) {
-			perror("add_conn");
-			return -1;
-		}
-		server->listener_count++;
+		if (add_conn(sd, &server->pool) == -1)
+			return fail("add_conn");
 	}
+	server->listener_count = server->pool.nr_conns;
 	return 0;
 }
 
@@ -510,45 +508,35 @@ static void log_listeners(const struct server *server)
 	}
 }
 
-static int fail(const char *what)
-{
-	perror(what);
-	return EXIT_FAILURE;
-}
-
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	static struct options options = { .max_queue = MAX_QUEUE, .max_clients = UINT_MAX };
-	int inherited, status;
+	struct options *options = &server.options;
+	int status;
 
 	if (signals_prepare() == -1)
 		return fail("signals");
-	if (outputs_reserve() == -1)
+	if (log_reserve() == -1)
 		return fail("/dev/null");
-	inherited = inherit_listeners(&server.listeners);
-	if (inherited == -1)
+	server.inherited = inherit_listeners(&server.listeners);
+	if (server.inherited == -1)
 		return EXIT_FAILURE;
-	server.inherited = inherited > 0;
-	parse_options(argc, argv, server.inherited, &options);
+	parse_options(argc, argv, server.inherited > 0, options);
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
-	server.raw = options.raw;
-	server.printable = options.printable;
-	chat_set_max_queue(options.max_queue);
-	flow_set_limit(&server.flow, options.max_queue);
-	server.max_clients = options.max_clients;
+	chat_set_max_queue(options->max_queue);
+	flow_set_limit(&server.flow, options->max_queue);
 	server.stats.started_at = now_us();
 	init_pool(&server.pool);
-	if (open_listeners(&server, &options) == -1)
+	if (open_listeners(&server) != 0)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
 	if (signals_block(&server.waiting_mask) == -1)
 		return fail("signals");
-	if (log_open(options.quiet, options.verbose) == -1)
+	if (log_open(options->quiet, options->verbose) == -1)
 		return fail("standard output or error");
 	log_listeners(&server);
 	status = serve(&server);
-	outputs_close();
+	log_close();
 	return status;
 }

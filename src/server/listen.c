@@ -72,17 +72,15 @@ static int set_up_socket(int sd, int family, bool v6_only)
 static int listen_at(const struct addrinfo *address, bool v6_only)
 {
 	int sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error = EMFILE;
+	int error;
 
 	if (sd == -1)
 		return -1;
-	if (sd < FD_SETSIZE) {
-		if (set_up_socket(sd, address->ai_family, v6_only) == 0 &&
-		    bind(sd, address->ai_addr, address->ai_addrlen) == 0 &&
-		    listen(sd, SOMAXCONN) == 0)
-			return sd;
-		error = errno;
-	}
+	errno = EMFILE;
+	if (sd < FD_SETSIZE && set_up_socket(sd, address->ai_family, v6_only) == 0 &&
+	    bind(sd, address->ai_addr, address->ai_addrlen) == 0 && listen(sd, SOMAXCONN) == 0)
+		return sd;
+	error = errno;
 	close(sd);
 	errno = error;
 	return -1;

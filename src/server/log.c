@@ -1,19 +1,180 @@
 /* log.c - see log.h. */
 
-#define _GNU_SOURCE /* localtime_r */
+#define _GNU_SOURCE /* SOCK_CLOEXEC, isatty, localtime_r */
 
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "output.h"
+#include "clock.h"
+
+/* ---- The outputs ---- */
+
+/* OUTPUT_SIZE: what a pass prints about a thousand clients fits. MEMORY_DEVICES: the major number
+ * of /dev/null, /dev/full and the like. */
+enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_US = 300000, STEP_MS = 10 };
+
+struct output {
+	int fd;
+	bool is_socket;
+	bool has_writer; /* a process of our own is behind the socket */
+	size_t length;
+	char text[OUTPUT_SIZE]; /* not written yet; it may begin with the rest of a line */
+};
+
+/* Where both lead to the same file, they are one output, so that the lines keep their order. */
+static struct output outputs[2];
+static bool is_one;
+static uint64_t dropped;
+
+int log_reserve(void)
+{
+	int fd;
+
+	/* open() returns the lowest free descriptor, which is this one. */
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be opened, and
+ * in place of the master of a terminal it would be a new one. */
+static bool reopen(int fd, mode_t mode)
+{
+	int access = fcntl(fd, F_GETFL) & O_ACCMODE;
+	int number, own;
+	char path[32];
+
+	if (!S_ISFIFO(mode) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &number) == 0))
+		return false;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	own = open(path, access | O_NONBLOCK | O_NOCTTY);
+	if (own == -1)
+		return false;
+	dup2(own, fd);
+	close(own);
+	return true;
+}
+
+/* The writer process: copies until the server closes its end, and dies with the server. */
+__attribute__((noreturn)) static void copy(int from, int to)
+{
+	struct pollfd room = { .fd = to, .events = POLLOUT };
+	char text[4096];
+	ssize_t length, done, count;
+	sigset_t all;
+	int fd;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (fd = 0; fd < FD_SETSIZE; fd++) {
+		if (fd != from && fd != to)
+			close(fd);
+	}
+	while ((length = recv(from, text, sizeof text, 0)) > 0) {
+		for (done = 0; done < length;) {
+			poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
+			count = write(to, text + done, (size_t)(length - done));
+			if (count > 0)
+				done += count;
+			else if (errno != EAGAIN)
+				exit(EXIT_FAILURE);
+		}
+	}
+	exit(EXIT_SUCCESS);
+}
+
+/* Puts a process in front of the output that waits in the server's place. */
+static int start_writer(struct output *output)
+{
+	pid_t process;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+		return -1;
+	process = fork();
+	if (process == 0)
+		copy(ends[1], output->fd);
+	output->is_socket = output->has_writer = true;
+	if (process != -1)
+		dup2(ends[0], output->fd);
+	close(ends[0]);
+	close(ends[1]);
+	return process == -1 ? -1 : 0;
+}
+
+static int open_output(struct output *output, int fd, const struct stat *status)
+{
+	bool may_wait = S_ISFIFO(status->st_mode) ||
+	                (S_ISCHR(status->st_mode) && major(status->st_rdev) != MEMORY_DEVICES);
+
+	output->fd = fd;
+	output->is_socket = S_ISSOCK(status->st_mode);
+	return !may_wait || reopen(fd, status->st_mode) ? 0 : start_writer(output);
+}
+
+/* Writes what the output takes. Returns whether it may take the rest before long. */
+static bool flush(struct output *output)
+{
+	size_t done = 0;
+	ssize_t count = 1;
+
+	while (done < output->length && (count > 0 || (count == -1 && errno == EINTR))) {
+		const char *rest = output->text + done;
+		size_t length = output->length - done;
+
+		count = output->is_socket ? send(output->fd, rest, length, MSG_DONTWAIT)
+		                          : write(output->fd, rest, length);
+		if (count > 0)
+			done += (size_t)count;
+	}
+	output->length -= done;
+	memmove(output->text, output->text + done, output->length);
+	return output->length > 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
+}
+
+/* Writes what both outputs take. Returns whether something has to wait. */
+static bool flush_both(void)
+{
+	bool is_full = flush(&outputs[0]);
+
+	return flush(&outputs[1]) || is_full;
+}
+
+/* Appends whole lines to STDOUT_FILENO or STDERR_FILENO. */
+static void append(int fd, const char *text, size_t length)
+{
+	struct output *output = &outputs[fd == STDERR_FILENO && !is_one];
+
+	if (length > OUTPUT_SIZE - output->length)
+		flush(output);
+	if (length <= OUTPUT_SIZE - output->length) {
+		memcpy(output->text + output->length, text, length);
+		output->length += length;
+	} else {
+		for (; length > 0; length--, text++)
+			dropped += *text == '\n';
+	}
+}
+
+/* ---- The log ---- */
 
 /* Warnings of a kind that are logged at once. After a second without more it begins anew. */
 enum { WARNINGS_AT_ONCE = 10 };
@@ -29,31 +190,35 @@ static const struct kind *const last_kind = kinds + sizeof kinds / sizeof kinds[
 
 static bool is_quiet, is_verbose;
 
-/* Whether standard error leads to systemd's journal, which takes each line for an entry and reads
- * its priority from a number in front of it (sd-daemon(3)). */
+/* Whether standard error leads to systemd's journal, which takes each line for an entry, adds the
+ * time itself, and reads a priority from a number in front (sd-daemon(3)). JOURNAL_STREAM has the
+ * journal's device and inode. It stays set where standard error is redirected. */
 static bool journal;
 
-/* JOURNAL_STREAM has the device and inode of the journal's socket. It stays set where standard
- * error is redirected, so the two have to be compared. */
-static bool leads_to_journal(int fd)
+static bool leads_to_journal(const struct stat *status)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	struct stat status;
 	char name[48];
 
-	if (stream == NULL || fstat(fd, &status) == -1)
-		return false;
-	snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
-	return strcmp(name, stream) == 0;
+	snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status->st_dev,
+	         (uintmax_t)status->st_ino);
+	return stream != NULL && strcmp(name, stream) == 0;
 }
 
 int log_open(bool quiet, bool verbose)
 {
+	struct stat out = { .st_ino = 0 }, error = { .st_ino = 0 };
+
+	tzset(); /* localtime_r() need not call it */
 	is_quiet = quiet;
 	is_verbose = verbose;
-	journal = leads_to_journal(STDERR_FILENO);
-	tzset(); /* localtime_r() need not call it */
-	return outputs_open();
+	fstat(STDOUT_FILENO, &out);
+	fstat(STDERR_FILENO, &error);
+	journal = leads_to_journal(&error);
+	is_one = out.st_dev == error.st_dev && out.st_ino == error.st_ino;
+	if (open_output(&outputs[0], STDOUT_FILENO, &out) == -1)
+		return -1;
+	return is_one ? 0 : open_output(&outputs[1], STDERR_FILENO, &error);
 }
 
 void transcript(const char *format, ...)
@@ -64,7 +229,7 @@ void transcript(const char *format, ...)
 	if (is_quiet)
 		return;
 	va_start(arguments, format);
-	output_write(STDOUT_FILENO, text, (size_t)vsnprintf(text, sizeof text, format, arguments));
+	append(STDOUT_FILENO, text, (size_t)vsnprintf(text, sizeof text, format, arguments));
 	va_end(arguments);
 }
 
@@ -92,9 +257,8 @@ void log_text(int priority, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	output_write(STDERR_FILENO, line,
-	             (size_t)snprintf(line, sizeof line, "%s%s\n", start, text));
-	outputs_flush();
+	append(STDERR_FILENO, line, (size_t)snprintf(line, sizeof line, "%s%s\n", start, text));
+	flush_both();
 }
 
 void log_visit(const char *address, const char *what)
@@ -103,24 +267,12 @@ void log_visit(const char *address, const char *what)
 		log_text(LOG_INFO, "%s: %s", address, what);
 }
 
-void log_warning(const char *address, const char *what, const char *why)
-{
-	struct kind *kind = kinds;
-
-	log_summarize(false);
-	while (kind < last_kind && kind->what != NULL && strcmp(kind->what, what) != 0)
-		kind++;
-	kind->what = what;
-	snprintf(kind->text, sizeof kind->text, "%s%s%s: %s", address != NULL ? address : "",
-	         address != NULL ? ": " : "", what, why);
-	if (kind->count++ < WARNINGS_AT_ONCE)
-		log_text(LOG_WARNING, "%s", kind->text);
-}
-
-bool log_summarize(bool at_once)
+/* Once a second, or at the end, logs the warnings that have been held back. Returns whether some
+ * still are. */
+static bool summarize(bool is_end)
 {
 	static time_t second;
-	const bool is_over = at_once || time(NULL) != second;
+	const bool is_over = is_end || time(NULL) != second;
 	bool is_held_back = false;
 	struct kind *kind;
 
@@ -140,4 +292,50 @@ bool log_summarize(bool at_once)
 	}
 	second = time(NULL);
 	return is_held_back;
+}
+
+void log_warning(const char *address, const char *what, const char *why)
+{
+	struct kind *kind = kinds;
+
+	summarize(false);
+	while (kind < last_kind && kind->what != NULL && strcmp(kind->what, what) != 0)
+		kind++;
+	kind->what = what;
+	snprintf(kind->text, sizeof kind->text, "%s%s%s: %s", address != NULL ? address : "",
+	         address != NULL ? ": " : "", what, why);
+	if (kind->count++ < WARNINGS_AT_ONCE)
+		log_text(LOG_WARNING, "%s", kind->text);
+}
+
+bool log_flush(void)
+{
+	bool is_held_back = summarize(false);
+
+	return flush_both() || is_held_back;
+}
+
+uint64_t log_dropped(void)
+{
+	return dropped;
+}
+
+void log_close(void)
+{
+	int64_t deadline = now_us() + FAREWELL_US;
+	struct output *output;
+	bool is_done;
+
+	summarize(true);
+	do {
+		is_done = !flush_both();
+		for (output = outputs; output < outputs + 2; output++) {
+			/* It is always reported that the writer has closed its end. */
+			struct pollfd state = { .fd = output->fd };
+
+			if (output->has_writer && output->length == 0)
+				shutdown(output->fd, SHUT_WR);
+			is_done = is_done && (!output->has_writer || poll(&state, 1, 0) == 1);
+		}
+	} while (!is_done && now_us() < deadline && poll(NULL, 0, STEP_MS) == 0);
 }

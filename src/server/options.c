@@ -8,23 +8,40 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "chatServerExt.h"
-#include "number.h"
 
-/* The installed program has another name. */
-static void usage(void)
+#define USAGE "Usage: %s <port>\n"
+
+/* The default queue limit in bytes, which is the library's as well. */
+enum { MAX_QUEUE = 8 << 20 };
+
+bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_t most,
+                  uintmax_t *number)
 {
-	printf("Usage: %s <port>\n", program_invocation_short_name);
+	size_t length = strspn(text, "0123456789");
+	int letter = toupper((unsigned char)text[length]);
+	const char *unit = letter != '\0' ? strchr(units, letter) : NULL;
+	int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
+
+	errno = 0;
+	*number = strtoumax(text, NULL, 10);
+	if (length == 0 || errno != 0 || *number > most >> shift ||
+	    text[length + (unit != NULL)] != '\0')
+		return false;
+	*number <<= shift;
+	return *number >= least;
 }
 
 static void help(void)
 {
-	usage();
-	printf("Relays every line from a client to all other clients. Port 0 is any free port.\n"
+	printf(USAGE
+	       "Relays every line from a client to all other clients. Port 0 is any free port.\n"
 	       "\n"
 	       "  -b, --bind ADDRESS     listen there only; may be given several times\n"
 	       "  -c, --max-clients N    turn away clients beyond this number\n"
@@ -40,14 +57,14 @@ static void help(void)
 	       "Where systemd passes sockets to listen on, neither --bind nor the port is given.\n"
 	       "SIGINT, SIGTERM or SIGHUP ends the server, SIGUSR1 has it log its statistics.\n"
 	       "chatserver(1) has the details.\n",
-	       MAX_QUEUE >> 20);
+	       program_invocation_short_name, MAX_QUEUE >> 20);
 }
 
 /* Prints the usage and where to find more, and exits. */
 __attribute__((noreturn)) static void refer_to_help(void)
 {
 	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
-	usage();
+	printf(USAGE, program_invocation_short_name);
 	exit(EXIT_FAILURE);
 }
 
@@ -129,6 +146,8 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 	int option, last_option = 0;
 	uintmax_t number;
 
+	options->max_queue = MAX_QUEUE;
+	options->max_clients = UINT_MAX;
 	/* The messages of getopt_long() then begin with the same name as those of warnx(). */
 	if (argc > 0)
 		argv[0] = program_invocation_short_name;

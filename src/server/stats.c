@@ -9,7 +9,6 @@
 #include "chatServerExt.h"
 #include "clock.h"
 #include "log.h"
-#include "output.h"
 
 /* Counts block by block, which compilers turn into vector instructions. With short lines that is
  * several times as fast as a memchr() for each of them. */
@@ -67,6 +66,6 @@ void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int client
 	         " messages_out=%" PRIu64 " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64
 	         " cut_off=%" PRIu64 " refused=%" PRIu64 " dropped_lines=%" PRIu64 " uptime_s=%jd",
 	         clients, stats->messages_in, bytes_in, stats->messages_out, bytes_out, queued,
-	         stats->cut_off, stats->refused, outputs_dropped(),
+	         stats->cut_off, stats->refused, log_dropped(),
 	         (intmax_t)(now_us() - stats->started_at) / 1000000);
 }

@@ -17,7 +17,7 @@
 
 #include "listen.h"
 #include "log.h"
-#include "number.h"
+#include "options.h"
 
 /* The descriptor of the first inherited socket; the others follow it. */
 enum { FIRST_INHERITED = 3 };
@@ -27,21 +27,19 @@ static int get_number(int fd, int option)
 	int value = -1;
 	socklen_t length = sizeof value;
 
-	return getsockopt(fd, SOL_SOCKET, option, &value, &length) == -1 ? -1 : value;
+	getsockopt(fd, SOL_SOCKET, option, &value, &length);
+	return value;
 }
 
 static int inherit_listener(int fd)
 {
-	char name[32];
-
-	snprintf(name, sizeof name, "passed descriptor %d", fd);
 	if (get_number(fd, SO_ACCEPTCONN) != 1 || get_number(fd, SO_PROTOCOL) != IPPROTO_TCP) {
-		fprintf(stderr, "%s: not a listening TCP socket\n", name);
+		fprintf(stderr, "passed descriptor %d: not a listening TCP socket\n", fd);
 		return -1;
 	}
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1 ||
 	    set_up_tcp(fd) == -1) {
-		perror(name);
+		perror("passed descriptor");
 		return -1;
 	}
 	return 0;

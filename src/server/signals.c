@@ -7,6 +7,13 @@
 #include <stddef.h>
 #include <unistd.h>
 
+/* `ignored`: what would end or stop the server for an output's sake, and SIGCHLD, so that no child
+ * becomes a zombie. */
+enum { COUNT = 4 };
+static const int handled[COUNT] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+static const int ignored[COUNT] = { SIGPIPE, SIGXFSZ, SIGTTOU, SIGCHLD };
+
+static sigset_t handled_set;
 static volatile sig_atomic_t serving, stopping, requested;
 
 static void on_signal(int number)
@@ -24,37 +31,27 @@ static void on_signal(int number)
 	_exit(128 + number);
 }
 
-/* What would end or stop the server for an output's sake is ignored, and SIGCHLD, so that no child
- * becomes a zombie. */
-static const struct {
-	int number;
-	void (*handler)(int);
-} actions[] = {
-	{ SIGINT, on_signal },  { SIGTERM, on_signal }, { SIGHUP, on_signal },
-	{ SIGUSR1, on_signal }, { SIGPIPE, SIG_IGN },   { SIGXFSZ, SIG_IGN },
-	{ SIGTTOU, SIG_IGN },   { SIGCHLD, SIG_IGN },
-};
+static int set_action(int number, void (*handler)(int))
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART | SA_NODEFER };
+	struct sigaction before;
 
-/* Those that have the handler. */
-static sigset_t handled;
+	if (sigaction(number, NULL, &before) == -1)
+		return -1;
+	if (number == SIGHUP && before.sa_handler == SIG_IGN)
+		return 0;
+	return sigaction(number, &action, NULL);
+}
 
 int signals_prepare(void)
 {
-	struct sigaction action = { .sa_flags = SA_RESTART | SA_NODEFER }, before;
-	size_t at;
+	int at;
 
-	sigemptyset(&handled);
-	for (at = 0; at < sizeof actions / sizeof actions[0]; at++) {
-		const int number = actions[at].number;
-
-		if (sigaction(number, NULL, &before) == -1)
-			return -1;
-		if (number == SIGHUP && before.sa_handler == SIG_IGN)
-			continue;
-		action.sa_handler = actions[at].handler;
-		if (action.sa_handler == on_signal)
-			sigaddset(&handled, number);
-		if (sigaction(number, &action, NULL) == -1)
+	sigemptyset(&handled_set);
+	for (at = 0; at < COUNT; at++) {
+		sigaddset(&handled_set, handled[at]);
+		if (set_action(handled[at], on_signal) == -1 ||
+		    set_action(ignored[at], SIG_IGN) == -1)
 			return -1;
 	}
 	return 0;
@@ -62,12 +59,12 @@ int signals_prepare(void)
 
 int signals_block(sigset_t *waiting_mask)
 {
-	size_t at;
+	int at;
 
-	if (sigprocmask(SIG_BLOCK, &handled, waiting_mask) == -1)
+	if (sigprocmask(SIG_BLOCK, &handled_set, waiting_mask) == -1)
 		return -1;
-	for (at = 0; at < sizeof actions / sizeof actions[0]; at++)
-		sigdelset(waiting_mask, actions[at].number);
+	for (at = 0; at < COUNT; at++)
+		sigdelset(waiting_mask, handled[at]);
 	serving = 1;
 	return 0;
 }
@@ -78,8 +75,8 @@ bool should_stop(void)
 
 	/* Under load pselect() never has to wait, and then delivers no signal. */
 	if (sigpending(&pending) == 0 && !sigisemptyset(&pending)) {
-		sigprocmask(SIG_UNBLOCK, &handled, NULL);
-		sigprocmask(SIG_BLOCK, &handled, NULL);
+		sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
+		sigprocmask(SIG_BLOCK, &handled_set, NULL);
 	}
 	return stopping;
 }

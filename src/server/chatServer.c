@@ -512,7 +512,6 @@ int main(int argc, char *argv[])
 {
 	static struct server server;
 	struct options *options = &server.options;
-	int status;
 
 	if (signals_prepare() == -1)
 		return fail("signals");
@@ -522,6 +521,8 @@ int main(int argc, char *argv[])
 	if (server.inherited == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, server.inherited > 0, options);
+	if (log_open(options->quiet, options->verbose) == -1)
+		return fail("standard output or error");
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	chat_set_max_queue(options->max_queue);
@@ -533,10 +534,6 @@ int main(int argc, char *argv[])
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
 	if (signals_block(&server.waiting_mask) == -1)
 		return fail("signals");
-	if (log_open(options->quiet, options->verbose) == -1)
-		return fail("standard output or error");
 	log_listeners(&server);
-	status = serve(&server);
-	log_close();
-	return status;
+	return serve(&server);
 }

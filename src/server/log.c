@@ -32,8 +32,9 @@ struct output {
 	int fd;
 	bool is_socket;
 	bool has_writer; /* a process of our own is behind the socket */
+	bool in_line;    /* `text` begins with the rest of a line */
 	size_t length;
-	char text[OUTPUT_SIZE]; /* not written yet; it may begin with the rest of a line */
+	char text[OUTPUT_SIZE];
 };
 
 /* Where both lead to the same file, they are one output, so that the lines keep their order. */
@@ -130,24 +131,42 @@ static int open_output(struct output *output, int fd, const struct stat *status)
 	return !may_wait || reopen(fd, status->st_mode) ? 0 : start_writer(output);
 }
 
-/* Writes what the output takes. Returns whether it may take the rest before long. */
+static void drop(const char *text, const char *end)
+{
+	for (; text < end; text++)
+		dropped += *text == '\n';
+}
+
+/* Writes what the output takes. Returns whether the rest has to wait; what it will not take, whole
+ * lines only, is dropped. */
 static bool flush(struct output *output)
 {
-	size_t done = 0;
+	const char *rest = output->text, *end = output->text + output->length;
 	ssize_t count = 1;
+	bool is_full;
 
-	while (done < output->length && (count > 0 || (count == -1 && errno == EINTR))) {
-		const char *rest = output->text + done;
-		size_t length = output->length - done;
+	while (rest < end && (count > 0 || (count == -1 && errno == EINTR))) {
+		size_t length = (size_t)(end - rest);
 
 		count = output->is_socket ? send(output->fd, rest, length, MSG_DONTWAIT)
 		                          : write(output->fd, rest, length);
-		if (count > 0)
-			done += (size_t)count;
+		if (count > 0) {
+			rest += count;
+			output->in_line = rest[-1] != '\n';
+		}
 	}
-	output->length -= done;
-	memmove(output->text, output->text + done, output->length);
-	return output->length > 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
+	is_full = rest < end && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
+	if (rest < end && !is_full) {
+		const char *lines = rest;
+
+		if (output->in_line)
+			lines = (const char *)memchr(rest, '\n', (size_t)(end - rest)) + 1;
+		drop(lines, end);
+		end = lines;
+	}
+	output->length = (size_t)(end - rest);
+	memmove(output->text, rest, output->length);
+	return is_full;
 }
 
 /* Writes what both outputs take. Returns whether something has to wait. */
@@ -165,13 +184,12 @@ static void append(int fd, const char *text, size_t length)
 
 	if (length > OUTPUT_SIZE - output->length)
 		flush(output);
-	if (length <= OUTPUT_SIZE - output->length) {
-		memcpy(output->text + output->length, text, length);
-		output->length += length;
-	} else {
-		for (; length > 0; length--, text++)
-			dropped += *text == '\n';
+	if (length > OUTPUT_SIZE - output->length) {
+		drop(text, text + length);
+		return;
 	}
+	memcpy(output->text + output->length, text, length);
+	output->length += length;
 }
 
 /* ---- The log ---- */
@@ -203,22 +221,6 @@ static bool leads_to_journal(const struct stat *status)
 	snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status->st_dev,
 	         (uintmax_t)status->st_ino);
 	return stream != NULL && strcmp(name, stream) == 0;
-}
-
-int log_open(bool quiet, bool verbose)
-{
-	struct stat out = { .st_ino = 0 }, error = { .st_ino = 0 };
-
-	tzset(); /* localtime_r() need not call it */
-	is_quiet = quiet;
-	is_verbose = verbose;
-	fstat(STDOUT_FILENO, &out);
-	fstat(STDERR_FILENO, &error);
-	journal = leads_to_journal(&error);
-	is_one = out.st_dev == error.st_dev && out.st_ino == error.st_ino;
-	if (open_output(&outputs[0], STDOUT_FILENO, &out) == -1)
-		return -1;
-	return is_one ? 0 : open_output(&outputs[1], STDERR_FILENO, &error);
 }
 
 void transcript(const char *format, ...)
@@ -320,7 +322,8 @@ uint64_t log_dropped(void)
 	return dropped;
 }
 
-void log_close(void)
+/* Gives the readers some time to take what is left. */
+static void close_outputs(void)
 {
 	int64_t deadline = now_us() + FAREWELL_US;
 	struct output *output;
@@ -338,4 +341,24 @@ void log_close(void)
 			is_done = is_done && (!output->has_writer || poll(&state, 1, 0) == 1);
 		}
 	} while (!is_done && now_us() < deadline && poll(NULL, 0, STEP_MS) == 0);
+}
+
+int log_open(bool quiet, bool verbose)
+{
+	struct stat out = { .st_ino = 0 }, error = { .st_ino = 0 };
+
+	tzset(); /* localtime_r() need not call it */
+	is_quiet = quiet;
+	is_verbose = verbose;
+	fstat(STDOUT_FILENO, &out);
+	fstat(STDERR_FILENO, &error);
+	journal = leads_to_journal(&error);
+	is_one = out.st_dev == error.st_dev && out.st_ino == error.st_ino;
+	if (open_output(&outputs[0], STDOUT_FILENO, &out) == -1 ||
+	    (!is_one && open_output(&outputs[1], STDERR_FILENO, &error) == -1))
+		return -1;
+	/* Until the first client comes, standard error is printed to by other means, too. */
+	if (is_one)
+		dup2(STDOUT_FILENO, STDERR_FILENO);
+	return atexit(close_outputs) == 0 ? 0 : -1;
 }

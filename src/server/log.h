@@ -2,8 +2,8 @@
  * log.h - what the server prints: the transcript on standard output, the log on standard error.
  *
  * The server never waits for them: a reader that does not read must not stop the room. What an
- * output does not take at once is kept, as far as there is room for it, and tried again; lines
- * beyond that are dropped and counted. O_NONBLOCK is never set on a description that other
+ * output does not take at once is kept, as far as there is room for it, and tried again; whole
+ * lines beyond that are dropped and counted. O_NONBLOCK is never set on a description that other
  * processes share.
  */
 
@@ -19,7 +19,8 @@
 int log_reserve(void);
 
 /* Call it before all below, and with SIGPIPE, SIGTTOU, SIGXFSZ and SIGCHLD ignored. `quiet`:
- * transcript() prints nothing; `verbose`: log_visit() does. Returns -1 with errno set on failure. */
+ * transcript() prints nothing; `verbose`: log_visit() does. From here on exit() gives the readers
+ * 0.3 s for what is left. Returns -1 with errno set on failure. */
 int log_open(bool quiet, bool verbose);
 
 /* Prints to the transcript, as printf() does. The text ends with a newline. */
@@ -42,8 +43,5 @@ bool log_flush(void);
 
 /* How many lines have been dropped. */
 uint64_t log_dropped(void);
-
-/* Writes what is left, for which the readers have 0.3 s. */
-void log_close(void);
 
 #endif /* LOG_H */

@@ -117,27 +117,19 @@ static void handle(int option, const char *value, struct options *options)
 			REJECT("--max-queue: not a number of bytes: '%s'", value);
 		options->max_queue = (size_t)number;
 		break;
-	case 'p':
-		options->printable = true;
-		break;
-	case 'r':
-		options->raw = true;
-		break;
-	case 'q':
-		options->quiet = true;
-		break;
-	case 'v':
-		options->verbose = true;
-		break;
 	case 'h':
 		help();
 		exit(EXIT_SUCCESS);
 	case 'V':
 		printf("%s (libchatserver) %s\n", program_invocation_short_name, chat_version());
 		exit(EXIT_SUCCESS);
-	default: /* getopt_long() has printed what is wrong */
+	case '?': /* getopt_long() has printed what is wrong */
 		refer_to_help();
 	}
+	options->printable |= option == 'p';
+	options->raw |= option == 'r';
+	options->quiet |= option == 'q';
+	options->verbose |= option == 'v';
 }
 
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options)

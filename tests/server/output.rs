@@ -299,7 +299,7 @@ fn a_full_device_stops_nobody() {
     command.stdout(full()).stderr(Stdio::piped());
     let mut server = Unread::start(command);
     let log = lines_of(server.child.stderr.take().expect("it is piped"));
-    server.chat(1000);
+    server.chat(100);
     server.signal(SIGUSR1);
     assert!(log.recv_timeout(PATIENCE).expect("a line").contains("listening on "));
     let stats = Stats::in_line(&log.recv_timeout(PATIENCE).expect("a line"));

@@ -112,7 +112,7 @@ check: lint test ## run lint and test, the quick checks before a commit
 
 # The tests look for the tools they need beyond a C compiler, and say which they miss.
 test: all ## run all tests, each once
-	$(CARGO) test
+	$(CARGO) test --no-fail-fast
 
 # The crates of others stay in target/debug and target/release: they take the longest to build, and
 # change when Cargo.lock does. Cargo cleans one profile at a time. CLEAN_DIRS are the folders that
@@ -125,7 +125,7 @@ clean: ## remove what was built, except the dependencies
 	$(CLEAN) --release
 	rm -rf $(BUILD) server $(CLEAN_DIRS:%=$(TARGET_DIR)/%)
 
-include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk)
+include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
 include packaging/install.mk packaging/dist.mk
 
 # A target's line here is the text behind ## in its rule.

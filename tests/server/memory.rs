@@ -1,6 +1,7 @@
 //! A server that gets no more memory disconnects the client it fails for; the others chat on.
 
 use crate::harness::Server;
+use crate::slow::peak_memory;
 
 const NO_MEMORY: &str = "Cannot allocate memory";
 
@@ -41,5 +42,21 @@ fn who_interrupts_and_reads_no_answers_is_let_go() {
     sender.say("still here\n");
     recipient.expect("still here\n");
     server.limit_memory(false);
+    server.stop();
+}
+
+/// It is skipped, and not kept.
+#[test]
+fn a_subnegotiation_of_telnet_without_an_end_takes_no_memory() {
+    const SAID: usize = 100 << 20;
+    let server = Server::start_with(&["--quiet"]);
+    let [sender, recipient] = server.quiet_joins();
+    sender.say(b"a\xff\xfa\x27");
+    let piece = vec![b'x'; 1 << 20];
+    (0..SAID / piece.len()).for_each(|_| sender.say(&piece));
+    sender.say(b"\xff\xf0b\n");
+    recipient.expect("ab\n");
+    let peak = peak_memory(&server);
+    assert!(peak < 16 << 20, "{peak} bytes");
     server.stop();
 }

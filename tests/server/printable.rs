@@ -13,20 +13,18 @@ fn pair() -> (Server, Client, Client) {
 #[track_caller]
 fn becomes(said: &[u8], relayed: &[u8]) {
     let (server, sender, recipient) = pair();
-    sender.say(said);
+    let say = |bytes: &[u8]| {
+        sender.say(bytes);
+        server.wait_for_bytes(sender.sd, bytes.len());
+    };
+    say(said);
     recipient.expect(relayed);
     for at in 1..said.len() {
-        server.passes_so_far();
-        sender.say(&said[..at]);
-        server.wait_for_bytes(sender.sd, at);
-        sender.say(&said[at..]);
+        say(&said[..at]);
+        say(&said[at..]);
         recipient.expect(relayed);
     }
-    server.passes_so_far();
-    for byte in said {
-        sender.say([*byte]);
-        server.wait_for_bytes(sender.sd, 1);
-    }
+    said.chunks(1).for_each(say);
     recipient.expect(relayed);
     server.stop();
     recipient.expect_end();
@@ -42,8 +40,8 @@ fn control_characters_become_question_marks() {
 
 #[test]
 fn text_stays_as_it_is() {
-    let text = "tab\tÜbung “quoted” ✓ Москва \u{a0}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff} 🙂\
-        \u{10ffff}\r\n";
+    let text = "tab\tÜbung “quoted” ✓ Москва \u{a0}\u{7ff}\u{800}\
+                \u{d7ff}\u{e000}\u{ffff} 🙂\u{10ffff}\r\n";
     becomes(text.as_bytes(), text.as_bytes());
     becomes(b"\n\r\n\r\r\n", b"\n\r\n\r\r\n");
 }

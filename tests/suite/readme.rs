@@ -138,6 +138,9 @@ fn install([install, builds, cmake]: [String; 3]) {
     let mine = "sudo() { \"$@\"; }\nldconfig() { :; }\n";
     succeeds(shell(&format!("{mine}{install}"), root()).env("PREFIX", &prefix));
 
+    if !is_installed("pkg-config") {
+        return skip("no pkg-config");
+    }
     fs::copy(root().join("examples/chat.c"), folder.join("chat.c")).expect("a copy");
     for build in builds.lines() {
         let mut command = shell(build, &folder);
@@ -182,8 +185,12 @@ fn one_test([cargo, gdb, debug]: [String; 3]) {
         } else if let Some(program) = line.strip_prefix("gdb --args ") {
             let (path, test) = program.split_once(' ').expect("a program and a test");
             let name = path.rsplit('/').next().expect("a name");
-            let source = fs::read_to_string(root().join(format!("c-tests/{name}.c")));
-            assert!(source.expect("a program in C").contains(&format!("({test})")), "{line}");
+            let source = read(&format!("c-tests/{name}.c"));
+            let mut heads = source.lines().filter(|line| line.starts_with("TEST"));
+            assert!(
+                heads.any(|head| head.split(['(', ',', ')']).any(|it| it.trim() == test)),
+                "{line}"
+            );
         } else {
             has_rule(line.strip_prefix("make ").expect("a call of make"));
         }
@@ -280,6 +287,9 @@ fn commands_in_passing_work() {
 fn is_a_room(program: &str) {
     if program.ends_with(".py") && !is_installed("python3") {
         return skip("no python3");
+    }
+    if program == "build/examples/room" && !is_installed("g++") {
+        return skip("no g++");
     }
     if program.starts_with("build/") {
         succeeds(&mut shell(&format!("make {program}"), root()));

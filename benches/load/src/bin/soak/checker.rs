@@ -283,6 +283,7 @@ impl Checker {
     /// Whether an unfinished line is the beginning of one: where a stream ends, nothing more can be
     /// checked.
     pub fn is_beginning(&self, text: &[u8]) -> bool {
+        let text = without_end(text);
         match header(text) {
             Some((id, number)) => id < self.came && self.lines.begins_with(id, number, text),
             None => text.len() < HEADER && text.first().is_none_or(|first| *first == START),
@@ -295,14 +296,18 @@ impl Checker {
         let next = start_of_next(text);
         let Some((id, number)) = header(text) else {
             return match next {
-                None if is_start && text.len() < HEADER => Ok(0),
-                Some(next) if is_start && next < HEADER => Ok(next),
+                None if is_start && without_end(text).len() < HEADER => Ok(0),
+                Some(next) if is_start && without_end(&text[..next]).len() < HEADER => Ok(next),
                 _ => Err(Wrong::Torn),
             };
         };
         let length = self.lines.length(id, number);
-        let is_so_far = |text: &[u8]| self.lines.begins_with(id, number, text);
-        if text.get(..length).is_some_and(is_so_far) {
+        let is_so_far = |text: &[u8]| self.lines.begins_with(id, number, without_end(text));
+        let is_whole =
+            text.get(..length).is_some_and(|text| self.lines.begins_with(id, number, text));
+        // A line that broke off just before its end got that from the server.
+        let was_sent = self.senders.get(&id).is_none_or(|sender| number < sender.sent);
+        if is_whole && (was_sent || !self.may_break_off(id, number)) {
             self.accept(recipient, id, number)?;
             return Ok(length);
         }
@@ -380,6 +385,11 @@ fn total(lines: &Lines, id: Id, numbers: Range<u32>) -> usize {
 /// Where the next line begins, if the text goes so far.
 fn start_of_next(text: &[u8]) -> Option<usize> {
     text.iter().skip(1).position(|byte| *byte == START).map(|at| at + 1)
+}
+
+/// A line that broke off, without the end that the server gave it.
+fn without_end(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\n").unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ static inline int fdset_next_in_round(const fd_set *set, int from)
 	for (sd = fdset_next(set, 0); sd < FD_SETSIZE; sd = fdset_next(set, sd + 1))
 
 /* The same from `start` on and round to it; `at` is `sd`, plus FD_SETSIZE in the second part. */
-#define FOR_EACH_FD_FROM(sd, at, start, set) \
-	for (at = fdset_next_in_round(set, start); \
-	     sd = at % FD_SETSIZE, at < start + FD_SETSIZE; at = fdset_next_in_round(set, at + 1))
+#define FOR_EACH_FD_FROM(sd, at, start, set)                                                      \
+	for (at = fdset_next_in_round(set, start); sd = at % FD_SETSIZE, at < start + FD_SETSIZE; \
+	     at = fdset_next_in_round(set, at + 1))
 
 #endif /* FDSET_NEXT_H */

@@ -80,7 +80,7 @@ TEST(exactly_the_limit_may_wait_and_not_a_byte_more)
 	leave(client, &pool);
 }
 
-TEST(a_short_message_counts_for_32_bytes)
+TEST(a_short_message_counts_for_64_bytes)
 {
 	struct client client;
 	size_t waiting;
@@ -90,7 +90,7 @@ TEST(a_short_message_counts_for_32_bytes)
 	say(MUCH);
 	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	waiting = info_of(client).queued_bytes;
-	chat_set_max_queue(waiting + 64);
+	chat_set_max_queue(waiting + 128);
 	say(1);
 	say(1);
 	CHECK_EQ(info_of(client).queued_bytes, waiting + 2);
@@ -152,7 +152,6 @@ TEST(who_is_cut_off_gets_nothing_more)
 	CHECK_EQ(chat_tell(client.sd, "hello", 5, &pool), 0);
 	CHECK_EQ(queued(client.sd, &pool), 0);
 	CHECK(!FD_ISSET(client.sd, &pool.write_set));
-	CHECK_EQ(write_msg(client.sd, &pool), 0);
 	leave(client, &pool);
 }
 

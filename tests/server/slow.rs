@@ -62,7 +62,7 @@ fn one_stopped_reader_and_a_gigabyte() {
     assert_eq!(server.stop().complaints, "");
 }
 
-/// A reader costs at most four times the limit, as the documentation says.
+/// A reader costs at most twice the limit, as the documentation says.
 #[test]
 fn two_hundred_stopped_readers() {
     const STOPPED: usize = 200;
@@ -78,7 +78,7 @@ fn two_hundred_stopped_readers() {
         cut_off += warnings_in(&server.next_complaint());
     }
     let cost = peak_memory(&server) - before;
-    assert!(cost < STOPPED * LIMIT * 4, "{cost} bytes");
+    assert!(cost < STOPPED * LIMIT * 2, "{cost} bytes");
     for client in stopped {
         has_heard_a_prefix(client, SAID);
     }

@@ -5,6 +5,7 @@ use crate::harness::Server;
 use crate::log::warnings_in;
 use crate::stats::Stats;
 use std::fs;
+use std::sync::mpsc;
 use std::thread;
 
 const LINE: usize = 64;
@@ -16,16 +17,19 @@ fn numbered_lines(first: usize, count: usize) -> Vec<u8> {
     lines.collect::<String>().into_bytes()
 }
 
-/// Has the sender send so many bytes in all while the recipient reads them, in order.
+/// Has the sender send so many bytes in all while the recipient reads them, in order. The sender is
+/// a little ahead and no more: how fast this recipient reads is not what is tested.
 pub(crate) fn relay(sender: &Client, recipient: &Client, bytes: usize) {
     const AT_A_TIME: usize = 4096;
+    let (sent, to_read) = mpsc::sync_channel(1);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        scope.spawn(move || {
             for first in (0..bytes / LINE).step_by(AT_A_TIME) {
                 sender.say(numbered_lines(first, AT_A_TIME));
+                sent.send(first).expect("somebody reads");
             }
         });
-        for first in (0..bytes / LINE).step_by(AT_A_TIME) {
+        for first in to_read {
             recipient.expect(numbered_lines(first, AT_A_TIME));
         }
     });

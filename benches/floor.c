@@ -231,19 +231,13 @@ static void read_client(int sd)
 
 int main(int argc, char *argv[])
 {
-	const char *why;
-	struct addrinfo *address = argc == 2 ? look_up(NULL, argv[1], &why) : NULL;
-	int listener = address != NULL ? listen_at(address, false) : -1;
 	fd_set ready;
-	int i, sd;
+	int i, sd, listener;
 
-	if (listener == -1) {
-		perror("floor");
+	if (argc != 2 || listen_on(NULL, argv[1], true, &watched) == -1)
 		return EXIT_FAILURE;
-	}
 	signal(SIGPIPE, SIG_IGN);
-	FD_SET(listener, &watched);
-	maxfd = listener;
+	listener = maxfd = fdset_next(&watched, 0);
 	for (;;) {
 		ready = watched;
 		if (select(maxfd + 1, &ready, NULL, NULL, NULL) == -1)

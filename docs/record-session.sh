@@ -29,17 +29,17 @@ types() {
 
 echo "PS1='$ '" >"$scratch/bashrc"
 shell="bash --rcfile $scratch/bashrc"
-tmux -f /dev/null new-session -d -x 76 -y 20 "$shell" \; \
+tmux -f /dev/null new-session -d -x 84 -y 20 "$shell" \; \
 	set -g default-command "$shell" \; set -g status off \; \
 	set -g pane-border-status top \; set -g pane-border-format ' #{pane_title} ' \; \
 	set -g pane-border-style fg=colour244 \; set -g pane-active-border-style fg=colour244
-tmux split-window -h -l 36
+tmux split-window -h -l 33
 tmux split-window -v -l 9
 tmux select-pane -t $server -T server
 tmux select-pane -t $one -T 'one client'
 tmux select-pane -t $two -T 'another client'
 
-asciinema rec --quiet --cols 76 --rows 20 --command "tmux -S $scratch/socket attach" \
+asciinema rec --quiet --cols 84 --rows 20 --command "tmux -S $scratch/socket attach" \
 	"$scratch/session.cast" </dev/null >/dev/null &
 for pane in $server $one $two; do shows "$pane" '$'; done
 types $server "./server $port"

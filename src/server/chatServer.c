@@ -8,26 +8,22 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "backoff.h"
 #include "chatServerExt.h"
+#include "clock.h"
 #include "fdset_next.h"
 #include "flow.h"
-#include "leaving.h"
 #include "listen.h"
-#include "listeners.h"
 #include "log.h"
 #include "options.h"
-#include "output.h"
 #include "pass.h"
 #include "printable.h"
 #include "signals.h"
@@ -43,8 +39,18 @@ enum { ACCEPTS_A_PASS = 16 };
  * more, and the other clients would wait for it. */
 enum { READ_SIZE = 16 * 1024 };
 
+/* A socket on which a call failed for want of descriptors or memory stays ready as far as select()
+ * can see. Watching it on would make the loop spin, so it is not watched for a while. */
+enum { RETRY_US = 100000 };
+
 /* The room in front of what is read, for bytes that an earlier read ended with. */
 enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
+
+/* How long a client that has shut down sending may stay without taking anything. The kernel's
+ * TCP_USER_TIMEOUT is the same, but not every kernel has it. */
+#ifndef STALLED_S
+#define STALLED_S 90
+#endif
 
 static const fd_set empty_set;
 
@@ -52,32 +58,35 @@ struct client {
 	char address[ADDRESS_SIZE];
 	struct telnet telnet;
 	struct printable printable;
-	bool has_spoken; /* it has sent something */
-	bool in_line;    /* the last byte relayed was no line end */
+	bool has_spoken;     /* it has sent something */
+	bool in_line;        /* the last byte relayed was no line end */
+	int64_t progress_at; /* when it last took something; only while it is leaving */
+	uint64_t taken;      /* bytes that it had acknowledged then */
 };
 
 struct server {
+	struct options options;
 	conn_pool_t pool;
-	struct listeners listeners;
-	bool raw, printable;  /* see struct options */
+	fd_set listeners;
+	int inherited; /* so many of them have been passed by a service manager */
+	unsigned int listener_count;
 	bool accept_failing;  /* accept() has failed since it last succeeded */
 	bool short_of_memory; /* a part of the batch is left for the next pass */
-	bool has_notified;    /* the service manager has been told, if there is one */
-	unsigned int max_clients;
-	struct backoff write_backoff; /* while it is active, writability is not watched */
+	int64_t accept_at;    /* before this time the listeners are not watched, */
+	int64_t write_at;     /* and before this one it is not whether sockets are writable */
 	struct pass pass;
 	int next_light, next_reader; /* the descriptors at which the next pass begins to read, */
 	int next_writer;             /* and to write */
 	sigset_t waiting_mask;       /* the signal mask while pselect() waits */
 	struct flow flow;
-	struct leaving leaving;
+	fd_set leaving; /* clients that have shut down sending, and get what is left for them */
 	struct stats stats;
 	struct client clients[FD_SETSIZE];
 };
 
-static void log_about(const struct client *client, const char *what, const char *why)
+static unsigned int count_clients(const struct server *server)
 {
-	log_warning(client->address, what, why);
+	return server->pool.nr_conns - server->listener_count;
 }
 
 /* ---- New connections ---- */
@@ -88,9 +97,25 @@ static void refuse(struct server *server, int sd, const struct client *client)
 	static const char full[] = "The room is full. Please come back later.\r\n";
 
 	server->stats.refused++;
-	log_about(client, "refused", errno == EMFILE ? "the room is full" : strerror(errno));
+	log_warning(client->address, "refused",
+	            errno == EMFILE ? "the room is full" : strerror(errno));
 	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
+}
+
+static void ignore_listeners(struct server *server)
+{
+	int sd;
+
+	FOR_EACH_FD (sd, &server->listeners)
+		FD_CLR(sd, &server->pool.ready_read_set);
+}
+
+/* Accepts nobody for a while, nor in what is left of this pass. */
+static void pause_listeners(struct server *server)
+{
+	server->accept_at = now_us() + RETRY_US;
+	ignore_listeners(server);
 }
 
 /* Decides whether to retry a failed accept() at once: yes after a signal, or when the client has
@@ -104,7 +129,7 @@ static bool retry_accept(struct server *server)
 	if (!server->accept_failing)
 		log_warning(NULL, "accept", strerror(errno));
 	server->accept_failing = true;
-	listeners_pause(&server->listeners, &server->pool);
+	pause_listeners(server);
 	return false;
 }
 
@@ -121,14 +146,14 @@ static bool accept_client(struct server *server, int listener)
 	server->accept_failing = false;
 	format_address(&peer, client.address);
 	errno = EMFILE;
-	if (count_clients(&server->listeners, &server->pool) >= server->max_clients ||
+	if (count_clients(server) >= server->options.max_clients ||
 	    add_conn(sd, &server->pool) == -1) {
 		refuse(server, sd, &client);
 		return true;
 	}
 	/* The client may have connected before the listener was set up. If this fails, the
 	 * connection is broken and the first read() reports it. */
-	if (server->listeners.inherited)
+	if (server->inherited > 0)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
@@ -145,7 +170,7 @@ static void accept_clients(struct server *server, int listener)
 	while (left > 0 && accept_client(server, listener))
 		left--;
 	if (one_at_a_time)
-		listeners_pause(&server->listeners, &server->pool);
+		pause_listeners(server);
 }
 
 /* ---- Clients ---- */
@@ -158,16 +183,15 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 	char answers[READ_SIZE + TELNET_ANSWERS_EXTRA];
 	size_t answers_length = 0;
 
-	if (!server->raw)
+	if (!server->options.raw)
 		text = telnet_filter(&client.telnet, text, &length, answers, &answers_length);
-	if (server->printable)
+	if (server->options.printable)
 		text = printable_filter(&client.printable, text, &length);
 	if (chat_tell(sd, answers, (int)answers_length, &server->pool) == -1)
 		return -1;
 	if (length > 0) {
 		client.in_line = text[length - 1] != '\n';
-		stats_received(&server->stats, text, length,
-		               count_clients(&server->listeners, &server->pool) - 1);
+		stats_received(&server->stats, text, length, count_clients(server) - 1);
 		if (chat_feed(sd, text, (int)length, &server->pool) == -1)
 			return -1;
 	}
@@ -183,16 +207,16 @@ static void end_last_line(struct server *server, int sd)
 	char end[PRINTABLE_HELD + 1];
 
 	memset(end, '?', length);
-	if (!server->raw && (client->in_line || length > 0))
+	if (!server->options.raw && (client->in_line || length > 0))
 		end[length++] = '\n';
 	if (chat_feed(sd, end, (int)length, &server->pool) == -1)
-		log_about(client, "its last line is lost", strerror(errno));
+		log_warning(client->address, "its last line is lost", strerror(errno));
 }
 
 static void remove_client(struct server *server, int sd)
 {
 	stats_departed(&server->stats, sd, &server->pool);
-	FD_CLR(sd, &server->leaving.set);
+	FD_CLR(sd, &server->leaving);
 	log_visit(server->clients[sd].address, "left");
 	transcript("removing connection with sd %d \n", sd);
 	remove_conn(sd, &server->pool);
@@ -206,28 +230,47 @@ static bool was_cut_off(struct server *server, int sd)
 	if (chat_get_info(sd, &server->pool, &info) == -1 || info.cut_off == 0)
 		return false;
 	server->stats.cut_off++;
-	log_about(&server->clients[sd], "cut off", "too far behind the others");
+	log_warning(server->clients[sd].address, "cut off", "too far behind the others");
 	return true;
 }
 
-/* Handles a read that got nothing. A client that has shut down sending may still listen. */
+/* Handles a read that got nothing. A client that has shut down sending may still listen, and stays
+ * until it has taken what is queued for it. */
 static void end_client(struct server *server, int sd, ssize_t count, int error)
 {
-	const struct client *client = &server->clients[sd];
-	bool is_leaving = false;
+	struct client *client = &server->clients[sd];
+	const bool is_cut_off = was_cut_off(server, sd);
 
-	if (!was_cut_off(server, sd)) {
-		is_leaving = count == 0;
-		if (is_leaving)
-			transcript("Connection closed for sd %d\n", sd);
-		else if (error != ECONNRESET || client->has_spoken)
-			log_about(client, "read", strerror(error));
-	}
+	if (!is_cut_off && count == 0)
+		transcript("Connection closed for sd %d\n", sd);
+	else if (!is_cut_off && (error != ECONNRESET || client->has_spoken))
+		log_warning(client->address, "read", strerror(error));
 	end_last_line(server, sd);
-	if (is_leaving)
-		leaving_add(&server->leaving, sd, &server->pool);
-	else
+	if (is_cut_off || count != 0) {
 		remove_client(server, sd);
+		return;
+	}
+	FD_CLR(sd, &server->pool.read_set);
+	FD_SET(sd, &server->leaving);
+	client->progress_at = now_us();
+}
+
+/* Whether a client for which something is queued has taken nothing for STALLED_S seconds. It may
+ * take so little that it is never writable, but it acknowledges what it takes. */
+static bool has_stalled(struct server *server, int sd)
+{
+	struct client *client = &server->clients[sd];
+	chat_conn_info_t info = { .sent_bytes = 0 };
+	int unacknowledged = 0;
+	uint64_t taken;
+
+	chat_get_info(sd, &server->pool, &info);
+	ioctl(sd, TIOCOUTQ, &unacknowledged);
+	taken = info.sent_bytes - (uint64_t)unacknowledged;
+	if (client->taken != taken)
+		client->progress_at = now_us();
+	client->taken = taken;
+	return now_us() - client->progress_at >= STALLED_S * 1000000LL;
 }
 
 /* Reads once from a client, `size` bytes at most. */
@@ -252,7 +295,7 @@ static void read_client(struct server *server, int sd, size_t size)
 		return;
 	/* Out of memory. Closing shows the sender that its text is lost, and keeps the recipients
 	 * from getting what it sends next, with a gap before it. */
-	log_about(&server->clients[sd], "closed", strerror(errno));
+	log_warning(server->clients[sd].address, "closed", strerror(errno));
 	end_last_line(server, sd);
 	remove_client(server, sd);
 }
@@ -283,7 +326,7 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
 		if (light && !flow_is_light(&server->flow, sd))
 			continue;
 		FD_CLR(sd, ready);
-		if (is_listener(&server->listeners, sd))
+		if (FD_ISSET(sd, &server->listeners))
 			accept_clients(server, sd);
 		else
 			read_client(server, sd, light ? BUFFER_SIZE : READ_SIZE);
@@ -323,8 +366,8 @@ static void write_queued(struct server *server, const fd_set *full, int64_t dura
 		errno = 0;
 		/* If this fails, the peer is gone; the next read() reports it. */
 		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
-		    !server->write_backoff.active)
-			backoff_start(&server->write_backoff);
+		    now_us() >= server->write_at)
+			server->write_at = now_us() + RETRY_US;
 		if (pass_is_over(&server->pass)) {
 			server->next_writer = sd + 1;
 			return;
@@ -335,16 +378,13 @@ static void write_queued(struct server *server, const fd_set *full, int64_t dura
 /* Removes clients that are leaving and for whom nothing is left, or who take nothing. */
 static void remove_leaving(struct server *server)
 {
-	conn_pool_t *pool = &server->pool;
-	struct leaving *leaving = &server->leaving;
 	int sd;
 
-	for (sd = fdset_next(&leaving->set, 0); sd < FD_SETSIZE;
-	     sd = fdset_next(&leaving->set, sd + 1)) {
-		if (FD_ISSET(sd, &pool->write_set)) {
-			if (!leaving_has_stalled(leaving, sd, &pool->ready_write_set))
+	FOR_EACH_FD (sd, &server->leaving) {
+		if (FD_ISSET(sd, &server->pool.write_set)) {
+			if (!has_stalled(server, sd))
 				continue;
-			log_about(&server->clients[sd], "closed", strerror(ETIMEDOUT));
+			log_warning(server->clients[sd].address, "closed", strerror(ETIMEDOUT));
 		} else if (!was_cut_off(server, sd) && server->short_of_memory) {
 			continue; /* a part of the batch may be for it */
 		}
@@ -355,24 +395,24 @@ static void remove_leaving(struct server *server)
 /* Fills the sets for select(). Returns its timeout, or NULL for none. */
 static const struct timespec *prepare_select(struct server *server)
 {
-	static const struct timespec retry = { .tv_nsec = BACKOFF_MS * 1000000L },
+	static const struct timespec retry = { .tv_nsec = RETRY_US * 1000L },
 				     recheck = { .tv_nsec = RECHECK_MS * 1000000L },
-				     stall_check = { .tv_sec = STALL_CHECK_S };
+				     stall_check = { .tv_sec = STALLED_S / 9 + 1 };
 	const struct timespec *timeout = NULL;
 	conn_pool_t *pool = &server->pool;
+	const int64_t now = now_us();
+	bool must_retry = log_flush();
 
-	server->has_notified = server->has_notified || notify_ready();
-	if (fdset_next(&server->leaving.set, 0) < FD_SETSIZE)
+	must_retry |= !notify_ready();
+	if (fdset_next(&server->leaving, 0) < FD_SETSIZE)
 		timeout = &stall_check;
-	if (server->listeners.backoff.active || server->write_backoff.active ||
-	    server->short_of_memory || !server->has_notified || log_summarize(false))
+	if (now < server->accept_at || now < server->write_at || server->short_of_memory ||
+	    must_retry)
 		timeout = &retry;
-	listeners_resume(&server->listeners, pool);
-	backoff_expired(&server->write_backoff);
 	pool->ready_read_set = pool->read_set;
-	pool->ready_write_set = server->write_backoff.active ? empty_set : pool->write_set;
-	if (outputs_watch(&pool->ready_write_set))
-		timeout = &retry;
+	if (now < server->accept_at)
+		ignore_listeners(server);
+	pool->ready_write_set = now < server->write_at ? empty_set : pool->write_set;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
 	return timeout;
@@ -386,7 +426,6 @@ static int run_once(struct server *server)
 	const struct timespec *timeout;
 
 	transcript("Waiting on select()...\nMaxFd %d\n", pool->maxfd);
-	outputs_flush();
 	timeout = prepare_select(server);
 	pool->nready = pselect(pool->maxfd + 1, &pool->ready_read_set, &pool->ready_write_set, NULL,
 	                       timeout, &server->waiting_mask);
@@ -411,8 +450,7 @@ static int serve(struct server *server)
 
 	while (!should_stop()) {
 		if (stats_requested())
-			stats_log(&server->stats, &server->pool,
-			          count_clients(&server->listeners, &server->pool),
+			stats_log(&server->stats, &server->pool, count_clients(server),
 			          server->flow.bytes);
 		if (run_once(server) == -1) {
 			log_text(LOG_ERR, "select: %s", strerror(errno));
@@ -425,13 +463,14 @@ static int serve(struct server *server)
 	while (server->pool.conn_head != NULL) {
 		int sd = server->pool.conn_head->fd;
 
-		if (!is_listener(&server->listeners, sd))
+		if (!FD_ISSET(sd, &server->listeners))
 			transcript("removing connection with sd %d \n", sd);
 		remove_conn(sd, &server->pool);
 	}
-	log_summarize(true);
 	return status;
 }
+
+/* ---- The start ---- */
 
 /* Raises the limit on descriptors as far as select() can use it. */
 static void raise_limit(void)
@@ -444,44 +483,72 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int fail(const char *what)
+{
+	perror(what);
+	return EXIT_FAILURE;
+}
+
+/* Listens as the options say, and adds all listeners to the pool. */
+static int open_listeners(struct server *server)
+{
+	const struct options *options = &server->options;
+	int at, sd;
+
+	for (at = 0; at < options->address_count; at++) {
+		if (listen_on(options->addresses[at], options->port, options->address_count == 1,
+		              &server->listeners) == -1)
+			return -1;
+	}
+	FOR_EACH_FD (sd, &server->listeners) {
+		if (add_conn(sd, &server->pool) == -1)
+			return fail("add_conn");
+	}
+	server->listener_count = server->pool.nr_conns;
+	return 0;
+}
+
+static void log_listeners(const struct server *server)
+{
+	char text[ADDRESS_SIZE];
+	int sd;
+
+	if (user_timeout_is_missing)
+		log_warning(NULL, "TCP_USER_TIMEOUT", strerror(ENOPROTOOPT));
+	FOR_EACH_FD (sd, &server->listeners) {
+		const struct sockaddr_storage address = local_address(sd);
+
+		format_address(&address, text);
+		log_text(LOG_INFO, "listening on %s", text);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	static struct server server;
-	static struct options options = { .max_queue = MAX_QUEUE, .max_clients = UINT_MAX };
-	int inherited;
+	struct options *options = &server.options;
 
-	if (signals_prepare() == -1) {
-		perror("signals");
+	if (signals_prepare() == -1)
+		return fail("signals");
+	if (log_reserve() == -1)
+		return fail("/dev/null");
+	server.inherited = inherit_listeners(&server.listeners);
+	if (server.inherited == -1)
 		return EXIT_FAILURE;
-	}
-	if (outputs_reserve() == -1) {
-		perror("/dev/null");
-		return EXIT_FAILURE;
-	}
-	inherited = inherit_listeners();
-	if (inherited == -1)
-		return EXIT_FAILURE;
-	parse_options(argc, argv, inherited > 0, &options);
-	if (log_open() == -1) {
-		perror("standard output or error");
-		return EXIT_FAILURE;
-	}
+	parse_options(argc, argv, server.inherited > 0, options);
+	if (log_open(options->quiet, options->verbose) == -1)
+		return fail("standard output or error");
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
-	server.raw = options.raw;
-	server.printable = options.printable;
-	chat_set_max_queue(options.max_queue);
-	flow_init(&server.flow, options.max_queue);
-	server.max_clients = options.max_clients;
-	stats_start(&server.stats);
+	chat_set_max_queue(options->max_queue);
+	flow_init(&server.flow, options->max_queue);
+	server.stats.started_at = now_us();
 	init_pool(&server.pool);
-	if (listeners_open(&server.listeners, inherited, &options, &server.pool) == -1)
+	if (open_listeners(&server) != 0)
 		return EXIT_FAILURE;
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
-	if (signals_block(&server.waiting_mask) == -1) {
-		complain("signals: %s\n", strerror(errno));
-		return EXIT_FAILURE;
-	}
-	listeners_log(&server.listeners);
+	if (signals_block(&server.waiting_mask) == -1)
+		return fail("signals");
+	log_listeners(&server);
 	return serve(&server);
 }

@@ -1,25 +1,33 @@
-/* listen.h - opening listening sockets. */
+/* listen.h - listening sockets, and the addresses of sockets. */
 
 #ifndef LISTEN_H
 #define LISTEN_H
 
-#include <netdb.h>
 #include <stdbool.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 
-/* Finds the addresses of a name, or for NULL the wildcard address: that of IPv6, which takes in
- * IPv4 too, unless the kernel has IPv4 only. freeaddrinfo() releases them. On failure returns NULL
- * and sets *why. */
-struct addrinfo *look_up(const char *name, const char *port, const char **why);
+/* Room for the longest address: of IPv6, with a zone and a port. */
+enum { ADDRESS_SIZE = 96 };
 
-/* Returns a non-blocking listening socket at this one address, or -1 with errno set. set_up_tcp()
- * has been called on it. `v6_only`: the wildcard address of IPv6 does not take in IPv4. */
-int listen_at(const struct addrinfo *address, bool v6_only);
+/* The kernel has no TCP_USER_TIMEOUT, and set_up_tcp() does without it. */
+extern bool user_timeout_is_missing;
+
+/* Writes ADDRESS:PORT, an address of IPv6 in brackets. A client of IPv4 appears as one also where
+ * its listener is of IPv6. */
+void format_address(const struct sockaddr_storage *address, char text[ADDRESS_SIZE]);
+
+/* Returns the address that a socket is bound to. */
+struct sockaddr_storage local_address(int sd);
+
+/* Listens at each address of a name, but at none twice, or for NULL at the wildcard address: that
+ * of IPv6 unless the kernel has IPv4 only. If it is `alone`, that of IPv6 takes in IPv4. Adds the
+ * sockets, which do not block, to the set. On failure prints why on standard error and returns -1.
+ */
+int listen_on(const char *name, const char *port, bool alone, fd_set *listeners);
 
 /* Sets TCP_NODELAY and keepalive. Sockets accepted from a listener inherit both if their connection
  * came after this call. Returns -1 with errno set on failure. */
 int set_up_tcp(int sd);
-
-/* Whether set_up_tcp() had to do without TCP_USER_TIMEOUT, which the kernel lacks. */
-bool user_timeout_is_missing(void);
 
 #endif /* LISTEN_H */

@@ -1,112 +1,255 @@
 /* log.c - see log.h. */
 
-#define _GNU_SOURCE /* localtime_r, struct tm's tm_gmtoff */
+#define _GNU_SOURCE /* SOCK_CLOEXEC, isatty, localtime_r */
 
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "output.h"
+#include "clock.h"
 
-/* Warnings of a kind that are logged at once. After a second without any it begins anew. */
-enum { WARNINGS_AT_ONCE = 10 };
+/* ---- The outputs ---- */
 
-/* Warnings of a kind, that is with the same `what`. */
-struct warnings {
-	const char *what;
-	int at_once;
-	unsigned int held_back; /* since those, or since the last summary */
-	time_t last;
-	char text[200]; /* of the last one */
+/* OUTPUT_SIZE: what a pass prints about a thousand clients fits. MEMORY_DEVICES: the major number
+ * of /dev/null, /dev/full and the like. */
+enum { OUTPUT_SIZE = 64 * 1024, MEMORY_DEVICES = 1, FAREWELL_US = 300000, STEP_MS = 10 };
+
+struct output {
+	int fd;
+	bool is_socket;
+	bool has_writer; /* a process of our own is behind the socket */
+	bool in_line;    /* `text` begins with the rest of a line */
+	size_t length;
+	char text[OUTPUT_SIZE];
 };
 
-/* More than the server has; the last would be for all others. */
-enum { KINDS = 16 };
-static struct warnings kinds[KINDS];
-static bool some_held_back;
+/* Where both lead to the same file, they are one output, so that the lines keep their order. */
+static struct output outputs[2];
+static bool is_one;
+static uint64_t dropped;
 
-static bool transcript_disabled, visits_enabled;
+int log_reserve(void)
+{
+	int fd;
 
-/* Whether standard error leads to systemd's journal, which takes each line for an entry and reads
- * its priority from a number in front of it (sd-daemon(3)). */
+	/* open() returns the lowest free descriptor, which is this one. */
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be opened, and
+ * in place of the master of a terminal it would be a new one. */
+static bool reopen(int fd, mode_t mode)
+{
+	int access = fcntl(fd, F_GETFL) & O_ACCMODE;
+	int number, own;
+	char path[32];
+
+	if (!S_ISFIFO(mode) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &number) == 0))
+		return false;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	own = open(path, access | O_NONBLOCK | O_NOCTTY);
+	if (own == -1)
+		return false;
+	dup2(own, fd);
+	close(own);
+	return true;
+}
+
+/* The writer process: copies until the server closes its end, and dies with the server. */
+__attribute__((noreturn)) static void copy(int from, int to)
+{
+	struct pollfd room = { .fd = to, .events = POLLOUT };
+	char text[4096];
+	ssize_t length, done, count;
+	sigset_t all;
+	int fd;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (fd = 0; fd < FD_SETSIZE; fd++) {
+		if (fd != from && fd != to)
+			close(fd);
+	}
+	while ((length = recv(from, text, sizeof text, 0)) > 0) {
+		for (done = 0; done < length;) {
+			poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
+			count = write(to, text + done, (size_t)(length - done));
+			if (count > 0)
+				done += count;
+			else if (errno != EAGAIN)
+				exit(EXIT_FAILURE);
+		}
+	}
+	exit(EXIT_SUCCESS);
+}
+
+/* Puts a process in front of the output that waits in the server's place. */
+static int start_writer(struct output *output)
+{
+	pid_t process;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
+		return -1;
+	process = fork();
+	if (process == 0)
+		copy(ends[1], output->fd);
+	output->is_socket = output->has_writer = true;
+	if (process != -1)
+		dup2(ends[0], output->fd);
+	close(ends[0]);
+	close(ends[1]);
+	return process == -1 ? -1 : 0;
+}
+
+static int open_output(struct output *output, int fd, const struct stat *status)
+{
+	bool may_wait = S_ISFIFO(status->st_mode) ||
+	                (S_ISCHR(status->st_mode) && major(status->st_rdev) != MEMORY_DEVICES);
+
+	output->fd = fd;
+	output->is_socket = S_ISSOCK(status->st_mode);
+	return !may_wait || reopen(fd, status->st_mode) ? 0 : start_writer(output);
+}
+
+static void drop(const char *text, const char *end)
+{
+	for (; text < end; text++)
+		dropped += *text == '\n';
+}
+
+/* Writes what the output takes. Returns whether the rest has to wait; what it will not take, whole
+ * lines only, is dropped. */
+static bool flush(struct output *output)
+{
+	const char *rest = output->text, *end = output->text + output->length;
+	ssize_t count = 1;
+	bool is_full;
+
+	while (rest < end && (count > 0 || (count == -1 && errno == EINTR))) {
+		size_t length = (size_t)(end - rest);
+
+		count = output->is_socket ? send(output->fd, rest, length, MSG_DONTWAIT)
+		                          : write(output->fd, rest, length);
+		if (count > 0) {
+			rest += count;
+			output->in_line = rest[-1] != '\n';
+		}
+	}
+	is_full = rest < end && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM);
+	if (rest < end && !is_full) {
+		const char *lines = rest;
+
+		if (output->in_line)
+			lines = (const char *)memchr(rest, '\n', (size_t)(end - rest)) + 1;
+		drop(lines, end);
+		end = lines;
+	}
+	output->length = (size_t)(end - rest);
+	memmove(output->text, rest, output->length);
+	return is_full;
+}
+
+/* Writes what both outputs take. Returns whether something has to wait. */
+static bool flush_both(void)
+{
+	bool is_full = flush(&outputs[0]);
+
+	return flush(&outputs[1]) || is_full;
+}
+
+/* Appends whole lines to STDOUT_FILENO or STDERR_FILENO. */
+static void append(int fd, const char *text, size_t length)
+{
+	struct output *output = &outputs[fd == STDERR_FILENO && !is_one];
+
+	if (length > OUTPUT_SIZE - output->length)
+		flush(output);
+	if (length > OUTPUT_SIZE - output->length) {
+		drop(text, text + length);
+		return;
+	}
+	memcpy(output->text + output->length, text, length);
+	output->length += length;
+}
+
+/* ---- The log ---- */
+
+/* Warnings of a kind that are logged at once. After a second without more it begins anew. */
+enum { WARNINGS_AT_ONCE = 10 };
+
+/* Warnings of a kind, that is with the same `what`. There are more kinds than the server has; the
+ * last would be for all others. */
+static struct kind {
+	const char *what;
+	unsigned int count; /* those beyond WARNINGS_AT_ONCE are held back */
+	char text[200];     /* of the last one */
+} kinds[16];
+static const struct kind *const last_kind = kinds + sizeof kinds / sizeof kinds[0] - 1;
+
+static bool is_quiet, is_verbose;
+
+/* Whether standard error leads to systemd's journal, which takes each line for an entry, adds the
+ * time itself, and reads a priority from a number in front (sd-daemon(3)). JOURNAL_STREAM has the
+ * journal's device and inode. It stays set where standard error is redirected. */
 static bool journal;
 
-/* JOURNAL_STREAM has the device and inode of the journal's socket. It stays set where standard
- * error is redirected, so the two have to be compared. */
-static bool leads_to_journal(int fd)
+static bool leads_to_journal(const struct stat *status)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	struct stat status;
 	char name[48];
 
-	if (stream == NULL || fstat(fd, &status) == -1)
-		return false;
-	snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
-	return strcmp(name, stream) == 0;
-}
-
-int log_open(void)
-{
-	journal = leads_to_journal(STDERR_FILENO);
-	/* localtime_r() need not call it. */
-	tzset();
-	return outputs_open();
-}
-
-void transcript_disable(void)
-{
-	transcript_disabled = true;
-}
-
-void log_visits_enable(void)
-{
-	visits_enabled = true;
+	snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status->st_dev,
+	         (uintmax_t)status->st_ino);
+	return stream != NULL && strcmp(name, stream) == 0;
 }
 
 void transcript(const char *format, ...)
 {
+	char text[100];
 	va_list arguments;
 
-	if (transcript_disabled)
+	if (is_quiet)
 		return;
 	va_start(arguments, format);
-	output_print(STDOUT_FILENO, format, arguments);
+	append(STDOUT_FILENO, text, (size_t)vsnprintf(text, sizeof text, format, arguments));
 	va_end(arguments);
 }
 
-void complain(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	output_print(STDERR_FILENO, format, arguments);
-	va_end(arguments);
-	outputs_flush();
-}
-
-/* The time as in RFC 3339, whose offset has a colon that strftime() leaves out. */
+/* Writes the time as in RFC 3339, whose offset has a colon that strftime() leaves out. */
 static void format_time(char *text, size_t size)
 {
 	time_t seconds = time(NULL);
 	struct tm local;
-	size_t length;
+	char plain[32];
 
 	localtime_r(&seconds, &local);
-	length = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local);
-	snprintf(text + length, size - length, "%c%02ld:%02ld ", local.tm_gmtoff < 0 ? '-' : '+',
-	         labs(local.tm_gmtoff) / 3600, labs(local.tm_gmtoff) / 60 % 60);
+	strftime(plain, sizeof plain, "%Y-%m-%dT%H:%M:%S%z", &local);
+	snprintf(text, size, "%.22s:%s ", plain, plain + 22);
 }
 
 void log_text(int priority, const char *format, ...)
 {
-	char start[48], text[500];
+	char start[48], text[500], line[sizeof start + sizeof text];
 	va_list arguments;
 
 	if (journal)
@@ -116,53 +259,106 @@ void log_text(int priority, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	complain("%s%s\n", start, text);
+	append(STDERR_FILENO, line, (size_t)snprintf(line, sizeof line, "%s%s\n", start, text));
+	flush_both();
 }
 
 void log_visit(const char *address, const char *what)
 {
-	if (visits_enabled)
+	if (is_verbose)
 		log_text(LOG_INFO, "%s: %s", address, what);
+}
+
+/* Once a second, or at the end, logs the warnings that have been held back. Returns whether some
+ * still are. */
+static bool summarize(bool is_end)
+{
+	static time_t second;
+	const bool is_over = is_end || time(NULL) != second;
+	bool is_held_back = false;
+	struct kind *kind;
+
+	for (kind = kinds; kind <= last_kind; kind++) {
+		const unsigned int count = kind->count;
+
+		if (!is_over) {
+			is_held_back |= count > WARNINGS_AT_ONCE;
+			continue;
+		}
+		kind->count = count > WARNINGS_AT_ONCE ? WARNINGS_AT_ONCE : 0;
+		if (count == WARNINGS_AT_ONCE + 1)
+			log_text(LOG_WARNING, "%s", kind->text);
+		else if (count > WARNINGS_AT_ONCE)
+			log_text(LOG_WARNING, "%s (and %u more like it)", kind->text,
+			         count - WARNINGS_AT_ONCE - 1);
+	}
+	second = time(NULL);
+	return is_held_back;
 }
 
 void log_warning(const char *address, const char *what, const char *why)
 {
-	struct warnings *kind = kinds;
-	time_t now = time(NULL);
+	struct kind *kind = kinds;
 
-	while (kind < kinds + KINDS - 1 && kind->what != NULL && strcmp(kind->what, what) != 0)
+	summarize(false);
+	while (kind < last_kind && kind->what != NULL && strcmp(kind->what, what) != 0)
 		kind++;
 	kind->what = what;
-	if (now - kind->last > 1)
-		kind->at_once = 0;
-	kind->last = now;
 	snprintf(kind->text, sizeof kind->text, "%s%s%s: %s", address != NULL ? address : "",
 	         address != NULL ? ": " : "", what, why);
-	if (kind->at_once < WARNINGS_AT_ONCE) {
-		kind->at_once++;
+	if (kind->count++ < WARNINGS_AT_ONCE)
 		log_text(LOG_WARNING, "%s", kind->text);
-	} else {
-		kind->held_back++;
-		some_held_back = true;
-	}
 }
 
-bool log_summarize(bool at_once)
+bool log_flush(void)
 {
-	static time_t last;
-	struct warnings *kind;
+	bool is_held_back = summarize(false);
 
-	if (!some_held_back || (time(NULL) == last && !at_once))
-		return some_held_back;
-	for (kind = kinds; kind < kinds + KINDS; kind++) {
-		if (kind->held_back == 1)
-			log_text(LOG_WARNING, "%s", kind->text);
-		else if (kind->held_back > 1)
-			log_text(LOG_WARNING, "%s (and %u more like it)", kind->text,
-			         kind->held_back - 1);
-		kind->held_back = 0;
-	}
-	last = time(NULL);
-	some_held_back = false;
-	return false;
+	return flush_both() || is_held_back;
+}
+
+uint64_t log_dropped(void)
+{
+	return dropped;
+}
+
+/* Gives the readers some time to take what is left. */
+static void close_outputs(void)
+{
+	int64_t deadline = now_us() + FAREWELL_US;
+	struct output *output;
+	bool is_done;
+
+	summarize(true);
+	do {
+		is_done = !flush_both();
+		for (output = outputs; output < outputs + 2; output++) {
+			/* It is always reported that the writer has closed its end. */
+			struct pollfd state = { .fd = output->fd };
+
+			if (output->has_writer && output->length == 0)
+				shutdown(output->fd, SHUT_WR);
+			is_done = is_done && (!output->has_writer || poll(&state, 1, 0) == 1);
+		}
+	} while (!is_done && now_us() < deadline && poll(NULL, 0, STEP_MS) == 0);
+}
+
+int log_open(bool quiet, bool verbose)
+{
+	struct stat out = { .st_ino = 0 }, error = { .st_ino = 0 };
+
+	tzset(); /* localtime_r() need not call it */
+	is_quiet = quiet;
+	is_verbose = verbose;
+	fstat(STDOUT_FILENO, &out);
+	fstat(STDERR_FILENO, &error);
+	journal = leads_to_journal(&error);
+	is_one = out.st_dev == error.st_dev && out.st_ino == error.st_ino;
+	if (open_output(&outputs[0], STDOUT_FILENO, &out) == -1 ||
+	    (!is_one && open_output(&outputs[1], STDERR_FILENO, &error) == -1))
+		return -1;
+	/* Until the first client comes, standard error is printed to by other means, too. */
+	if (is_one)
+		dup2(STDOUT_FILENO, STDERR_FILENO);
+	return atexit(close_outputs) == 0 ? 0 : -1;
 }

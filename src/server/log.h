@@ -1,40 +1,47 @@
-/* log.h - what the server prints: the transcript on standard output, the log on standard error. */
+/*
+ * log.h - what the server prints: the transcript on standard output, the log on standard error.
+ *
+ * The server never waits for them: a reader that does not read must not stop the room. What an
+ * output does not take at once is kept, as far as there is room for it, and tried again; whole
+ * lines beyond that are dropped and counted. O_NONBLOCK is never set on a description that other
+ * processes share.
+ */
 
 #ifndef LOG_H
 #define LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <syslog.h> /* the priorities */
 
-/* Call it once, after outputs_reserve() and before anything is printed. Returns -1 with errno set
- * on failure. */
-int log_open(void);
+/* Opens /dev/null in place of standard descriptors that are closed: a client's socket would get
+ * their number, and the client what is printed. Returns -1 with errno set on failure. */
+int log_reserve(void);
 
-/* Makes transcript() print nothing. */
-void transcript_disable(void);
-
-/* Makes log_visit() print something. */
-void log_visits_enable(void);
+/* Call it before all below, and with SIGPIPE, SIGTTOU, SIGXFSZ and SIGCHLD ignored. `quiet`:
+ * transcript() prints nothing; `verbose`: log_visit() does. From here on exit() gives the readers
+ * 0.3 s for what is left. Returns -1 with errno set on failure. */
+int log_open(bool quiet, bool verbose);
 
 /* Prints to the transcript, as printf() does. The text ends with a newline. */
 __attribute__((format(printf, 1, 2))) void transcript(const char *format, ...);
 
-/* Prints a line on standard error as it is: why the server cannot start. */
-__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
-
-/* Logs one line: the time, or for systemd's journal the priority, since the journal adds the time
- * itself; then the text. */
+/* Logs one line: the time, or for systemd's journal the priority; then the text. */
 __attribute__((format(printf, 2, 3))) void log_text(int priority, const char *format, ...);
 
 /* Logs that a client has come or gone. */
 void log_visit(const char *address, const char *what);
 
 /* Logs a warning, after the client's address unless that is NULL. Of those with the same `what`
- * that follow close upon each other, the first few are logged at once: see log_summarize(). */
+ * that follow close upon each other, the first few are logged at once, and then, each second, the
+ * last one and how many more there were. */
 void log_warning(const char *address, const char *what, const char *why);
 
-/* Logs the last of the warnings that were held back for a second, and how many more there were; all
- * of them `at_once` at the end. Returns whether some are still held back. */
-bool log_summarize(bool at_once);
+/* Writes what the outputs take now, and the warnings that are due. Call it before each wait.
+ * Returns whether it has to be called again for the rest. */
+bool log_flush(void);
+
+/* How many lines have been dropped. */
+uint64_t log_dropped(void);
 
 #endif /* LOG_H */

@@ -8,25 +8,40 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "chatServerExt.h"
-#include "log.h"
-#include "number.h"
 
-/* The installed program has another name. */
-static void usage(void)
+#define USAGE "Usage: %s <port>\n"
+
+/* The default queue limit in bytes, which is the library's as well. */
+enum { MAX_QUEUE = 8 << 20 };
+
+bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_t most,
+                  uintmax_t *number)
 {
-	printf("Usage: %s <port>\n", program_invocation_short_name);
+	size_t length = strspn(text, "0123456789");
+	int letter = toupper((unsigned char)text[length]);
+	const char *unit = letter != '\0' ? strchr(units, letter) : NULL;
+	int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
+
+	errno = 0;
+	*number = strtoumax(text, NULL, 10);
+	if (length == 0 || errno != 0 || *number > most >> shift ||
+	    text[length + (unit != NULL)] != '\0')
+		return false;
+	*number <<= shift;
+	return *number >= least;
 }
 
 static void help(void)
 {
-	usage();
-	printf("Relays every line from a client to all other clients. Port 0 is any free port.\n"
+	printf(USAGE
+	       "Relays every line from a client to all other clients. Port 0 is any free port.\n"
 	       "\n"
 	       "  -b, --bind ADDRESS     listen there only; may be given several times\n"
 	       "  -c, --max-clients N    turn away clients beyond this number\n"
@@ -42,27 +57,19 @@ static void help(void)
 	       "Where systemd passes sockets to listen on, neither --bind nor the port is given.\n"
 	       "SIGINT, SIGTERM or SIGHUP ends the server, SIGUSR1 has it log its statistics.\n"
 	       "chatserver(1) has the details.\n",
-	       MAX_QUEUE >> 20);
+	       program_invocation_short_name, MAX_QUEUE >> 20);
 }
 
 /* Prints the usage and where to find more, and exits. */
 __attribute__((noreturn)) static void refer_to_help(void)
 {
 	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
-	usage();
+	printf(USAGE, program_invocation_short_name);
 	exit(EXIT_FAILURE);
 }
 
 /* Prints what is wrong with the command line, and exits. */
-__attribute__((noreturn, format(printf, 1, 2))) static void reject(const char *why, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, why);
-	vwarnx(why, arguments);
-	va_end(arguments);
-	refer_to_help();
-}
+#define REJECT(...) (warnx(__VA_ARGS__), refer_to_help())
 
 static const struct option known[] = {
 	{ "bind", required_argument, NULL, 'b' },
@@ -86,42 +93,29 @@ static const char *name_of(int option)
 	return at->name;
 }
 
-/* Takes the value of an option that has one. */
-static void set_value(int option, const char *value, struct options *options)
-{
-	uintmax_t number;
-
-	if (value[0] == '\0' || (value[0] == '-' && !isdigit((unsigned char)value[1])))
-		reject("--%s needs a value, and '%s' is none", name_of(option), value);
-	if (option == 'b') {
-		if (options->address_count == FD_SETSIZE)
-			reject("too many addresses");
-		options->addresses[options->address_count++] = value;
-	} else if (option == 'm') {
-		if (!parse_size(value, &options->max_queue))
-			reject("--max-queue: not a number of bytes: '%s'", value);
-	} else {
-		if (!parse_number(value, 1, UINT_MAX, &number))
-			reject("--max-clients: not a number of clients (from 1): '%s'", value);
-		options->max_clients = (unsigned int)number;
-	}
-}
-
 /* Handles one option. `value` is NULL unless it has one. */
 static void handle(int option, const char *value, struct options *options)
 {
+	uintmax_t number;
+
+	if (value != NULL &&
+	    (value[0] == '\0' || (value[0] == '-' && !isdigit((unsigned char)value[1]))))
+		REJECT("--%s needs a value, and '%s' is none", name_of(option), value);
 	switch (option) {
-	case 'p':
-		options->printable = true;
+	case 'b':
+		if (options->address_count == FD_SETSIZE)
+			REJECT("too many addresses");
+		options->addresses[options->address_count++] = value;
 		break;
-	case 'r':
-		options->raw = true;
+	case 'c':
+		if (!parse_number(value, "", 1, UINT_MAX, &number))
+			REJECT("--max-clients: not a number of clients (from 1): '%s'", value);
+		options->max_clients = (unsigned int)number;
 		break;
-	case 'q':
-		transcript_disable();
-		break;
-	case 'v':
-		log_visits_enable();
+	case 'm':
+		if (!parse_number(value, "KMG", 0, SIZE_MAX, &number))
+			REJECT("--max-queue: not a number of bytes: '%s'", value);
+		options->max_queue = (size_t)number;
 		break;
 	case 'h':
 		help();
@@ -131,17 +125,21 @@ static void handle(int option, const char *value, struct options *options)
 		exit(EXIT_SUCCESS);
 	case '?': /* getopt_long() has printed what is wrong */
 		refer_to_help();
-	default:
-		set_value(option, value, options);
 	}
+	options->printable |= option == 'p';
+	options->raw |= option == 'r';
+	options->quiet |= option == 'q';
+	options->verbose |= option == 'v';
 }
 
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options)
 {
-	const char *last_value = NULL;
+	const char *last_value = "";
 	int option, last_option = 0;
 	uintmax_t number;
 
+	options->max_queue = MAX_QUEUE;
+	options->max_clients = UINT_MAX;
 	/* The messages of getopt_long() then begin with the same name as those of warnx(). */
 	if (argc > 0)
 		argv[0] = program_invocation_short_name;
@@ -153,20 +151,22 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 		}
 	}
 	if (options->raw && options->printable)
-		reject("--raw and --printable exclude each other");
+		REJECT("--raw and --printable exclude each other");
 	if (has_listeners) {
 		if (argc == optind && options->address_count == 0)
 			return;
 		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
 	}
-	if (argc <= optind && last_value != NULL && parse_number(last_value, 0, 65535, &number))
-		reject("the port is missing, or the value of --%s, which took '%s'",
+	if (argc <= optind && parse_number(last_value, "", 0, 65535, &number))
+		REJECT("the port is missing, or the value of --%s, which took '%s'",
 		       name_of(last_option), last_value);
 	if (argc <= optind)
-		reject("the port is missing");
+		REJECT("the port is missing");
 	if (argc - optind > 1)
-		reject("more than one port: '%s'", argv[optind + 1]);
-	if (!parse_number(argv[optind], 0, 65535, &number))
-		reject("not a port number (0 to 65535): '%s'", argv[optind]);
+		REJECT("more than one port: '%s'", argv[optind + 1]);
+	if (!parse_number(argv[optind], "", 0, 65535, &number))
+		REJECT("not a port number (0 to 65535): '%s'", argv[optind]);
 	options->port = argv[optind];
+	if (options->address_count == 0)
+		options->address_count = 1;
 }

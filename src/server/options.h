@@ -5,24 +5,28 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/select.h>
 
-/* The default queue limit in bytes, which is the library's as well. */
-enum { MAX_QUEUE = 8 << 20 };
-
 struct options {
-	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; none for all */
+	const char *addresses[FD_SETSIZE]; /* names or numbers, to listen on; NULL for all */
 	int address_count;
 	const char *port;
-	bool printable;   /* relay control characters as question marks */
-	bool raw;         /* relay every byte as it came */
 	size_t max_queue; /* bytes that may be queued for a client; 0 for no limit */
 	unsigned int max_clients;
+	bool printable; /* relay control characters as question marks */
+	bool raw;       /* relay every byte as it came */
+	bool quiet, verbose;
 };
 
-/* Parses the command line, and tells log.h of --quiet and --verbose. What the command line does not
- * give is left as it is. Exits after --help and --version, and when the command line is wrong: the
- * port is required, unless listeners have been inherited, which exclude both it and --bind. */
+/* Parses the command line; *options is all zero before. Exits after --help and --version, and when
+ * the command line is wrong: the port is required, unless listeners have been inherited, which
+ * exclude both it and --bind. */
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options);
+
+/* Parses a whole number from `least` to `most`. It is of digits alone, or has one of `units`, in
+ * either case, behind them, each of which is 1,024 times the one before. */
+bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_t most,
+                  uintmax_t *number);
 
 #endif /* OPTIONS_H */

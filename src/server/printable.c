@@ -14,30 +14,21 @@ enum { PIECE = 64 * 1024 };
  * no overlong forms, no surrogates, and nothing above U+10FFFF. */
 static int character_size(const unsigned char *text, size_t length)
 {
-	const unsigned char first = text[0];
-	unsigned char low = 0x80, high = 0xBF;
-	int size, at;
+	const int first = text[0];
+	const int low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+	const int high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+	const int size = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+	int at;
 
 	if (first < 0x80)
 		return 1;
 	if (first < 0xC2 || first > 0xF4)
 		return 0;
-	size = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-	if (first == 0xE0)
-		low = 0xA0;
-	else if (first == 0xED)
-		high = 0x9F;
-	else if (first == 0xF0)
-		low = 0x90;
-	else if (first == 0xF4)
-		high = 0x8F;
 	for (at = 1; at < size; at++) {
 		if ((size_t)at == length)
 			return -1;
-		if (text[at] < low || text[at] > high)
+		if (at == 1 ? text[1] < low || text[1] > high : (text[at] & 0xC0) != 0x80)
 			return 0;
-		low = 0x80;
-		high = 0xBF;
 	}
 	return size;
 }

@@ -1,20 +1,19 @@
 /* signals.c - see signals.h. */
 
-#define _GNU_SOURCE /* sigandset */
+#define _GNU_SOURCE /* sigisemptyset */
 
 #include "signals.h"
 
 #include <stddef.h>
 #include <unistd.h>
 
-static const int handled[] = { SIGINT, SIGTERM, SIGUSR1, SIGHUP };
-static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGTTOU, SIGCHLD };
+/* `ignored`: what would end or stop the server for an output's sake, and SIGCHLD, so that no child
+ * becomes a zombie. */
+enum { COUNT = 4 };
+static const int handled[COUNT] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+static const int ignored[COUNT] = { SIGPIPE, SIGXFSZ, SIGTTOU, SIGCHLD };
 
-enum { HANDLED = sizeof handled / sizeof handled[0], IGNORED = sizeof ignored / sizeof ignored[0] };
-
-/* Those of `handled`, as a set. */
 static sigset_t handled_set;
-
 static volatile sig_atomic_t serving, stopping, requested;
 
 static void on_signal(int number)
@@ -29,23 +28,19 @@ static void on_signal(int number)
 	/* As without a handler, which process 1 outlives. */
 	signal(number, SIG_DFL);
 	raise(number);
-	sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
 	_exit(128 + number);
 }
 
-static int set_handler(const int *signals, int count, void (*handler)(int))
+static int set_action(int number, void (*handler)(int))
 {
-	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, before;
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART | SA_NODEFER };
+	struct sigaction before;
 
-	for (; count > 0; count--, signals++) {
-		if (sigaction(*signals, NULL, &before) == -1)
-			return -1;
-		if (*signals == SIGHUP && before.sa_handler == SIG_IGN)
-			continue;
-		if (sigaction(*signals, &action, NULL) == -1)
-			return -1;
-	}
-	return 0;
+	if (sigaction(number, NULL, &before) == -1)
+		return -1;
+	if (number == SIGHUP && before.sa_handler == SIG_IGN)
+		return 0;
+	return sigaction(number, &action, NULL);
 }
 
 int signals_prepare(void)
@@ -53,11 +48,13 @@ int signals_prepare(void)
 	int at;
 
 	sigemptyset(&handled_set);
-	for (at = 0; at < HANDLED; at++)
+	for (at = 0; at < COUNT; at++) {
 		sigaddset(&handled_set, handled[at]);
-	if (set_handler(handled, HANDLED, on_signal) == -1)
-		return -1;
-	return set_handler(ignored, IGNORED, SIG_IGN);
+		if (set_action(handled[at], on_signal) == -1 ||
+		    set_action(ignored[at], SIG_IGN) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 int signals_block(sigset_t *waiting_mask)
@@ -66,27 +63,21 @@ int signals_block(sigset_t *waiting_mask)
 
 	if (sigprocmask(SIG_BLOCK, &handled_set, waiting_mask) == -1)
 		return -1;
-	for (at = 0; at < HANDLED; at++)
+	for (at = 0; at < COUNT; at++)
 		sigdelset(waiting_mask, handled[at]);
 	serving = 1;
 	return 0;
 }
 
-/* Under load pselect() never has to wait, and then delivers no signal. */
-static void deliver_pending(void)
+bool should_stop(void)
 {
 	sigset_t pending;
 
-	if (sigpending(&pending) == -1 || sigandset(&pending, &pending, &handled_set) == -1 ||
-	    sigisemptyset(&pending))
-		return;
-	sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
-	sigprocmask(SIG_BLOCK, &handled_set, NULL);
-}
-
-bool should_stop(void)
-{
-	deliver_pending();
+	/* Under load pselect() never has to wait, and then delivers no signal. */
+	if (sigpending(&pending) == 0 && !sigisemptyset(&pending)) {
+		sigprocmask(SIG_UNBLOCK, &handled_set, NULL);
+		sigprocmask(SIG_BLOCK, &handled_set, NULL);
+	}
 	return stopping;
 }
 

@@ -1,8 +1,7 @@
 /*
  * signals.h - SIGINT, SIGTERM and SIGHUP end the server, SIGUSR1 has it log its statistics.
  *
- * Handled signals have handlers from the start, because the default action is for nothing where the
- * server is process 1, as in a container.
+ * They have handlers from the start: process 1, as in a container, has no default actions.
  */
 
 #ifndef SIGNALS_H
@@ -11,9 +10,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Call it first. Until signals_block() a signal that ends the server does so at once. Ignores what
- * would end or stop it for an output's sake, and SIGCHLD, so that no child becomes a zombie; SIGHUP
- * stays ignored if it was, as under nohup(1). Returns -1 with errno set on failure. */
+/* Call it first. Until signals_block() a signal that ends the server does so at once. SIGHUP stays
+ * ignored if it was, as under nohup(1). Returns -1 with errno set on failure. */
 int signals_prepare(void);
 
 /* Blocks the handled signals except while pselect() waits with `waiting_mask`. Otherwise one that

@@ -7,25 +7,12 @@
 #include <inttypes.h>
 
 #include "chatServerExt.h"
+#include "clock.h"
 #include "log.h"
-#include "output.h"
-
-static time_t now_in_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-void stats_start(struct stats *stats)
-{
-	stats->started_at = now_in_s();
-}
 
 /* Counts block by block, which compilers turn into vector instructions. With short lines that is
  * several times as fast as a memchr() for each of them. */
-uint64_t count_line_ends(const char *text, size_t length)
+static uint64_t count_line_ends(const char *text, size_t length)
 {
 	enum { BLOCK = 32 };
 	const char *end = text + length;
@@ -79,6 +66,6 @@ void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int client
 	         " messages_out=%" PRIu64 " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64
 	         " cut_off=%" PRIu64 " refused=%" PRIu64 " dropped_lines=%" PRIu64 " uptime_s=%jd",
 	         clients, stats->messages_in, bytes_in, stats->messages_out, bytes_out, queued,
-	         stats->cut_off, stats->refused, outputs_dropped(),
-	         (intmax_t)(now_in_s() - stats->started_at));
+	         stats->cut_off, stats->refused, log_dropped(),
+	         (intmax_t)(now_us() - stats->started_at) / 1000000);
 }

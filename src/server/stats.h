@@ -5,23 +5,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "chatServer.h"
 
 struct stats {
-	time_t started_at; /* on the monotonic clock */
+	int64_t started_at; /* by now_us() */
 	uint64_t messages_in;
 	uint64_t messages_out;
 	uint64_t sent_to_departed; /* bytes sent to clients that have left */
 	uint64_t cut_off;
 	uint64_t refused;
 };
-
-/* Starts the clock of the uptime. */
-void stats_start(struct stats *stats);
-
-uint64_t count_line_ends(const char *text, size_t length);
 
 /* Counts the lines in what a client sent, and their copies to so many recipients. */
 void stats_received(struct stats *stats, const char *text, size_t length, unsigned int recipients);

@@ -11,35 +11,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "listen.h"
 #include "log.h"
-#include "number.h"
+#include "options.h"
+
+/* The descriptor of the first inherited socket; the others follow it. */
+enum { FIRST_INHERITED = 3 };
 
 static int get_number(int fd, int option)
 {
 	int value = -1;
 	socklen_t length = sizeof value;
 
-	return getsockopt(fd, SOL_SOCKET, option, &value, &length) == -1 ? -1 : value;
+	getsockopt(fd, SOL_SOCKET, option, &value, &length);
+	return value;
 }
 
 static int inherit_listener(int fd)
 {
-	char name[32];
-
-	snprintf(name, sizeof name, "passed descriptor %d", fd);
 	if (get_number(fd, SO_ACCEPTCONN) != 1 || get_number(fd, SO_PROTOCOL) != IPPROTO_TCP) {
-		fprintf(stderr, "%s: not a listening TCP socket\n", name);
+		fprintf(stderr, "passed descriptor %d: not a listening TCP socket\n", fd);
 		return -1;
 	}
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1 ||
 	    set_up_tcp(fd) == -1) {
-		perror(name);
+		perror("passed descriptor");
 		return -1;
 	}
 	return 0;
@@ -53,21 +53,21 @@ static int count_announced(void)
 
 	if (pid == NULL || fds == NULL)
 		return 0;
-	if (!parse_number(pid, 1, UINTMAX_MAX, &number)) {
+	if (!parse_number(pid, "", 1, UINTMAX_MAX, &number)) {
 		fprintf(stderr, "LISTEN_PID: not the number of a process: '%s'\n", pid);
 		return -1;
 	}
 	/* The variables were meant for the process that started this one. */
 	if (number != (uintmax_t)getpid())
 		return 0;
-	if (!parse_number(fds, 0, FD_SETSIZE - FIRST_INHERITED, &number)) {
+	if (!parse_number(fds, "", 0, FD_SETSIZE - FIRST_INHERITED, &number)) {
 		fprintf(stderr, "LISTEN_FDS: not a number of sockets: '%s'\n", fds);
 		return -1;
 	}
 	return (int)number;
 }
 
-int inherit_listeners(void)
+int inherit_listeners(fd_set *listeners)
 {
 	int count = count_announced();
 	int fd;
@@ -78,6 +78,7 @@ int inherit_listeners(void)
 	for (fd = FIRST_INHERITED; fd < FIRST_INHERITED + count; fd++) {
 		if (inherit_listener(fd) == -1)
 			return -1;
+		FD_SET(fd, listeners);
 	}
 	return count;
 }
@@ -85,35 +86,30 @@ int inherit_listeners(void)
 bool notify_ready(void)
 {
 	static const char ready[] = "READY=1";
+	static bool is_done;
 	const char *name = getenv("NOTIFY_SOCKET");
+	size_t length = name != NULL ? strlen(name) : 0;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t length;
-	ssize_t sent = -1;
-	int sd, error;
+	const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+	int sd, error = 0;
 
-	if (name == NULL)
+	if (name == NULL || is_done)
 		return true;
-	length = strlen(name);
-	if (length >= sizeof address.sun_path) {
-		complain("NOTIFY_SOCKET: %s\n", strerror(ENAMETOOLONG));
-		return true;
-	}
-	memcpy(address.sun_path, name, length);
-	/* An abstract socket, which has a NUL in place of the '@'. */
-	if (name[0] == '@')
-		address.sun_path[0] = '\0';
-	sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	error = errno;
-	if (sd != -1) {
-		sent = sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-		              (struct sockaddr *)&address,
-		              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
-		error = errno;
+	if (length < sizeof address.sun_path) {
+		memcpy(address.sun_path, name, length);
+		/* An abstract socket has a NUL in place of the '@'. */
+		if (name[0] == '@')
+			address.sun_path[0] = '\0';
+		sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT, (struct sockaddr *)&address,
+		           size) == -1)
+			error = errno;
 		close(sd);
+	} else {
+		error = ENAMETOOLONG;
 	}
-	if (sent == -1 && error == EAGAIN)
-		return false;
-	if (sent == -1)
-		complain("NOTIFY_SOCKET: %s\n", strerror(error));
-	return true;
+	is_done = error != EAGAIN;
+	if (is_done && error != 0)
+		log_warning(NULL, "NOTIFY_SOCKET", strerror(error));
+	return is_done;
 }

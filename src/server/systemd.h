@@ -5,14 +5,12 @@
 #define SYSTEMD_H
 
 #include <stdbool.h>
+#include <sys/select.h>
 
-/* The descriptor of the first inherited socket; the others follow it. */
-enum { FIRST_INHERITED = 3 };
-
-/* Sets up the listening sockets that the service manager has passed, unsets the variables that
- * announce them, and returns how many there are. When one is unusable, it prints the reason on
- * standard error and returns -1. */
-int inherit_listeners(void);
+/* Sets up the listening sockets that the service manager has passed, adds them to the set, unsets
+ * the variables that announce them, and returns how many there are. When one is unusable, it prints
+ * the reason on standard error and returns -1. */
+int inherit_listeners(fd_set *listeners);
 
 /* Tells the service manager, if it wants to know, that clients can connect. Returns false when it
  * cannot take that now: call it again then. */

@@ -78,10 +78,8 @@ char *telnet_filter(struct telnet *telnet, char *text, size_t *length, char *ans
 			*answers_length += take_option(telnet, *in++, answers + *answers_length);
 			break;
 		case TELNET_SUBNEGOTIATION:
-			iac = memchr(in, IAC, (size_t)(end - in));
-			if (iac != NULL)
+			if ((unsigned char)*in++ == IAC)
 				telnet->state = TELNET_SUBNEGOTIATION_IAC;
-			in = iac != NULL ? iac + 1 : end;
 			break;
 		case TELNET_SUBNEGOTIATION_IAC:
 			telnet->state = (unsigned char)*in++ == SE ? TELNET_TEXT

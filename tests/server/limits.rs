@@ -170,6 +170,8 @@ fn a_listener_that_select_has_no_room_for_is_said_to_be() {
     }
     let script = "for fd in {3..1023}; do eval \"exec $fd</dev/null\"; done; exec \"$@\"";
     let bash = ["bash", "-c", script, "bash"];
-    let outcome = Server::try_start(&bash, &[], free_port(), 2000);
-    assert_eq!(outcome.err().as_deref(), Some("add_conn: Too many open files\n"));
+    let port = free_port();
+    let outcome = Server::try_start(&bash, &[], port, 2000);
+    let complaint = format!("cannot listen on port {port}: Too many open files\n");
+    assert_eq!(outcome.err(), Some(complaint));
 }

@@ -1,0 +1,200 @@
+// A room of its own for a test: ./server, lighttpd with the settings that are shipped except for
+// its ports and its certificate, terminals (nc), and tabs of a browser.
+'use strict';
+const { spawn, execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const { once } = require('node:events');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const ROOT = path.resolve(__dirname, '../..');
+const SCRATCH = path.join(ROOT, 'build/web');
+const CONFIGURATION = path.join(ROOT, 'packaging/lighttpd');
+const PATH = `${process.env.PATH}:/usr/sbin`;
+const FLAGS = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+];
+
+const found = (tool) => PATH.split(':').find((folder) => fs.existsSync(path.join(folder, tool)));
+// The reason to skip what needs these tools, or false.
+const missing = (...tools) => {
+    const absent = tools.filter((tool) => !found(tool));
+    return absent.length > 0 && `not found on this machine: ${absent.join(', ')}`;
+};
+
+async function until(what, check, milliseconds = 20000) {
+    for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) {
+        const value = await check();
+        if (value) return value;
+    }
+    throw new Error(`not within ${milliseconds} ms: ${what}`);
+}
+
+const free_ports = async (count) => {
+    const servers = Array.from({ length: count }, () => net.createServer().listen(0));
+    await Promise.all(servers.map((server) => once(server, 'listening')));
+    const ports = servers.map((server) => server.address().port);
+    await Promise.all(servers.map((server) => once(server.close(), 'close')));
+    return ports;
+};
+
+const listens = (port) =>
+    new Promise((resolve) => {
+        const socket = net.connect(port, '127.0.0.1', () => resolve(socket.destroy()));
+        socket.on('error', () => resolve(false));
+    });
+
+function certificate() {
+    const pem = path.join(SCRATCH, 'certificate.pem');
+    if (!fs.existsSync(pem)) {
+        execFileSync(
+            'openssl',
+            [
+                'req',
+                '-x509',
+                '-newkey',
+                'rsa:2048',
+                '-nodes',
+                '-days',
+                '30',
+                '-subj',
+                '/CN=localhost',
+                '-addext',
+                'subjectAltName=DNS:localhost',
+                '-keyout',
+                `${pem}.key`,
+                '-out',
+                `${pem}.crt`,
+            ],
+            { stdio: 'ignore' },
+        );
+        fs.writeFileSync(
+            pem,
+            ['key', 'crt'].map((part) => fs.readFileSync(`${pem}.${part}`)).join(''),
+        );
+    }
+    return pem;
+}
+
+class Room {
+    constructor(scheme) {
+        Object.assign(this, { scheme, children: [], complaints: [] });
+    }
+
+    // Without a server where the test is one itself; with more settings for lighttpd.
+    async open({ options = [], server = true, settings = '' } = {}) {
+        fs.mkdirSync(SCRATCH, { recursive: true });
+        [this.port, this.plain, this.tls] = await free_ports(3);
+        this.url = `${this.scheme}://localhost:${this.scheme === 'https' ? this.tls : this.plain}/`;
+        if (server) await this.serve(...options);
+        await this.proxy(settings);
+    }
+
+    run(command, args) {
+        const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, PATH } });
+        child.printed = '';
+        for (const output of [child.stdout, child.stderr]) {
+            output.setEncoding('utf8').on('data', (text) => (child.printed += text));
+        }
+        child.stdin.on('error', () => {});
+        this.children.push(child);
+        return child;
+    }
+
+    async serve(...options) {
+        this.server = this.run('./server', ['--quiet', ...options, String(this.port)]);
+        await until('the server listens', () => listens(this.port));
+    }
+
+    async stop_server() {
+        this.server.kill('SIGTERM');
+        await once(this.server, 'exit');
+    }
+
+    async proxy(settings) {
+        const folder = fs.mkdtempSync(path.join(SCRATCH, 'conf-'));
+        const main = this.scheme === 'https' ? 'chatserver-tls.conf' : 'chatserver.conf';
+        for (const file of fs.readdirSync(CONFIGURATION)) {
+            const text =
+                fs.readFileSync(path.join(CONFIGURATION, file), 'utf8') +
+                (file === main ? settings : '');
+            fs.writeFileSync(
+                path.join(folder, file),
+                text
+                    .replaceAll('8080', this.plain)
+                    .replaceAll('8443', this.tls)
+                    .replaceAll('5555', this.port)
+                    .replaceAll('/etc/chatserver/web.pem', certificate()),
+            );
+        }
+        this.lighttpd = this.run('lighttpd', ['-D', '-f', path.join(folder, main)]);
+        await until('lighttpd listens', () => listens(new URL(this.url).port));
+        fs.rmSync(folder, { recursive: true });
+    }
+
+    // Someone with a terminal.
+    terminal() {
+        const nc = this.run('nc', ['127.0.0.1', String(this.port)]);
+        return {
+            say: (bytes) => nc.stdin.write(bytes),
+            hears: (text) =>
+                until(`nc hears ${text.slice(0, 40)}`, () => nc.printed.includes(text)),
+            heard: () => nc.printed,
+        };
+    }
+
+    // Someone with a browser. What its console complains of is collected.
+    async tab(browser, { joined = true } = {}) {
+        const page = await browser.newPage({ ignoreHTTPSErrors: true });
+        page.on('pageerror', (error) => this.complaints.push(String(error)));
+        page.on('console', (message) => {
+            if (message.type() === 'error') this.complaints.push(message.text());
+        });
+        await page.goto(this.url);
+        const tab = {
+            page,
+            say: async (line) => {
+                await page.fill('#line', line);
+                await page.press('#line', 'Enter');
+            },
+            lines: (kind = '') =>
+                page.$$eval(`#lines p${kind}`, (all) => all.map((p) => p.textContent)),
+            hears: (line) =>
+                page.waitForFunction(
+                    (text) =>
+                        [...document.querySelectorAll('#lines p')].some(
+                            (p) => p.textContent === text,
+                        ),
+                    line,
+                    { polling: 100 },
+                ),
+            is: (state, timeout = 20000) =>
+                page.waitForSelector(`[data-state=${state}]`, { timeout }),
+        };
+        if (joined) await tab.is('joined');
+        return tab;
+    }
+
+    async close() {
+        await Promise.all(
+            this.children
+                .filter((child) => child.exitCode === null && !child.signalCode)
+                .map((child) => child.kill() && once(child, 'exit')),
+        );
+    }
+}
+
+const launch = () =>
+    require('playwright-core').chromium.launch({
+        executablePath: path.join(found('chromium'), 'chromium'),
+        args: FLAGS,
+    });
+
+module.exports = { ROOT, Room, launch, missing, sleep, until };

@@ -41,8 +41,9 @@ bench-quick: all $(RIVALS) ## the same in a minute
 bench-micro: $(BENCH)/micro ## count the instructions that each function takes
 	@benches/micro.sh $< | tee benches/results/micro.md
 
-bench-flood: all ## measure the latency of the others while one client floods
+bench-flood: all ## measure the latency of the others while one, ten or sixty clients flood
 	$(RUN_LOAD) --preset flood $(OPTIONS)
+	$(CARGO) run --release --quiet $(LOAD) --bin flood -- './server --quiet {port}'
 
 bench-check: all $(RIVALS) $(BENCH)/micro ## try the benchmarks, without a meaningful result
 	$(CARGO) test --quiet $(LOAD)

@@ -15,6 +15,10 @@ enum { US_A_BYTE = 64 };
  * VERY_LITTLE: so little that a thousand who send it do not fill the usual queue. */
 enum { LIGHT_SENDER = 4096, HEAVY_SENDER = 64 * 1024, VERY_LITTLE = 2048 };
 
+/* Who has sent a whole LIGHT_SENDER at once probably has more, and is no light sender for so long,
+ * however few bytes a busy server reads from it. */
+enum { HAS_MORE_US = 2000000 };
+
 /* No more than this is remembered, so that a sender who stops is no heavy one a second later. */
 enum { MOST_REMEMBERED = HEAVY_SENDER + 1000000 / US_A_BYTE };
 
@@ -63,12 +67,16 @@ void flow_received(struct flow *flow, int sd, size_t length)
 	if (sent > MOST_REMEMBERED)
 		sent = MOST_REMEMBERED;
 	flow->clients[sd].forgotten_at = now + sent * US_A_BYTE;
+	if (length >= LIGHT_SENDER)
+		flow->clients[sd].light_at = now + HAS_MORE_US;
 	flow->bytes += length;
 }
 
 bool flow_is_light(const struct flow *flow, int sd)
 {
-	return sent_lately(flow, sd, now_us()) < LIGHT_SENDER;
+	int64_t now = now_us();
+
+	return now >= flow->clients[sd].light_at && sent_lately(flow, sd, now) < LIGHT_SENDER;
 }
 
 /* How long senders have been held for the reader, less what it has earned since. */

@@ -24,6 +24,7 @@ enum { RECHECK_MS = 10 };
 
 struct flow_client {
 	int64_t forgotten_at; /* when what it has sent counts no more */
+	int64_t light_at;     /* when it may count as a light sender again */
 	int64_t rested_at;    /* when its budget is full again */
 	uint64_t behind_from; /* flow.bytes when it fell behind */
 	bool is_holding;

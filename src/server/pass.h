@@ -17,7 +17,8 @@
 enum { READ_US = 10000, WRITE_US = 10000, LAST_WRITE_US = 200000 };
 
 struct pass {
-	int64_t began_at, ends_at;
+	int64_t ends_at;
+	int64_t cpu_before;
 	size_t most; /* bytes to read */
 };
 

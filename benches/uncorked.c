@@ -4,6 +4,7 @@
  * no more than BYTES_A_PASS allows.
  */
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,8 +29,13 @@ int chat_uncork(conn_pool_t *pool)
 
 ssize_t read(int sd, void *buffer, size_t size)
 {
-	ssize_t count = recv(sd, buffer, size < left ? size : left, 0);
+	ssize_t count;
 
+	if (left == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	count = recv(sd, buffer, size < left ? size : left, 0);
 	if (count > 0)
 		left -= (size_t)count;
 	return count;

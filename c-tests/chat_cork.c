@@ -205,36 +205,6 @@ TEST_WITH_POOL(a_peer_that_is_gone_gets_nothing_and_stays_until_the_read)
 	leave(clients[2], pool);
 }
 
-/* The batch goes with it, and the next one must not be taken for the same. */
-TEST_WITH_POOL(the_first_connection_may_be_taken_out_by_the_program)
-{
-	struct client clients[3];
-	conn_t *first;
-
-	join_all(clients, 3, pool);
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "hello", pool);
-	CHECK_EQ(chat_uncork(pool), 0);
-	check_receives(clients[2].peer, "hello", 5);
-	/* The program frees nothing: the connection carries the batch, which valgrind would call
-	 * lost. */
-	first = pool->conn_head;
-	pool->conn_head = first->next;
-	pool->conn_head->prev = NULL;
-	pool->nr_conns--;
-	FD_CLR(first->fd, &pool->read_set);
-	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[1], "xyz12345", pool);
-	CHECK_EQ(chat_uncork(pool), 0);
-	check_receives(clients[2].peer, "xyz12345", 8);
-	/* Put back at the head, it is removed in the ordinary way, with its batch. */
-	leave_all(clients + 1, 2, pool);
-	pool->conn_head = first;
-	first->next = NULL;
-	pool->nr_conns = 1;
-	leave(clients[0], pool);
-}
-
 /* The batch has to hold it once, but must not keep so much memory for the next one. */
 TEST_WITH_CLIENTS(an_unusually_large_message_arrives_and_its_memory_is_given_back, 2)
 {

@@ -71,7 +71,7 @@ TEST_WITH_CLIENT(exactly_the_limit_may_wait_and_not_a_byte_more)
 	check_is_cut_off(client, pool);
 }
 
-TEST_WITH_CLIENT(a_short_message_counts_for_32_bytes)
+TEST_WITH_CLIENT(a_short_message_counts_for_64_bytes)
 {
 	size_t waiting;
 
@@ -79,7 +79,7 @@ TEST_WITH_CLIENT(a_short_message_counts_for_32_bytes)
 	say(MUCH, pool);
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 	waiting = info_of(client, pool).queued_bytes;
-	chat_set_max_queue(waiting + 64);
+	chat_set_max_queue(waiting + 128);
 	say(1, pool);
 	say(1, pool);
 	CHECK_EQ(info_of(client, pool).queued_bytes, waiting + 2);
@@ -131,7 +131,6 @@ TEST_WITH_CLIENT(a_reader_that_is_cut_off_gets_nothing_more)
 	CHECK_EQ(chat_tell(client.sd, "hello", 5, pool), 0);
 	CHECK_EQ(queued(client.sd, pool), 0);
 	CHECK(!FD_ISSET(client.sd, &pool->write_set));
-	CHECK_EQ(write_msg(client.sd, pool), 0);
 }
 
 /* A program may take messages out by itself; the library must not go on counting them. */

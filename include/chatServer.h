@@ -188,7 +188,8 @@ int add_conn(int sd, conn_pool_t *pool);
  * descriptor is a listening socket. The line goes through the program's own stdio: where standard
  * output is a full pipe it waits, and where it is a broken pipe it raises SIGPIPE, as a printf of
  * the program's would. chat_set_quiet turns the line off. That the program has closed the
- * descriptor already is no failure.
+ * descriptor already is no failure. Where the program has set SO_LINGER with a time, closing the
+ * socket waits for the peer, as close() does.
  *
  * The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
  * left in read_set or in the list, or to 0. No other connection moves, so a program that walks
@@ -219,7 +220,7 @@ int remove_conn(int sd, conn_pool_t *pool);
  * A reader for which more than 8 MiB would be queued is cut off, unless the kernel takes enough of
  * them at once: its queue is dropped, its bit cleared, its socket shut down, and nothing is queued
  * for it any more. The program's next read from it finds the end. chat_set_max_queue in
- * chatServerExt.h sets the limit.
+ * chatServerExt.h sets the limit, and says what to do about pipes and terminals.
  *
  * Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
  * alone (messages may be queued for the sender, too), and never touches ready_write_set.
@@ -240,17 +241,19 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
 /**
  * Sends what is queued for a connection, until the queue is empty or the kernel takes no more.
  *
- * It never blocks and never raises SIGPIPE, whatever the descriptor's flags. Queued messages are
- * gathered, so that one system call carries many; a call that a signal interrupts is made again.
- * When everything has been sent, the bit in write_set is cleared. When the kernel takes no more,
- * the remaining messages stay queued and the bit stays set: call again when select() reports the
- * descriptor writable. When only part of a message was sent, the other part is moved to the start
- * of its allocation, and size says how many bytes that is.
+ * It never blocks, whatever the descriptor's flags, and never raises a signal (SIGPIPE, or SIGXFSZ
+ * for a file, or SIGTTOU for a terminal). Queued messages are gathered, so that one system call
+ * carries many; a call that a signal interrupts is made again. When everything has been sent, the
+ * bit in write_set is cleared. When the kernel takes no more, the remaining messages stay queued
+ * and the bit stays set: call again when select() reports the descriptor writable. When only part
+ * of a message was sent, the other part is moved to the start of its allocation, and size says how
+ * many bytes that is.
  *
  * Where something is left because the kernel returned an error, errno says which, although the
  * function returns 0: set errno to 0 before the call to tell. After ENOBUFS or ENOMEM the kernel
  * is short of memory, and select() may report the descriptor writable all the same, so a program
- * should try again after a delay and not at once.
+ * should try again after a delay and not at once. In all other cases a function of this library
+ * that succeeds leaves errno as it was.
  *
  * When the peer is gone, the queue is dropped and the bit cleared; the connection stays until the
  * program's own read finds the end and it calls remove_conn. A stream socket is also shut down for
@@ -265,8 +268,8 @@ int add_msg(int sd, char *buffer, int len, conn_pool_t *pool);
  * @param sd    the descriptor
  * @param pool  the pool
  * @return 0, also when something is left or nothing was queued; or -1 with errno EINVAL (pool is
- *         NULL), ENOENT (sd is not in the pool), or the error of sendmsg() or writev(), mostly
- *         EPIPE or ECONNRESET
+ *         NULL), ENOENT (sd is not in the pool), ENOBUFS (the connection has been cut off), or
+ *         the error of sendmsg() or writev(), mostly EPIPE or ECONNRESET
  *
  * Preconditions:
  * As for add_conn.

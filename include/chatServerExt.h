@@ -105,9 +105,10 @@ int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
  * Corking is idempotent. An empty pool is not corked, and removing the last connection uncorks the
  * pool and drops what was not delivered. The batch's memory is kept for the next time: most of it
  * until chat_uncork finds fewer than two connections, the remaining part until the last one is
- * removed. A pool that has been corked must therefore be emptied by remove_conn, or that memory is
- * lost. While a pool is corked, what add_msg is given must not be a message in the pool's own
- * queues.
+ * removed. A program may take connections out by itself, and the others still get the batch; but
+ * the last connection of a pool that has been corked must leave by remove_conn, or that memory is
+ * lost, and none that was taken out may be put back after that. While a pool is corked, what
+ * add_msg is given must not be a message in the pool's own queues.
  *
  * @param pool  the pool
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
@@ -122,8 +123,9 @@ int chat_cork(conn_pool_t *pool);
  * Uncorks a pool: every connection gets the messages since chat_cork, by one system call each.
  *
  * Connections with an empty queue are sent the batch directly, without a copy. What the kernel
- * does not take, or the whole for a connection with a queue, becomes a message in the queue, and
- * the bit in write_set is set: write_msg sends it later. A peer that turns out to be gone gets
+ * does not take, or the whole for a connection with a queue, is queued, and the bit in write_set
+ * is set: write_msg sends it later. It becomes a message, or joins the last one of the queue where
+ * both together are short and that is not the first one. A peer that turns out to be gone gets
  * nothing, its socket is shut down for writing as by write_msg, and the program's next read finds
  * the end.
  *
@@ -150,7 +152,13 @@ int chat_uncork(conn_pool_t *pool);
  *
  * Before it comes to that, the queue is counted (a program may have taken messages out by itself)
  * and the kernel is asked to take some. A message for a connection with an empty queue is queued
- * whatever its length. A message counts for 32 bytes at least, since keeping it costs memory, too.
+ * whatever its length. A message counts for 64 bytes at least, since keeping it costs memory, too;
+ * the memory of a queue stays below twice the limit.
+ *
+ * A pipe or a terminal cannot be shut down, so its peer learns of the cut-off only when the
+ * program closes the descriptor, and the program may never read from it. A program with such
+ * connections calls chat_get_info after it has queued messages, and remove_conn where cut_off is
+ * not 0.
  *
  * Without this call the limit is 8 MiB. Any thread may call it at any time.
  *

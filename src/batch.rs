@@ -116,7 +116,7 @@ impl Batch {
     }
 }
 
-/// A batch in memory from the C library. The head of a pool's list leads to it.
+/// A batch in memory from the C library. All connections of its pool lead to it.
 #[derive(Clone, Copy)]
 pub(crate) struct BatchRef(NonNull<Batch>);
 

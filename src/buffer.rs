@@ -84,8 +84,10 @@ impl Buffer {
 
     /// Empties the buffer and frees the memory.
     pub(crate) fn free(&mut self) {
-        // SAFETY: the block is NULL or came from `reserve`.
-        unsafe { libc::free(self.start.cast()) };
-        *self = Self::new();
+        if !self.start.is_null() {
+            // SAFETY: the block came from `reserve`.
+            unsafe { libc::free(self.start.cast()) };
+            *self = Self::new();
+        }
     }
 }

@@ -23,7 +23,10 @@ pub(crate) struct Connection {
     pub(crate) cut_off: bool,
     /// The unfinished line that the program has read from it (see `pool::feed`).
     pub(crate) line: Buffer,
-    /// How far it has received the batch of a corked pool.
+    /// The batch that collects broadcasts while the pool is corked; none until it is corked for the
+    /// first time. All connections of a pool lead to it, since a program may take out any of them.
+    pub(crate) batch: Option<BatchRef>,
+    /// How far it has received the batch.
     pub(crate) cursor: Cursor,
     /// Valid in the head of the list only.
     pub(crate) list: ListState,
@@ -51,8 +54,6 @@ pub(crate) struct ListState {
     pub(crate) last_fd: c_int,
     /// An upper bound of the descriptors in the list.
     pub(crate) highest: c_int,
-    /// Collects broadcasts while the pool is corked; none until it is corked for the first time.
-    pub(crate) batch: Option<BatchRef>,
 }
 
 /// A connection of the pool that C has passed to the current call.
@@ -76,8 +77,6 @@ impl ConnRef {
             write_msg_tail: ptr::null_mut(),
         };
         let role = if transmit::is_listening(fd) { Role::Listener } else { Role::Undecided };
-        let list =
-            ListState { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1, batch: None };
         let connection = Connection {
             conn,
             role,
@@ -85,8 +84,9 @@ impl ConnRef {
             sent_bytes: 0,
             cut_off: false,
             line: Buffer::new(),
+            batch: None,
             cursor: Cursor::NONE,
-            list,
+            list: ListState { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1 },
         };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
         unsafe { block.write(connection) };

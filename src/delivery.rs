@@ -123,14 +123,14 @@ fn send_from_batch(mut conn: ConnRef, batch: &Batch) {
     }
 }
 
-/// Queues what the batch has for `conn` as one message.
+/// Queues what the batch has for `conn`.
 fn queue_from_batch(mut pool: PoolRef, mut conn: ConnRef, batch: &Batch) -> Result<(), Errno> {
     let text = Text::new(batch.parts(&conn.cursor), Case::Preserve)?;
     if text.is_empty() {
         return Ok(());
     }
     if queue::make_room(&mut conn, text.length()) {
-        queue::append(&mut conn, text.copy()?);
+        queue::append_text(&mut conn, text)?;
         fdset::insert(&mut pool.write_set, conn.fd);
     } else {
         cut_off(pool, conn);

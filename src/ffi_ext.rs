@@ -2,7 +2,7 @@
 //!
 //! `include/chatServerExt.h` is generated from this file (`make header`), comments included.
 
-use crate::errno::Errno;
+use crate::errno::{Errno, preserved};
 use crate::ffi::{checked, conn_pool_t, status};
 use crate::members::PoolRef;
 use crate::message::{Case, Text};
@@ -46,7 +46,10 @@ pub unsafe extern "C" fn chat_feed(
 ) -> c_int {
     // SAFETY: the same duties.
     let checked = unsafe { checked(pool, buffer, len) };
-    status(checked.and_then(|(pool, bytes)| pool::feed(pool, sd, bytes)))
+    status(preserved(|| {
+        let (pool, bytes) = checked?;
+        pool::feed(pool, sd, bytes)
+    }))
 }
 
 /// Queues a message for one connection alone, as add_msg does for all. For a listening socket or a
@@ -72,7 +75,10 @@ pub unsafe extern "C" fn chat_tell(
 ) -> c_int {
     // SAFETY: the same duties.
     let checked = unsafe { checked(pool, buffer, len) };
-    status(checked.and_then(|(pool, bytes)| pool::tell(pool, sd, Text::of(bytes, Case::Preserve)?)))
+    status(preserved(|| {
+        let (pool, bytes) = checked?;
+        pool::tell(pool, sd, Text::of(bytes, Case::Preserve)?)
+    }))
 }
 
 /// Corks a pool: until chat_uncork, the messages of add_msg, addMsg and chat_feed are held once, in
@@ -86,9 +92,10 @@ pub unsafe extern "C" fn chat_tell(
 /// Corking is idempotent. An empty pool is not corked, and removing the last connection uncorks the
 /// pool and drops what was not delivered. The batch's memory is kept for the next time: most of it
 /// until chat_uncork finds fewer than two connections, the remaining part until the last one is
-/// removed. A pool that has been corked must therefore be emptied by remove_conn, or that memory is
-/// lost. While a pool is corked, what add_msg is given must not be a message in the pool's own
-/// queues.
+/// removed. A program may take connections out by itself, and the others still get the batch; but
+/// the last connection of a pool that has been corked must leave by remove_conn, or that memory is
+/// lost, and none that was taken out may be put back after that. While a pool is corked, what
+/// add_msg is given must not be a message in the pool's own queues.
 ///
 /// @param pool  the pool
 /// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
@@ -101,14 +108,15 @@ pub unsafe extern "C" fn chat_tell(
 pub unsafe extern "C" fn chat_cork(pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
     let pool = unsafe { PoolRef::new(pool) };
-    status(pool.and_then(pool::cork))
+    status(preserved(|| pool::cork(pool?)))
 }
 
 /// Uncorks a pool: every connection gets the messages since chat_cork, by one system call each.
 ///
 /// Connections with an empty queue are sent the batch directly, without a copy. What the kernel
-/// does not take, or the whole for a connection with a queue, becomes a message in the queue, and
-/// the bit in write_set is set: write_msg sends it later. A peer that turns out to be gone gets
+/// does not take, or the whole for a connection with a queue, is queued, and the bit in write_set
+/// is set: write_msg sends it later. It becomes a message, or joins the last one of the queue where
+/// both together are short and that is not the first one. A peer that turns out to be gone gets
 /// nothing, its socket is shut down for writing as by write_msg, and the program's next read finds
 /// the end.
 ///
@@ -126,7 +134,7 @@ pub unsafe extern "C" fn chat_cork(pool: *mut conn_pool_t) -> c_int {
 pub unsafe extern "C" fn chat_uncork(pool: *mut conn_pool_t) -> c_int {
     // SAFETY: the caller vouches for the pool, as this function asks.
     let pool = unsafe { PoolRef::new(pool) };
-    status(pool.and_then(pool::uncork))
+    status(preserved(|| pool::uncork(pool?)))
 }
 
 /// Limits how many bytes may be queued for one connection, in every pool of the process.
@@ -139,7 +147,13 @@ pub unsafe extern "C" fn chat_uncork(pool: *mut conn_pool_t) -> c_int {
 ///
 /// Before it comes to that, the queue is counted (a program may have taken messages out by itself)
 /// and the kernel is asked to take some. A message for a connection with an empty queue is queued
-/// whatever its length. A message counts for 32 bytes at least, since keeping it costs memory, too.
+/// whatever its length. A message counts for 64 bytes at least, since keeping it costs memory, too;
+/// the memory of a queue stays below twice the limit.
+///
+/// A pipe or a terminal cannot be shut down, so its peer learns of the cut-off only when the
+/// program closes the descriptor, and the program may never read from it. A program with such
+/// connections calls chat_get_info after it has queued messages, and remove_conn where cut_off is
+/// not 0.
 ///
 /// Without this call the limit is 8 MiB. Any thread may call it at any time.
 ///

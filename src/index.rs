@@ -61,6 +61,11 @@ pub(crate) fn is_free(fd: c_int) -> bool {
     })
 }
 
+/// How many slots are valid for `pool`.
+pub(crate) fn count(pool: *mut Pool) -> usize {
+    SLOTS.iter().filter(|slot| slot.pool.load(Ordering::Relaxed) == pool).count()
+}
+
 /// Stores `conn` of `pool` in the slot of its descriptor.
 pub(crate) fn put(pool: *mut Pool, conn: ConnRef) {
     let Some(slot) = slot(conn.fd) else { return };

@@ -49,58 +49,69 @@ impl PoolRef {
     /// searched.
     pub(crate) fn find(&self, fd: c_int) -> Result<ConnRef, Errno> {
         if self.has_valid_state()
-            && fdset::contains(&self.read_set, fd)
-            && let Some(conn) = index::get(self.0.as_ptr(), fd)
+            && let Some(conn) = self.indexed(fd)
         {
-            // SAFETY: nothing shows that the program has freed the connection, see above.
-            return unsafe { ConnRef::from_raw(conn) }.ok_or(Errno(libc::ENOENT));
+            return Ok(conn);
         }
         let conn = self.connections().find(|conn| conn.fd == fd).ok_or(Errno(libc::ENOENT))?;
         index::put(self.0.as_ptr(), conn);
         Ok(conn)
     }
 
+    /// The connection that the index has for `fd`, if it is not seen to be stale. The head's state
+    /// is valid.
+    fn indexed(&self, fd: c_int) -> Option<ConnRef> {
+        let conn = index::get(self.0.as_ptr(), fd).filter(|_| fdset::contains(&self.read_set, fd));
+        // SAFETY: nothing shows that the program has freed the connection, see `find`.
+        unsafe { ConnRef::from_raw(conn?) }
+    }
+
     /// Whether `fd` is in the list. Leaves the index up to date.
     pub(crate) fn has_member(&mut self, fd: c_int) -> bool {
         self.refresh_index();
-        // A free slot proves that `fd` is new. A slot in use may be stale, so the list decides.
-        if index::is_free(fd) {
+        // A free slot proves that `fd` is new, and so does an index that has all connections of the
+        // pool and not this one.
+        if index::is_free(fd) || self.is_indexed_without(fd) {
             return false;
         }
         let is_member = self.connections().any(|conn| conn.fd == fd);
         if !is_member {
-            // The program freed the old connection itself: the index is stale.
+            // The program freed the old connection itself, or another pool has taken slots over.
             self.rebuild_index();
         }
         is_member
     }
 
+    /// Whether all connections of this pool are in the index, and `fd` is not among them.
+    fn is_indexed_without(&self, fd: c_int) -> bool {
+        let pool = self.0.as_ptr();
+        index::get(pool, fd).is_none() && index::count(pool) == self.nr_conns as usize
+    }
+
     /// Puts `conn` at the end of the list, whose index is up to date.
     pub(crate) fn link(&mut self, mut conn: ConnRef) {
-        if let Some(batch) = self.open_batch() {
-            conn.cursor = batch.end();
-        }
-        match self.last() {
-            Some(mut last) => {
-                conn.prev = last.as_ptr();
-                last.next = conn.as_ptr();
-            }
-            None => self.conn_head = conn.as_ptr(),
-        }
+        let fd = conn.fd;
         self.nr_conns = self.nr_conns.saturating_add(1);
-        let highest = self.head().map_or(-1, |head| head.list.highest).max(conn.fd);
-        self.set_state(conn.fd, highest);
+        if let Some(mut head) = self.head() {
+            let mut last = self.last(head);
+            (conn.prev, last.next) = (last.as_ptr(), conn.as_ptr());
+            if let Some(batch) = head.batch {
+                (conn.batch, conn.cursor) = (Some(batch), batch.end());
+            }
+            head.list.nr_conns = self.nr_conns;
+            head.list.last_fd = fd;
+            head.list.highest = head.list.highest.max(fd);
+        } else {
+            self.conn_head = conn.as_ptr();
+            conn.list = self.state(fd, fd);
+        }
         index::put(self.0.as_ptr(), conn);
     }
 
-    /// Takes `conn` out of the list and out of the index.
+    /// Takes `conn` out of the list, whose index is up to date. With the last connection the batch
+    /// goes.
     pub(crate) fn unlink(&mut self, conn: ConnRef) {
-        self.refresh_index();
-        let Some(ListState { mut last_fd, mut highest, batch, .. }) =
-            self.head().map(|head| head.list)
-        else {
-            return;
-        };
+        let fd = conn.fd;
         // SAFETY: the neighbours in the list are connections, or NULL at its ends.
         let (prev, next) = unsafe { (ConnRef::from_raw(conn.prev), ConnRef::from_raw(conn.next)) };
         match prev {
@@ -109,17 +120,24 @@ impl PoolRef {
         }
         if let Some(mut next) = next {
             next.prev = conn.prev;
+            if prev.is_none() {
+                next.list = conn.list;
+            }
         }
         self.nr_conns = self.nr_conns.saturating_sub(1);
-        if last_fd == conn.fd {
-            last_fd = prev.map_or(-1, |prev| prev.fd);
+        index::forget(self.0.as_ptr(), fd);
+        if let Some(mut head) = self.head() {
+            head.list.nr_conns = self.nr_conns;
+            if head.list.last_fd == fd {
+                head.list.last_fd = prev.map_or(-1, |prev| prev.fd);
+            }
+            if head.list.highest == fd {
+                head.list.highest = fd.saturating_sub(1);
+            }
+        } else if let Some(batch) = conn.batch {
+            // SAFETY: no connection in the list leads to it any more.
+            unsafe { batch.free() };
         }
-        if highest == conn.fd {
-            highest = highest.saturating_sub(1);
-        }
-        self.set_state(last_fd, highest);
-        self.keep_batch(batch);
-        index::forget(self.0.as_ptr(), conn.fd);
     }
 
     /// The first connection of the list.
@@ -128,11 +146,10 @@ impl PoolRef {
         unsafe { ConnRef::from_raw(self.conn_head) }
     }
 
-    /// The last connection, found without a walk while the cached facts are right.
-    fn last(&self) -> Option<ConnRef> {
-        let known = self.head().and_then(|head| self.find(head.list.last_fd).ok());
-        let start = known.map_or(self.conn_head, ConnRef::as_ptr);
-        Connections { next: start }.last()
+    /// The last connection of the list, whose index is up to date.
+    fn last(&self, head: ConnRef) -> ConnRef {
+        let known = self.indexed(head.list.last_fd).unwrap_or(head);
+        Connections { next: known.next }.last().unwrap_or(known)
     }
 
     /// The connections, oldest first. The caller may free each one as it gets it.
@@ -151,17 +168,23 @@ impl PoolRef {
 
     /// The batch, while the pool is corked.
     pub(crate) fn open_batch(&self) -> Option<BatchRef> {
-        self.head()?.list.batch.filter(|batch| batch.corked)
+        self.batch().filter(|batch| batch.corked)
     }
 
-    /// Stores the batch where `open_batch` looks for it, in the head. An empty pool has no batch.
-    fn keep_batch(&mut self, batch: Option<BatchRef>) {
-        match (self.head(), batch) {
-            (Some(mut head), batch) => head.list.batch = batch,
-            // SAFETY: only the connection that has just been unlinked led to it.
-            (None, Some(batch)) => unsafe { batch.free() },
-            (None, None) => {}
+    /// The batch, if the pool has ever been corked.
+    fn batch(&self) -> Option<BatchRef> {
+        self.head()?.batch
+    }
+
+    /// The batch, which is made where there is none yet; none in an empty pool.
+    pub(crate) fn make_batch(&mut self) -> Result<Option<BatchRef>, Errno> {
+        if self.batch().is_none() && !self.conn_head.is_null() {
+            let batch = BatchRef::new()?;
+            for mut conn in self.connections() {
+                conn.batch = Some(batch);
+            }
         }
+        Ok(self.batch())
     }
 
     /// Brings the index up to date where the program has changed the list by itself.
@@ -175,13 +198,14 @@ impl PoolRef {
     /// are dropped.
     fn rebuild_index(&mut self) {
         index::forget_all(self.0.as_ptr());
+        let Some(mut head) = self.head() else { return };
         let (mut last_fd, mut highest) = (-1, -1);
         for conn in self.connections() {
             index::put(self.0.as_ptr(), conn);
             last_fd = conn.fd;
             highest = highest.max(conn.fd);
         }
-        self.set_state(last_fd, highest);
+        head.list = self.state(last_fd, highest);
     }
 
     /// Whether the list is as the library left it, as far as can be told without walking it.
@@ -191,12 +215,9 @@ impl PoolRef {
         })
     }
 
-    /// Caches the present facts about the list in its head, if there is one.
-    fn set_state(&mut self, last_fd: c_int, highest: c_int) {
-        if let Some(mut head) = self.head() {
-            let (pool, nr_conns) = (self.0.as_ptr().cast_const(), self.nr_conns);
-            head.list = ListState { pool, nr_conns, last_fd, highest, ..head.list };
-        }
+    /// The facts about the list as it is now.
+    fn state(&self, last_fd: c_int, highest: c_int) -> ListState {
+        ListState { pool: self.0.as_ptr(), nr_conns: self.nr_conns, last_fd, highest }
     }
 }
 

@@ -7,6 +7,10 @@ use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 use core::slice;
 
+/// The block of a message to which texts are added grows by so many bytes at least, so that it does
+/// not move for every short text.
+const GROWTH: usize = 1024;
+
 /// What happens to the ASCII letters of a copy.
 #[derive(Clone, Copy)]
 pub(crate) enum Case {
@@ -81,20 +85,49 @@ impl<'a> Text<'a> {
 
     /// A new block with the bytes of this text.
     fn copy_bytes(&self) -> Result<NonNull<u8>, Errno> {
-        let [first, second] = self.parts;
-        let length = self.length();
         // SAFETY: malloc may be called with any size.
-        let block = unsafe { libc::malloc(length) }.cast::<u8>();
+        let block = unsafe { libc::malloc(self.length()) }.cast::<u8>();
         let block = NonNull::new(block).ok_or(Errno(libc::ENOMEM))?;
-        // SAFETY: the block is fresh and as long as both parts together.
+        // SAFETY: the block is fresh and as long as this text.
+        unsafe { self.write_to(block.as_ptr()) };
+        Ok(block)
+    }
+
+    /// Adds the text to the end of `msg`, a message in a queue, whose block may move.
+    pub(crate) fn append_to_message(&self, mut msg: NonNull<Msg>) -> Result<(), Errno> {
+        // SAFETY: the caller passes a message, and no other reference to it exists.
+        let msg = unsafe { msg.as_mut() };
+        let before = usize::try_from(msg.size).unwrap_or(0);
+        let length = before.saturating_add(self.length());
+        let size = c_int::try_from(length).map_err(|_| Errno(libc::EMSGSIZE))?;
+        let capacity = length.checked_next_multiple_of(GROWTH).unwrap_or(length);
+        // SAFETY: `message` is the start of a block from malloc, as the header demands of programs;
+        // on failure it stays as it is. The new block has room for this text behind the old bytes.
+        unsafe {
+            let block = libc::realloc(msg.message.cast(), capacity).cast::<u8>();
+            if block.is_null() {
+                return Err(Errno(libc::ENOMEM));
+            }
+            self.write_to(block.add(before));
+            (msg.message, msg.size) = (block.cast(), size);
+        }
+        Ok(())
+    }
+
+    /// Copies the text to memory outside of it.
+    ///
+    /// # Safety
+    ///
+    /// As many bytes as the text has may be written at `start`.
+    unsafe fn write_to(&self, start: *mut u8) {
+        let [first, second] = self.parts;
+        // SAFETY: the caller vouches for the memory, which is as long as both parts together.
         let copy = unsafe {
-            ptr::copy_nonoverlapping(first.as_ptr(), block.as_ptr(), first.len());
-            let rest = block.as_ptr().add(first.len());
-            ptr::copy_nonoverlapping(second.as_ptr(), rest, second.len());
-            slice::from_raw_parts_mut(block.as_ptr(), length)
+            ptr::copy_nonoverlapping(first.as_ptr(), start, first.len());
+            ptr::copy_nonoverlapping(second.as_ptr(), start.add(first.len()), second.len());
+            slice::from_raw_parts_mut(start, self.length())
         };
         self.case.apply(copy);
-        Ok(block)
     }
 }
 

@@ -3,7 +3,6 @@
 //! `members` finds, links and unlinks connections, `delivery` brings a text to its recipients, and
 //! `queue` has what waits for one connection.
 
-use crate::batch::BatchRef;
 use crate::connection::ConnRef;
 use crate::errno::Errno;
 use crate::members::PoolRef;
@@ -30,6 +29,7 @@ pub(crate) fn add(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
 
 /// Removes `fd` from the pool and closes it.
 pub(crate) fn remove(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
+    pool.refresh_index();
     let mut conn = pool.find(fd)?;
     if !settings::quiet() && !conn.is_listener() {
         // SAFETY: the format is a C string and asks for one int.
@@ -105,10 +105,11 @@ fn end_of_file(pool: PoolRef, mut conn: ConnRef) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Sends what is queued for `fd`, as far as the kernel takes it.
-pub(crate) fn write(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
+/// Sends what is queued for `fd`, as far as the kernel takes it. Returns the kernel's reason where
+/// it gave one for taking no more. Fails for a connection that has been cut off.
+pub(crate) fn write(mut pool: PoolRef, fd: c_int) -> Result<Option<Errno>, Errno> {
     let mut conn = pool.find(fd)?;
-    let outcome = queue::send(&mut conn);
+    let outcome = if conn.cut_off { Err(Errno(libc::ENOBUFS)) } else { queue::send(&mut conn) };
     if conn.write_msg_head.is_null() {
         fdset::remove(&mut pool.write_set, fd);
     }
@@ -118,11 +119,8 @@ pub(crate) fn write(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
 /// Corks the pool: broadcasts are collected in a batch from now on. An empty pool has no recipients
 /// and stays uncorked.
 pub(crate) fn cork(mut pool: PoolRef) -> Result<(), Errno> {
-    pool.refresh_index();
-    if let Some(mut head) = pool.head() {
-        let mut batch = head.list.batch.map_or_else(BatchRef::new, Ok)?;
+    if let Some(mut batch) = pool.make_batch()? {
         batch.corked = true;
-        head.list.batch = Some(batch);
     }
     Ok(())
 }

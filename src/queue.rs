@@ -6,10 +6,15 @@
 use crate::abi::Msg;
 use crate::connection::Connection;
 use crate::errno::Errno;
+use crate::message::Text;
 use crate::transmit::Gather;
 use crate::{message, settings};
 use core::ffi::c_int;
 use core::ptr::{self, NonNull};
+
+/// Texts are joined to messages of so many bytes at most. Beside so many, the two blocks of a
+/// message cost next to nothing; and a block of this size is moved fast when it grows.
+const MAX_JOINED: usize = 16 * 1024;
 
 /// Puts `msg`, which is in no queue, at the end.
 pub(crate) fn append(conn: &mut Connection, msg: NonNull<Msg>) {
@@ -26,6 +31,25 @@ pub(crate) fn append(conn: &mut Connection, msg: NonNull<Msg>) {
         }
     }
     conn.write_msg_tail = msg;
+}
+
+/// Adds `text` at the end: to the last message where both are short, so that the memory of a queue
+/// follows from its bytes and not from the number of texts. The first message stays as it is, since
+/// a program may hold a pointer into it while it is sent.
+pub(crate) fn append_text(conn: &mut Connection, text: Text) -> Result<(), Errno> {
+    let tail = NonNull::new(conn.write_msg_tail).filter(|_| {
+        !conn.write_msg_head.is_null() && !ptr::eq(conn.write_msg_head, conn.write_msg_tail)
+    });
+    match tail {
+        Some(tail) if length(tail).saturating_add(text.length()) <= MAX_JOINED => {
+            let before = charge(length(tail));
+            text.append_to_message(tail)?;
+            let added = charge(length(tail)).saturating_sub(before);
+            conn.queued = conn.queued.saturating_add(added);
+        }
+        _ => append(conn, text.copy()?),
+    }
+    Ok(())
 }
 
 /// Whether the limit allows `length` more bytes, by the charge that the library knows. An empty
@@ -74,11 +98,11 @@ pub(crate) fn count(conn: &Connection) -> Backlog {
     backlog
 }
 
-/// What a message of this length counts against the limit. The two blocks of a message cost some 80
-/// bytes beside the text, so very short messages count for more than their length. The memory of a
-/// queue then stays below four times the limit.
+/// What a message of this length counts against the limit. The two blocks of a message take some 70
+/// bytes beside the text, so short messages count for more than their length. The memory of a queue
+/// then stays below twice the limit.
 fn charge(length: usize) -> usize {
-    length.max(32)
+    length.max(64)
 }
 
 /// The charge of the queue as far as the library knows.
@@ -94,14 +118,19 @@ pub(crate) fn clear(conn: &mut Connection) {
     conn.write_msg_tail = ptr::null_mut();
 }
 
-/// Sends until the queue is empty or the kernel takes no more. Any other error drops the queue,
-/// since the peer will never read it.
-pub(crate) fn send(conn: &mut Connection) -> Result<(), Errno> {
+/// Sends until the queue is empty or the kernel takes no more, and returns the kernel's reason
+/// where it gave one. Any other error drops the queue, since the peer will never read it.
+pub(crate) fn send(conn: &mut Connection) -> Result<Option<Errno>, Errno> {
+    let mut reason = None;
     while !conn.write_msg_head.is_null() {
-        let pieces = gather(conn);
+        let mut pieces = Gather::default();
+        gather(conn, &mut pieces);
         let sent = match conn.send(&pieces) {
             Ok(sent) => sent,
-            Err(errno) if errno.is_full() => break,
+            Err(errno) if errno.is_full() => {
+                reason = Some(errno);
+                break;
+            }
             Err(errno) => {
                 clear(conn);
                 return Err(errno);
@@ -116,12 +145,12 @@ pub(crate) fn send(conn: &mut Connection) -> Result<(), Errno> {
     if conn.write_msg_head.is_null() {
         conn.write_msg_tail = ptr::null_mut();
     }
-    Ok(())
+    Ok(reason)
 }
 
-/// As many messages of the queue as one system call carries.
-fn gather(conn: &Connection) -> Gather {
-    let mut pieces = Gather::default();
+/// Gathers as many messages of the queue as one system call carries. (A returned Gather would be
+/// copied, a kilobyte each time.)
+fn gather(conn: &Connection, pieces: &mut Gather) {
     let mut next = conn.write_msg_head;
     while let Some(msg) = NonNull::new(next) {
         // SAFETY: a queue links messages only.
@@ -131,7 +160,6 @@ fn gather(conn: &Connection) -> Gather {
         }
         next = after;
     }
-    pieces
 }
 
 /// Drops the first `sent` bytes of the queue.

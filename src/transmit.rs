@@ -130,13 +130,15 @@ fn send_to_socket(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
 /// Writes to a pipe, a terminal or the like, for which neither of the two flags exists.
 fn write_to_other(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
     let _flags = NonBlocking::enter(fd)?;
-    let signal = HeldSigpipe::enter();
+    let signals = HeldSignals::enter();
     let outcome = retried(|| {
         // SAFETY: the first `count` pieces are set, and the kernel only reads what they name.
         unsafe { libc::writev(fd, pieces.start(), pieces.count as c_int) }
     });
-    if outcome == Err(Errno(libc::EPIPE)) {
-        signal.discard();
+    match outcome {
+        Err(Errno(libc::EPIPE)) => signals.discard(libc::SIGPIPE),
+        Err(Errno(libc::EFBIG)) => signals.discard(libc::SIGXFSZ),
+        _ => {}
     }
     outcome
 }
@@ -186,56 +188,57 @@ impl Drop for NonBlocking {
     }
 }
 
-/// Keeps SIGPIPE blocked in this thread while it lives.
-struct HeldSigpipe {
+/// The signals that a write can raise: for a pipe that nobody reads, for a file that must not grow
+/// any more, and for a terminal that only its foreground processes may write to. Where the last one
+/// is blocked, the terminal takes the bytes.
+const RAISED: [c_int; 3] = [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGTTOU];
+
+/// Keeps the signals of `RAISED` blocked in this thread while it lives.
+struct HeldSignals {
     mask_before: sigset_t,
-    was_pending: bool,
+    pending_before: sigset_t,
 }
 
-impl HeldSigpipe {
+impl HeldSignals {
     fn enter() -> Self {
-        let (mut pending, mut mask_before) = (no_signals(), no_signals());
+        let (mut pending_before, mut mask_before) = (set_of(&[]), set_of(&[]));
         // SAFETY: the calls read and write the sets they are given, and cannot fail on these.
         unsafe {
-            libc::sigpending(&mut pending);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &sigpipe(), &mut mask_before);
-            Self { mask_before, was_pending: libc::sigismember(&pending, libc::SIGPIPE) == 1 }
+            libc::sigpending(&mut pending_before);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &set_of(&RAISED), &mut mask_before);
         }
+        Self { mask_before, pending_before }
     }
 
-    /// Discards the SIGPIPE that a write has just raised. One that was pending before stays
-    /// pending.
-    fn discard(&self) {
-        if self.was_pending {
+    /// Discards a signal that a write has just raised. One that was pending before stays pending.
+    fn discard(&self, signal: c_int) {
+        // SAFETY: the set is a valid one, and so is the signal.
+        if unsafe { libc::sigismember(&self.pending_before, signal) } == 1 {
             return;
         }
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the calls read what they are given; NULL asks for no details of the signal.
         let _ = retried(|| unsafe {
-            libc::sigtimedwait(&sigpipe(), ptr::null_mut(), &at_once) as isize
+            libc::sigtimedwait(&set_of(&[signal]), ptr::null_mut(), &at_once) as isize
         });
     }
 }
 
-impl Drop for HeldSigpipe {
+impl Drop for HeldSignals {
     fn drop(&mut self) {
         // SAFETY: the mask is the one this thread had; NULL asks for no copy of the current one.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask_before, ptr::null_mut()) };
     }
 }
 
-fn no_signals() -> sigset_t {
+fn set_of(signals: &[c_int]) -> sigset_t {
     let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set and cannot fail.
+    // SAFETY: sigemptyset initialises the set, and neither call can fail on it and real signals.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), *signal);
+        }
         set.assume_init()
     }
-}
-
-fn sigpipe() -> sigset_t {
-    let mut set = no_signals();
-    // SAFETY: the set is a valid one, and so is the signal.
-    unsafe { libc::sigaddset(&mut set, libc::SIGPIPE) };
-    set
 }

@@ -10,6 +10,8 @@
  * and what is still queued must make up what there was. First, a forked copy of the process
  * writes to a broken connection.
  *
+ * Where a call succeeds, errno must be what it was.
+ *
  * link: -Wl,--wrap=init_pool,--wrap=initPool,--wrap=add_conn,--wrap=addConn
  * link: -Wl,--wrap=remove_conn,--wrap=removeConn,--wrap=add_msg,--wrap=addMsg
  * link: -Wl,--wrap=write_msg,--wrap=write_to_client,--wrap=writeToClient
@@ -42,8 +44,11 @@ static bool is_corked(const conn_pool_t *pool)
 
 /* ---- Calls that need no memory ---- */
 
+static _Thread_local int errno_before;
+
 static void enter_without_memory(struct kernel_plan plan)
 {
+	errno_before = errno;
 	memory_enter(1, true);
 	kernel_enter(plan);
 }
@@ -56,6 +61,7 @@ static bool leave_without_memory(void)
 
 static int leave(int outcome, const conn_pool_t *pool)
 {
+	CHECK(outcome != 0 || errno == errno_before);
 	leave_without_memory();
 	/* The batch goes with the last connection. */
 	if (is_corked(pool) && pool->conn_head == NULL)
@@ -90,6 +96,9 @@ static int write_with(hand_out *write, struct kernel_plan plan, int sd, conn_poo
 
 	enter_without_memory(plan);
 	outcome = write(sd, pool);
+	/* It tells why the kernel takes no more. */
+	CHECK(outcome != 0 || errno == errno_before || errno == EAGAIN || errno == ENOBUFS ||
+	      errno == ENOMEM);
 	*failed = leave_without_memory();
 	return outcome;
 }
@@ -182,7 +191,8 @@ static void try_broken_in_a_copy(hand_out *write, int sd, conn_pool_t *pool)
 
 /* Writes with one fault after the other, until the planned one no longer occurs. `bytes` is what is
  * queued. */
-static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, const char *bytes)
+static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, const char *bytes,
+                                int error)
 {
 	static const int faults[] = { EAGAIN, ENOBUFS, ENOMEM, ONE_BYTE };
 	enum { FAULTS = sizeof faults / sizeof faults[0] };
@@ -196,6 +206,7 @@ static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, cons
 			                    .fault = faults[at % FAULTS],
 			                    .bytes = bytes };
 
+		errno = error;
 		/* A real failure of the descriptor, which ends the trial. */
 		if (write_with(write, plan, sd, pool, &failed) == -1)
 			return -1;
@@ -209,7 +220,7 @@ static int write_through_faults(hand_out *write, int sd, conn_pool_t *pool, cons
 static int write_tortured(hand_out *write, int sd, conn_pool_t *pool)
 {
 	const conn_t *conn = pool == NULL ? NULL : conn_of(sd, pool);
-	int outcome, error;
+	int outcome, error = errno;
 	bool unused;
 	char *bytes;
 
@@ -217,7 +228,7 @@ static int write_tortured(hand_out *write, int sd, conn_pool_t *pool)
 		return write_with(write, (struct kernel_plan){ 0 }, sd, pool, &unused);
 	try_broken_in_a_copy(write, sd, pool);
 	bytes = copy_of_queue(conn);
-	outcome = write_through_faults(write, sd, pool, bytes);
+	outcome = write_through_faults(write, sd, pool, bytes, error);
 	error = errno;
 	free(bytes);
 	errno = error;
@@ -304,6 +315,7 @@ static bool again(struct trial *trial, int outcome)
 		CHECK_EQ(chat_cork(trial->pool), 0);
 		failed = false;
 	}
+	CHECK(outcome != 0 || error == trial->error);
 	if (!failed) {
 		if (is_corked(trial->pool))
 			make_up(trial->pool);

@@ -24,6 +24,7 @@
 #include "listen.h"
 #include "log.h"
 #include "options.h"
+#include "pass.h"
 #include "printable.h"
 #include "signals.h"
 #include "stats.h"
@@ -44,13 +45,6 @@ enum { RETRY_US = 100000 };
 
 /* The room in front of what is read, for bytes that an earlier read ended with. */
 enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
-
-/* The most that one pass delivers, in bytes to all recipients together: ten full reads, each to a
- * thousand clients. That takes some forty milliseconds; signals, new connections and the other
- * senders come after it. A build that copies every message for every recipient sets it lower. */
-#ifndef BYTES_A_PASS
-#define BYTES_A_PASS (10 * READ_SIZE * 1000)
-#endif
 
 /* How long a client that has shut down sending may stay without taking anything. The kernel's
  * TCP_USER_TIMEOUT is the same, but not every kernel has it. */
@@ -76,12 +70,14 @@ struct server {
 	fd_set listeners;
 	int inherited; /* so many of them have been passed by a service manager */
 	unsigned int listener_count;
-	bool accept_failing;   /* accept() has failed since it last succeeded */
-	bool short_of_memory;  /* a part of the batch is left for the next pass */
-	int64_t accept_at;     /* before this time the listeners are not watched, */
-	int64_t write_at;      /* and before this one it is not whether sockets are writable */
-	int next_reader;       /* the descriptor at which the next pass begins to read */
-	sigset_t waiting_mask; /* the signal mask while pselect() waits */
+	bool accept_failing;  /* accept() has failed since it last succeeded */
+	bool short_of_memory; /* a part of the batch is left for the next pass */
+	int64_t accept_at;    /* before this time the listeners are not watched, */
+	int64_t write_at;     /* and before this one it is not whether sockets are writable */
+	struct pass pass;
+	int next_light, next_reader; /* the descriptors at which the next pass begins to read, */
+	int next_writer;             /* and to write */
+	sigset_t waiting_mask;       /* the signal mask while pselect() waits */
 	struct flow flow;
 	fd_set leaving; /* clients that have shut down sending, and get what is left for them */
 	struct stats stats;
@@ -115,6 +111,13 @@ static void ignore_listeners(struct server *server)
 		FD_CLR(sd, &server->pool.ready_read_set);
 }
 
+/* Accepts nobody for a while, nor in what is left of this pass. */
+static void pause_listeners(struct server *server)
+{
+	server->accept_at = now_us() + RETRY_US;
+	ignore_listeners(server);
+}
+
 /* Decides whether to retry a failed accept() at once: yes after a signal, or when the client has
  * already left. Other failures last for a while, so the listeners pause. */
 static bool retry_accept(struct server *server)
@@ -126,8 +129,7 @@ static bool retry_accept(struct server *server)
 	if (!server->accept_failing)
 		log_warning(NULL, "accept", strerror(errno));
 	server->accept_failing = true;
-	server->accept_at = now_us() + RETRY_US;
-	ignore_listeners(server);
+	pause_listeners(server);
 	return false;
 }
 
@@ -163,10 +165,13 @@ static bool accept_client(struct server *server, int listener)
 
 static void accept_clients(struct server *server, int listener)
 {
-	int count = 0;
+	bool one_at_a_time = flow_holds_newcomers(&server->flow);
+	int left = one_at_a_time ? 1 : ACCEPTS_A_PASS;
 
-	while (count < ACCEPTS_A_PASS && accept_client(server, listener))
-		count++;
+	while (left > 0 && accept_client(server, listener))
+		left--;
+	if (one_at_a_time)
+		pause_listeners(server);
 }
 
 /* ---- Clients ---- */
@@ -270,15 +275,15 @@ static bool has_stalled(struct server *server, int sd)
 	return now_us() - client->progress_at >= STALLED_S * 1000000LL;
 }
 
-/* Reads once from a client. */
-static void read_client(struct server *server, int sd)
+/* Reads once from a client, `size` bytes at most. */
+static void read_client(struct server *server, int sd, size_t size)
 {
 	char buffer[HEADROOM + READ_SIZE];
 	char *text = buffer + HEADROOM;
 	ssize_t count;
 
 	transcript("Descriptor %d is readable\n", sd);
-	count = read(sd, text, READ_SIZE);
+	count = read(sd, text, size);
 	if (count == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (count <= 0) {
@@ -299,55 +304,6 @@ static void read_client(struct server *server, int sd)
 
 /* ---- A pass ---- */
 
-/* Serves the ready descriptors from `from` on and below `end`. Returns false once the server has
- * received `limit` bytes since its start. */
-static bool read_range(struct server *server, int from, int end, uint64_t limit)
-{
-	const fd_set *ready = &server->pool.ready_read_set;
-	int sd;
-
-	for (sd = fdset_next(ready, from); sd < end; sd = fdset_next(ready, sd + 1)) {
-		if (FD_ISSET(sd, &server->listeners))
-			accept_clients(server, sd);
-		else
-			read_client(server, sd);
-		if (server->flow.bytes >= limit) {
-			server->next_reader = sd + 1;
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Reads once from each ready client, until the pass has as much as it may deliver. The next pass
- * goes on with the client after that. */
-static void read_ready(struct server *server)
-{
-	uint64_t limit = server->flow.bytes + BYTES_A_PASS / server->pool.nr_conns;
-	int start = server->next_reader;
-
-	if (read_range(server, start, FD_SETSIZE, limit))
-		read_range(server, 0, start, limit);
-}
-
-/* Writes what is queued. Clients in `full`, from whom the kernel took no more in an earlier pass,
- * wait until select() reports them writable. */
-static void write_queued(struct server *server, const fd_set *full)
-{
-	conn_pool_t *pool = &server->pool;
-	int sd;
-
-	FOR_EACH_FD (sd, &pool->write_set) {
-		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
-			continue;
-		errno = 0;
-		/* If this fails, the peer is gone; the next read() reports it. */
-		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
-		    now_us() >= server->write_at)
-			server->write_at = now_us() + RETRY_US;
-	}
-}
-
 /* Sends what came in during this pass. What there is no memory for waits for the next one. */
 static void uncork(struct server *server)
 {
@@ -358,6 +314,67 @@ static void uncork(struct server *server)
 	if (!server->short_of_memory)
 		log_warning(NULL, "something has to wait", strerror(errno));
 	server->short_of_memory = true;
+}
+
+/* Serves ready descriptors once each, beginning with `*next`: if `light`, the listeners and the
+ * clients who have sent little lately, and otherwise all that are left. Stops, and sets `*next`, when
+ * the pass has had its time, or the server has received `limit` bytes since its start. */
+static void read_round(struct server *server, bool light, int *next, uint64_t limit)
+{
+	fd_set *ready = &server->pool.ready_read_set;
+	int sd, at, start = *next;
+
+	FOR_EACH_FD_FROM (sd, at, start, ready) {
+		if (light && !flow_is_light(&server->flow, sd))
+			continue;
+		FD_CLR(sd, ready);
+		if (FD_ISSET(sd, &server->listeners))
+			accept_clients(server, sd);
+		else
+			read_client(server, sd, light ? BUFFER_SIZE : READ_SIZE);
+		if (server->flow.bytes >= limit || pass_is_over(&server->pass)) {
+			*next = sd + 1;
+			return;
+		}
+	}
+}
+
+/* Reads what is ready and delivers it, as far as a pass may. Whoever sends little comes first, and
+ * does not wait for those who send much; one of these is served in any case. */
+static void relay_ready(struct server *server)
+{
+	uint64_t before = server->flow.bytes;
+	uint64_t limit = before + pass_most(&server->pass, server->pool.nr_conns);
+
+	pass_begin(&server->pass, READ_US);
+	chat_cork(&server->pool);
+	read_round(server, true, &server->next_light, limit);
+	read_round(server, false, &server->next_reader, limit);
+	uncork(server);
+	pass_delivered(&server->pass, (size_t)(server->flow.bytes - before));
+}
+
+/* Writes what is queued, for so many microseconds; the next pass goes on behind. Clients in `full`,
+ * from whom the kernel took no more in an earlier pass, wait until select() reports them writable. */
+static void write_queued(struct server *server, const fd_set *full, int64_t duration)
+{
+	conn_pool_t *pool = &server->pool;
+	int sd, at, start = server->next_writer;
+
+	pass_begin(&server->pass, duration);
+	FOR_EACH_FD_FROM (sd, at, start, &pool->write_set) {
+		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
+			continue;
+		errno = 0;
+		/* If this fails, the peer is gone; the next read() reports it. */
+		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
+		    now_us() >= server->write_at)
+			server->write_at = now_us() + RETRY_US;
+		if (pass_is_over(&server->pass)) {
+			server->next_writer = sd + 1;
+			return;
+		}
+	}
 }
 
 /* Removes clients that are leaving and for whom nothing is left, or who take nothing. */
@@ -422,12 +439,10 @@ static int run_once(struct server *server)
 		pool->ready_read_set = pool->ready_write_set = empty_set;
 		pool->nready = 0;
 	}
-	chat_cork(pool);
-	read_ready(server);
-	uncork(server);
-	write_queued(server, &full);
+	relay_ready(server);
+	write_queued(server, &full, WRITE_US);
 	remove_leaving(server);
-	flow_update(&server->flow, &pool->write_set, &pool->ready_write_set);
+	flow_update(&server->flow, &pool->write_set);
 	return 0;
 }
 
@@ -446,7 +461,7 @@ static int serve(struct server *server)
 		}
 	}
 	uncork(server);
-	write_queued(server, &empty_set);
+	write_queued(server, &empty_set, LAST_WRITE_US);
 	while (server->pool.conn_head != NULL) {
 		int sd = server->pool.conn_head->fd;
 
@@ -528,7 +543,7 @@ int main(int argc, char *argv[])
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */
 	chat_set_max_queue(options->max_queue);
-	flow_set_limit(&server.flow, options->max_queue);
+	flow_init(&server.flow, options->max_queue);
 	server.stats.started_at = now_us();
 	init_pool(&server.pool);
 	if (open_listeners(&server) != 0)

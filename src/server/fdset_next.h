@@ -24,8 +24,24 @@ static inline int fdset_next(const fd_set *set, int from)
 	return FD_SETSIZE;
 }
 
+/* The same for a round that begins anywhere: after FD_SETSIZE - 1 it goes on with 0, which counts as
+ * FD_SETSIZE then. A round from `start` ends where the result is not below start + FD_SETSIZE. */
+static inline int fdset_next_in_round(const fd_set *set, int from)
+{
+	int at = from < FD_SETSIZE ? fdset_next(set, from) : FD_SETSIZE;
+
+	if (at < FD_SETSIZE)
+		return at;
+	return FD_SETSIZE + fdset_next(set, from < FD_SETSIZE ? 0 : from - FD_SETSIZE);
+}
+
 /* Loops over the descriptors of a set, in order. The body may change the set. */
 #define FOR_EACH_FD(sd, set) \
 	for (sd = fdset_next(set, 0); sd < FD_SETSIZE; sd = fdset_next(set, sd + 1))
+
+/* The same from `start` on and round to it; `at` is `sd`, plus FD_SETSIZE in the second part. */
+#define FOR_EACH_FD_FROM(sd, at, start, set)                                                      \
+	for (at = fdset_next_in_round(set, start); sd = at % FD_SETSIZE, at < start + FD_SETSIZE; \
+	     at = fdset_next_in_round(set, at + 1))
 
 #endif /* FDSET_NEXT_H */

@@ -1,11 +1,12 @@
 /*
  * flow.h - backpressure: heavy senders wait for slow readers.
  *
- * A reader is behind while data is queued for it. Once backlog_limit bytes were sent to the room
- * since it fell behind, senders of HEAVY_SENDER bytes or more in this period are not read, so TCP
- * slows them down. A reader that takes nothing for STALL_MS stops counting; until then the heavy
- * senders may send half its queue limit more, a little at a time. No reader holds them for longer
- * than MAX_WAIT_MS. When nobody is behind, a new period begins.
+ * A reader is behind while data is queued for it. Once backlog_limit bytes have come in since it
+ * fell behind, it holds heavy senders: they are not read, so that TCP slows them down, and newcomers
+ * are accepted slowly. Holding uses up the reader's budget, and the more of it is used, the more may
+ * come in, up to backlog_allowance. With nothing left it holds nobody. Catching up with CATCH_UP
+ * bytes earns it a second, and time a thirtieth of itself. If the allowance is exceeded all the
+ * same, by many who send a little, only those who send very little are read.
  *
  * Without this, a sender at full speed would have every reader cut off that is a little slower.
  */
@@ -18,33 +19,30 @@
 #include <stdint.h>
 #include <sys/select.h>
 
-/* STALL_MS: a reader that is only busy elsewhere takes something again sooner than that.
- * MAX_WAIT_MS: at the usual queue limit, a reader that needs longer reads less than 2 MiB a second.
- * RECHECK_MS: how long select() waits at most while senders are held. */
-enum { STALL_MS = 250, MAX_WAIT_MS = 2000, RECHECK_MS = 10 };
+/* How long select() waits at most while senders are held. */
+enum { RECHECK_MS = 10 };
 
 struct flow_client {
-	unsigned long period;     /* the period that `bytes` belongs to */
-	size_t bytes;             /* received from this client in that period */
-	uint64_t behind_from;     /* flow.bytes when this client fell behind */
-	int64_t progress_at;      /* when it last took something, in milliseconds */
-	int64_t throttling_since; /* when senders were first held for it, or 0 */
+	int64_t forgotten_at; /* when what it has sent counts no more */
+	int64_t rested_at;    /* when its budget is full again */
+	uint64_t behind_from; /* flow.bytes when it fell behind */
+	bool is_holding;
 };
 
 struct flow {
-	size_t backlog_limit;   /* bytes sent to a reader that is behind before senders are held */
-	size_t stall_allowance; /* bytes more by the end of STALL_MS in which it takes nothing */
-	uint64_t bytes;         /* received from all clients since the start */
-	unsigned long period;
-	bool throttling;
-	fd_set heavy_senders; /* in this period */
-	fd_set behind;        /* after the last pass */
+	size_t backlog_limit;     /* bytes that may come in before a reader holds senders */
+	size_t backlog_allowance; /* bytes more by the time its budget is used up */
+	uint64_t bytes;           /* received from all clients since the start */
+	int64_t updated_at;
+	int64_t most_sent;   /* who has sent more lately is held; INT64_MAX: nobody */
+	bool somebody_waits; /* for a reader, since the last pass */
+	fd_set behind;       /* after the last pass */
 	struct flow_client clients[FD_SETSIZE];
 };
 
 /* Derives the thresholds from the queue limit, so that throttling starts before anyone is cut off.
  * 0 is no limit. */
-void flow_set_limit(struct flow *flow, size_t max_queue);
+void flow_init(struct flow *flow, size_t max_queue);
 
 /* Forgets the client that had this descriptor before. */
 void flow_join(struct flow *flow, int sd);
@@ -52,11 +50,16 @@ void flow_join(struct flow *flow, int sd);
 /* Counts what a client has sent. */
 void flow_received(struct flow *flow, int sd, size_t length);
 
-/* Decides whether to throttle. Call it after each pass. behind: descriptors with queued data;
- * writable: those that select() reported. */
-void flow_update(struct flow *flow, const fd_set *behind, const fd_set *writable);
+/* Whether a client has sent so little lately that it is read before the others. */
+bool flow_is_light(const struct flow *flow, int sd);
 
-/* While throttling, takes the heavy senders out of the set. Returns whether it does. */
-bool flow_throttle(const struct flow *flow, fd_set *readable);
+/* Decides whom to hold. Call it after each pass. behind: descriptors with queued data. */
+void flow_update(struct flow *flow, const fd_set *behind);
+
+/* Whether newcomers have to wait as well: nobody is to start afresh by connecting again. */
+bool flow_holds_newcomers(struct flow *flow);
+
+/* Takes senders who are held out of the set. Returns whether there are any. */
+bool flow_throttle(struct flow *flow, fd_set *readable);
 
 #endif /* FLOW_H */

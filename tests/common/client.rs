@@ -1,9 +1,11 @@
 //! A client with time-outs, so that a test fails rather than hangs.
 
 use super::child::PATIENCE;
+use libc::c_int;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr;
 
 pub(crate) struct Client {
     /// The server's descriptor for this client, once it is in the room.
@@ -15,11 +17,37 @@ impl Client {
     pub(crate) fn connect(address: IpAddr, port: u16) -> Self {
         let stream = TcpStream::connect_timeout(&(address, port).into(), PATIENCE)
             .expect("the server listens");
+        Self::on(stream)
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
         // Every call of `say` is a packet.
         stream.set_nodelay(true).expect("a connected socket");
         Self { sd: usize::MAX, stream }
+    }
+
+    /// A client for which the kernel holds little, and takes it in small segments.
+    pub(crate) fn connect_narrow(port: u16) -> Self {
+        let address = libc::sockaddr_in {
+            sin_family: libc::sa_family_t::try_from(libc::AF_INET).expect("a small number"),
+            sin_port: port.to_be(),
+            sin_addr: libc::in_addr { s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be() },
+            sin_zero: [0; 8],
+        };
+        // SAFETY: the descriptor is a new one, and nobody else's.
+        let stream =
+            unsafe { TcpStream::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0)) };
+        set_option(&stream, libc::SOL_SOCKET, libc::SO_RCVBUF, &4096);
+        set_option(&stream, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &1460);
+        // SAFETY: the struct is as large as it is said to be, and the kernel copies it.
+        let outcome = unsafe {
+            let (fd, at) = (stream.as_raw_fd(), (&raw const address).cast());
+            libc::connect(fd, at, size(&address))
+        };
+        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+        Self::on(stream)
     }
 
     pub(crate) fn say(&self, bytes: impl AsRef<[u8]>) {
@@ -123,14 +151,21 @@ impl Client {
     /// Closes the connection with a reset.
     pub(crate) fn reset(self) {
         let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        let size = libc::socklen_t::try_from(size_of_val(&linger)).expect("a small struct");
-        // SAFETY: the struct is as large as it is said to be, and the kernel copies it.
-        let outcome = unsafe {
-            let (fd, value) = (self.stream.as_raw_fd(), (&raw const linger).cast());
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, value, size)
-        };
-        assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+        set_option(&self.stream, libc::SOL_SOCKET, libc::SO_LINGER, &linger);
     }
+}
+
+fn size<T>(_: &T) -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).expect("a small struct")
+}
+
+fn set_option<T>(stream: &TcpStream, level: c_int, name: c_int, value: &T) {
+    // SAFETY: the value is as large as it is said to be, and the kernel copies it.
+    let outcome = unsafe {
+        let (fd, at) = (stream.as_raw_fd(), ptr::from_ref(value).cast());
+        libc::setsockopt(fd, level, name, at, size(value))
+    };
+    assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
 }
 
 /// Connects so many clients to a server without a transcript. Connections are accepted in order, so

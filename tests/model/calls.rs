@@ -8,10 +8,23 @@ use std::ptr;
 /// 0, or the errno of a -1.
 pub(crate) type Outcome = Result<(), c_int>;
 
-fn outcome(status: c_int) -> Outcome {
-    match status {
-        0 => Ok(()),
-        -1 => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+/// What errno is before each call: no number of an error.
+const UNTOUCHED: c_int = 12345;
+
+/// Makes a call, which must leave errno alone when it succeeds.
+fn outcome(call: impl FnOnce() -> c_int) -> Outcome {
+    let (outcome, errno) = outcome_and_errno(call);
+    assert!(outcome.is_err() || errno == UNTOUCHED, "an errno of {errno} after success");
+    outcome
+}
+
+fn outcome_and_errno(call: impl FnOnce() -> c_int) -> (Outcome, c_int) {
+    // SAFETY: the C library has an errno for every thread.
+    let errno = || unsafe { &mut *libc::__errno_location() };
+    *errno() = UNTOUCHED;
+    match call() {
+        0 => (Ok(()), *errno()),
+        -1 => (Err(*errno()), *errno()),
         other => panic!("a status of {other}"),
     }
 }
@@ -55,62 +68,65 @@ impl PoolBox {
         unsafe { self.0.write_bytes(0xAA, 1) };
         let function = [c::init_pool, c::initPool][usize::from(name) % 2];
         // SAFETY: the memory may be written.
-        assert_eq!(outcome(unsafe { function(self.0) }), Ok(()));
+        assert_eq!(outcome(|| unsafe { function(self.0) }), Ok(()));
     }
 
     pub(crate) fn add_conn(&mut self, sd: c_int, name: u8) -> Outcome {
         let function = [c::add_conn, c::addConn][usize::from(name) % 2];
         // SAFETY: `init_pool` has made the pool, and what `direct_access` does keeps its lists
         // sound.
-        outcome(unsafe { function(sd, self.0) })
+        outcome(|| unsafe { function(sd, self.0) })
     }
 
     pub(crate) fn remove_conn(&mut self, sd: c_int, name: u8) -> Outcome {
         let function = [c::remove_conn, c::removeConn][usize::from(name) % 2];
         // SAFETY: as for `add_conn`; nobody keeps a connection.
-        outcome(unsafe { function(sd, self.0) })
+        outcome(|| unsafe { function(sd, self.0) })
     }
 
     pub(crate) fn add_msg(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
         // SAFETY: as for `add_conn`; the bytes are there.
-        outcome(unsafe { c::add_msg(sd, start(bytes), length(bytes), self.0) })
+        outcome(|| unsafe { c::add_msg(sd, start(bytes), length(bytes), self.0) })
     }
 
     pub(crate) fn add_msg_in_capitals(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
         // SAFETY: as for `add_msg`.
-        outcome(unsafe { c::addMsg(sd, start(bytes), length(bytes), self.0) })
+        outcome(|| unsafe { c::addMsg(sd, start(bytes), length(bytes), self.0) })
     }
 
     pub(crate) fn write_msg(&mut self, sd: c_int, name: u8) -> Outcome {
         let functions = [c::write_msg, c::write_to_client, c::writeToClient];
         // SAFETY: as for `add_conn`.
-        outcome(unsafe { functions[usize::from(name) % 3](sd, self.0) })
+        let call = || unsafe { functions[usize::from(name) % 3](sd, self.0) };
+        let (outcome, errno) = outcome_and_errno(call);
+        assert!(outcome.is_err() || matches!(errno, UNTOUCHED | libc::EAGAIN));
+        outcome
     }
 
     pub(crate) fn feed(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
         // SAFETY: as for `add_msg`.
-        outcome(unsafe { c::chat_feed(sd, start(bytes), length(bytes), self.0) })
+        outcome(|| unsafe { c::chat_feed(sd, start(bytes), length(bytes), self.0) })
     }
 
     pub(crate) fn tell(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
         // SAFETY: as for `add_msg`.
-        outcome(unsafe { c::chat_tell(sd, start(bytes), length(bytes), self.0) })
+        outcome(|| unsafe { c::chat_tell(sd, start(bytes), length(bytes), self.0) })
     }
 
     pub(crate) fn cork(&mut self) -> Outcome {
         // SAFETY: as for `add_conn`.
-        outcome(unsafe { c::chat_cork(self.0) })
+        outcome(|| unsafe { c::chat_cork(self.0) })
     }
 
     pub(crate) fn uncork(&mut self) -> Outcome {
         // SAFETY: as for `add_conn`.
-        outcome(unsafe { c::chat_uncork(self.0) })
+        outcome(|| unsafe { c::chat_uncork(self.0) })
     }
 
     pub(crate) fn info(&mut self, sd: c_int) -> Result<ConnInfo, c_int> {
         let mut info = ConnInfo { queued_bytes: 0, queued_msgs: 0, sent_bytes: 0, cut_off: 0 };
         // SAFETY: as for `add_conn`; the answer may be written.
-        outcome(unsafe { c::chat_get_info(sd, self.0, &mut info) }).map(|()| info)
+        outcome(|| unsafe { c::chat_get_info(sd, self.0, &mut info) }).map(|()| info)
     }
 
     /// Makes one of the calls that make no sense, and answers with what errno it must fail.
@@ -119,33 +135,38 @@ impl PoolBox {
         let mut text = *b"hello";
         let hello = text.as_mut_ptr().cast();
         let info = ptr::null_mut();
-        // SAFETY: the pool is as for `add_conn`, and NULL is for the library to refuse; so is a
-        // length that the bytes do not have.
-        let (status, errno) = unsafe {
-            match which % 20 {
-                0 => (c::init_pool(none), libc::EINVAL),
-                1 => (c::add_conn(5, none), libc::EINVAL),
-                2 => (c::add_conn(-1, pool), libc::EINVAL),
-                3 => (c::add_conn(1024, pool), libc::EMFILE),
-                4 => (c::add_conn(c_int::MAX, pool), libc::EMFILE),
-                5 => (c::remove_conn(5, none), libc::EINVAL),
-                6 => (c::remove_conn(-1, pool), libc::ENOENT),
-                7 => (c::remove_conn(1024, pool), libc::ENOENT),
-                8 => (c::add_msg(5, hello, 5, none), libc::EINVAL),
-                9 => (c::add_msg(-1, hello, 5, pool), libc::EINVAL),
-                10 => (c::add_msg(5, hello, -1, pool), libc::EINVAL),
-                11 => (c::addMsg(5, none.cast(), 5, pool), libc::EINVAL),
-                12 => (c::write_msg(5, none), libc::EINVAL),
-                13 => (c::write_msg(c_int::MIN, pool), libc::ENOENT),
-                14 => (c::chat_feed(5, hello, c_int::MIN, pool), libc::EINVAL),
-                15 => (c::chat_feed(c_int::MAX, hello, 5, pool), libc::ENOENT),
-                16 => (c::chat_tell(5, none.cast(), 5, pool), libc::EINVAL),
-                17 => (c::chat_cork(none), libc::EINVAL),
-                18 => (c::chat_uncork(none), libc::EINVAL),
-                _ => (c::chat_get_info(5, pool, info), libc::EINVAL),
-            }
-        };
-        (outcome(status), errno)
+        let mut expected = 0;
+        let outcome = outcome(|| {
+            // SAFETY: the pool is as for `add_conn`, and NULL is for the library to refuse; so is a
+            // length that the bytes do not have.
+            let (status, errno) = unsafe {
+                match which % 20 {
+                    0 => (c::init_pool(none), libc::EINVAL),
+                    1 => (c::add_conn(5, none), libc::EINVAL),
+                    2 => (c::add_conn(-1, pool), libc::EINVAL),
+                    3 => (c::add_conn(1024, pool), libc::EMFILE),
+                    4 => (c::add_conn(c_int::MAX, pool), libc::EMFILE),
+                    5 => (c::remove_conn(5, none), libc::EINVAL),
+                    6 => (c::remove_conn(-1, pool), libc::ENOENT),
+                    7 => (c::remove_conn(1024, pool), libc::ENOENT),
+                    8 => (c::add_msg(5, hello, 5, none), libc::EINVAL),
+                    9 => (c::add_msg(-1, hello, 5, pool), libc::EINVAL),
+                    10 => (c::add_msg(5, hello, -1, pool), libc::EINVAL),
+                    11 => (c::addMsg(5, none.cast(), 5, pool), libc::EINVAL),
+                    12 => (c::write_msg(5, none), libc::EINVAL),
+                    13 => (c::write_msg(c_int::MIN, pool), libc::ENOENT),
+                    14 => (c::chat_feed(5, hello, c_int::MIN, pool), libc::EINVAL),
+                    15 => (c::chat_feed(c_int::MAX, hello, 5, pool), libc::ENOENT),
+                    16 => (c::chat_tell(5, none.cast(), 5, pool), libc::EINVAL),
+                    17 => (c::chat_cork(none), libc::EINVAL),
+                    18 => (c::chat_uncork(none), libc::EINVAL),
+                    _ => (c::chat_get_info(5, pool, info), libc::EINVAL),
+                }
+            };
+            expected = errno;
+            status
+        });
+        (outcome, expected)
     }
 }
 

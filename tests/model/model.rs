@@ -17,6 +17,9 @@ pub(crate) const NUMBERS: [c_int; SEATS] = [63, 128, 1023, 64, 127, 1022];
 /// A batch of so many bytes is delivered at once.
 const BATCH: usize = 4 << 20;
 
+/// What has been held back is joined to the last message where both together are no longer.
+const JOINED: usize = 16 << 10;
+
 pub(crate) const READ: usize = 0;
 pub(crate) const WRITE: usize = 2;
 
@@ -66,7 +69,7 @@ pub(crate) struct Model {
 
 /// What a message of this length counts against the limit.
 fn charge(length: usize) -> usize {
-    length.max(32)
+    length.max(64)
 }
 
 fn total(queue: &VecDeque<Vec<u8>>) -> usize {
@@ -95,11 +98,6 @@ impl Member {
         let waiting: usize = self.queue.iter().map(|text| charge(text.len())).sum();
         limit == 0 || waiting == 0 || waiting + charge(length) <= limit
     }
-
-    /// Whether it owns memory that a program cannot see.
-    pub(crate) fn was_fed(&self) -> bool {
-        self.fed
-    }
 }
 
 impl Pool {
@@ -111,9 +109,15 @@ impl Pool {
         self.corked
     }
 
-    /// Whether a program may free connections by itself.
-    pub(crate) fn is_free_to_take(&self) -> bool {
-        !self.was_corked
+    /// Whether a program may free all connections by itself: none of them owns memory that it
+    /// cannot see, and the batch would be lost with the last one.
+    pub(crate) fn may_be_abandoned(&self) -> bool {
+        !self.was_corked && !self.members.iter().any(|member| member.fed)
+    }
+
+    /// Likewise for one of them.
+    pub(crate) fn may_lose(&self, at: usize) -> bool {
+        (!self.was_corked || self.members.len() > 1) && !self.members[at].fed
     }
 
     fn mark(&mut self, set: usize, seat: usize, is_in: bool) {
@@ -188,8 +192,9 @@ impl Model {
     }
 
     /// Queues some text for a member, or cuts it off: only when there is no room after the queue
-    /// has been sent as far as the kernel takes it.
-    fn queue(&mut self, pool: usize, at: usize, text: Vec<u8>) {
+    /// has been sent as far as the kernel takes it. It may join the last message, unless that is
+    /// the first one, too.
+    fn queue(&mut self, pool: usize, at: usize, text: Vec<u8>, may_join: bool) {
         let Self { pools, sockets, limit } = self;
         let pool = &mut pools[pool];
         let member = &mut pool.members[at];
@@ -200,7 +205,11 @@ impl Model {
         }
         let (seat, has_room) = (member.seat, member.has_room(text.len(), *limit));
         if has_room {
-            member.queue.push_back(text);
+            let may_join = may_join && member.queue.len() > 1;
+            match member.queue.back_mut().filter(|_| may_join) {
+                Some(last) if last.len() + text.len() <= JOINED => last.extend(text),
+                _ => member.queue.push_back(text),
+            }
         } else {
             member.cut_off = true;
             member.queue.clear();
@@ -220,7 +229,7 @@ impl Model {
         }
         for at in 0..self.pools[who.pool].members.len() {
             if self.pools[who.pool].members[at].seat != who.seat && self.takes(who.pool, at) {
-                self.queue(who.pool, at, text.clone());
+                self.queue(who.pool, at, text.clone(), false);
             }
         }
         Ok(())
@@ -272,7 +281,7 @@ impl Model {
             let _ = send(&mut self.sockets[member.seat], &mut rest, &mut member.sent);
         }
         for text in rest {
-            self.queue(pool, at, text);
+            self.queue(pool, at, text, true);
         }
     }
 
@@ -285,7 +294,7 @@ impl Model {
             self.deliver(who.pool, at);
         }
         if !self.pools[who.pool].members[at].cut_off {
-            self.queue(who.pool, at, text);
+            self.queue(who.pool, at, text, false);
         }
         Ok(())
     }
@@ -301,8 +310,11 @@ impl Model {
     pub(crate) fn write(&mut self, who: Who) -> Outcome {
         let at = self.find(who)?;
         let pool = &mut self.pools[who.pool];
-        let Member { queue, sent, .. } = &mut pool.members[at];
-        let outcome = send(&mut self.sockets[who.seat], queue, sent);
+        let Member { queue, sent, cut_off, .. } = &mut pool.members[at];
+        let outcome = match cut_off {
+            true => Err(libc::ENOBUFS),
+            false => send(&mut self.sockets[who.seat], queue, sent),
+        };
         if queue.is_empty() {
             pool.mark(WRITE, who.seat, false);
         }

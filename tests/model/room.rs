@@ -2,7 +2,7 @@
 
 use super::calls::{self, PoolBox};
 use super::direct_access::{self, Bits};
-use super::model::{Member, Model, NUMBERS, READ, WRITE};
+use super::model::{Model, NUMBERS, READ, WRITE};
 use super::socket::{self, Socket};
 use super::step::{Kind, Manners, POOLS, SEATS, Step, Text, Who};
 use libc::{c_int, sighandler_t};
@@ -211,8 +211,7 @@ impl Room {
     /// Not to be done with a connection that may own memory that the program does not see.
     fn take_out(&mut self, who: Who, manners: Manners) {
         let pool = &self.expected.pools[who.pool];
-        let may_go = |at: &usize| pool.is_free_to_take() && !pool.members[*at].was_fed();
-        if let Some(at) = pool.position(who.seat).filter(may_go) {
+        if let Some(at) = pool.position(who.seat).filter(|at| pool.may_lose(*at)) {
             direct_access::take_out(&mut self.pools[who.pool], at, manners);
             self.expected.take_out(who, at, manners);
             self.check_closed(who.seat);
@@ -236,10 +235,10 @@ impl Room {
 
     /// As `take_out`, with everyone; `init_pool` makes the pool new.
     fn abandon(&mut self, pool: usize) {
-        let members = &self.expected.pools[pool].members;
-        if members.iter().any(Member::was_fed) || !self.expected.pools[pool].is_free_to_take() {
+        if !self.expected.pools[pool].may_be_abandoned() {
             return;
         }
+        let members = &self.expected.pools[pool].members;
         let seats: Vec<_> = members.iter().map(|member| member.seat).collect();
         direct_access::free_all(&mut self.pools[pool]);
         seats.into_iter().for_each(|seat| self.check_closed(seat));

@@ -125,7 +125,7 @@ impl Step {
             32..35 => Self::Cork(who.pool),
             35..38 => Self::Uncork(who.pool),
             38 => Self::Info(who),
-            39..41 => Self::Limit([0, 1, 96, 1280, 20_000, 8 << 20][usize::from(size) % 6]),
+            39..41 => Self::Limit([0, 1, 192, 2560, 20_000, 8 << 20][usize::from(size) % 6]),
             41 => Self::Wrong(size),
             42..47 => Self::Hear(who.seat, text.length),
             47 => Self::HangUp(who.seat),

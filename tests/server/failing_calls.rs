@@ -28,7 +28,7 @@ const ONCE: [(usize, usize); 5] = [(1, 0), (2, 0), (5, 0), (11, 0), (23, 0)];
 const AGAIN: [(usize, usize); 2] = [(1, 2), (3, 5)];
 
 /// The log of strace; it ends when strace does.
-struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     text: JoinHandle<String>,
 }
@@ -50,21 +50,27 @@ impl Log {
         Self { path, text }
     }
 
-    fn read(self) -> String {
+    pub(crate) fn read(self) -> String {
         let text = self.text.join().expect("it is read");
         fs::remove_file(&self.path).expect("it is there");
         text
     }
 }
 
-/// A server whose system calls are traced, with the words for strace that say what fails.
-fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
+/// The command that traces these calls and has some of them fail as `inject` says, and its log.
+/// With -D the server is still our own child.
+pub(crate) fn tracer(trace: &str, inject: &[&str]) -> (Vec<String>, Log) {
     let log = Log::new();
     let trace = format!("trace={trace}");
     let path = log.path.to_str().expect("text").to_owned();
-    // With -D the server is still our own child.
-    let strace = ["strace", "-D", "-qq", "-s", "0", "-o", &path, "-e", &trace];
-    (Server::start_under(&[&strace, inject].concat(), &[]), log)
+    let words = ["strace", "-D", "-qq", "-s", "0", "-o", &path, "-e", &trace];
+    (words.iter().chain(inject).map(|word| (*word).to_owned()).collect(), log)
+}
+
+/// A server whose system calls are traced, with the words for strace that say what fails.
+pub(crate) fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log) {
+    let (words, log) = tracer(trace, inject);
+    (Server::start_under(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]), log)
 }
 
 /// How many such calls a server makes before it first waits.

@@ -10,8 +10,11 @@ use common::{child, client, compiler, installed, make, program, valgrind};
 
 mod harness;
 
+mod backpressure;
 mod descriptors;
 mod failing_calls;
+mod fairness;
+mod flow;
 mod injected;
 mod leaving;
 mod limits;

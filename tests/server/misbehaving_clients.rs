@@ -9,13 +9,13 @@ use std::thread;
 const BACKLOG: usize = 8000;
 
 /// So many lines of 1,000 bytes, numbered from `first`.
-fn flood(first: usize, count: usize) -> Vec<u8> {
+pub(crate) fn flood(first: usize, count: usize) -> Vec<u8> {
     let lines = (first..first + count).map(|number| format!("{number:0>999}\n"));
     lines.collect::<String>().into_bytes()
 }
 
 /// Has `sender` send `bytes` while `recipient` reads them.
-fn pass_on(sender: &Client, recipient: &Client, bytes: &[u8]) {
+pub(crate) fn pass_on(sender: &Client, recipient: &Client, bytes: &[u8]) {
     thread::scope(|scope| {
         scope.spawn(|| sender.say(bytes));
         recipient.expect(bytes);

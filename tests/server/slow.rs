@@ -5,6 +5,7 @@ use crate::harness::Server;
 use crate::log::warnings_in;
 use crate::stats::Stats;
 use std::fs;
+use std::sync::mpsc;
 use std::thread;
 
 const LINE: usize = 64;
@@ -16,16 +17,19 @@ fn numbered_lines(first: usize, count: usize) -> Vec<u8> {
     lines.collect::<String>().into_bytes()
 }
 
-/// Has the sender send so many bytes in all while the recipient reads them, in order.
+/// Has the sender send so many bytes in all while the recipient reads them, in order. The sender is
+/// a little ahead and no more: how fast this recipient reads is not what is tested.
 pub(crate) fn relay(sender: &Client, recipient: &Client, bytes: usize) {
     const AT_A_TIME: usize = 4096;
+    let (sent, to_read) = mpsc::sync_channel(1);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        scope.spawn(move || {
             for first in (0..bytes / LINE).step_by(AT_A_TIME) {
                 sender.say(numbered_lines(first, AT_A_TIME));
+                sent.send(first).expect("somebody reads");
             }
         });
-        for first in (0..bytes / LINE).step_by(AT_A_TIME) {
+        for first in to_read {
             recipient.expect(numbered_lines(first, AT_A_TIME));
         }
     });
@@ -55,15 +59,14 @@ fn one_stopped_reader_and_a_gigabyte() {
     let server = Server::start_with(&["--quiet"]);
     let [sender, recipient, stopped] = server.quiet_joins();
     relay(&sender, &recipient, GIGABYTE);
+    server.wait_for_complaint("cut off: too far behind");
     let peak = peak_memory(&server);
     assert!(peak < 64 << 20, "{peak} bytes");
     has_heard_a_prefix(&stopped, GIGABYTE);
-    let complaints = server.stop().complaints;
-    assert!(complaints.contains("cut off: too far behind"), "{complaints}");
-    assert_eq!(complaints.lines().count(), 1, "{complaints}");
+    assert_eq!(server.stop().complaints, "");
 }
 
-/// A reader costs at most four times the limit, as the documentation says.
+/// A reader costs at most twice the limit, as the documentation says.
 #[test]
 fn two_hundred_stopped_readers() {
     const STOPPED: usize = 200;
@@ -74,12 +77,16 @@ fn two_hundred_stopped_readers() {
     let [sender, stopped @ .., recipient] = &room[..] else { panic!("a crowd") };
     let before = peak_memory(&server);
     relay(sender, recipient, SAID);
+    let mut cut_off = 0;
+    while cut_off < STOPPED {
+        cut_off += warnings_in(&server.next_complaint());
+    }
     let cost = peak_memory(&server) - before;
-    assert!(cost < STOPPED * LIMIT * 4, "{cost} bytes");
+    assert!(cost < STOPPED * LIMIT * 2, "{cost} bytes");
     for client in stopped {
         has_heard_a_prefix(client, SAID);
     }
-    assert_eq!(server.stop().complaints.lines().map(warnings_in).sum::<usize>(), STOPPED);
+    assert_eq!(server.stop().complaints, "");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::client::Client;
 use crate::descriptors::flags;
+use crate::failing_calls::tracer;
 use crate::harness::{Ended, PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
+use crate::injected::has_strace;
 use crate::installed::{is_installed, skip};
 use crate::stats::Stats;
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
@@ -44,6 +46,16 @@ fn activated_with(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Optio
 
 /// The same on the next port; `None` where that is taken.
 fn try_activated(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Option<(Server, u16)> {
+    try_activated_under(&[], addresses, arguments, limit)
+}
+
+/// The same with another program that starts the server.
+fn try_activated_under(
+    starter: &[String],
+    addresses: &[IpAddr],
+    arguments: &[&str],
+    limit: u64,
+) -> Option<(Server, u16)> {
     let port = free_port();
     let sockets: Vec<_> =
         addresses.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
@@ -53,6 +65,7 @@ fn try_activated(addresses: &[IpAddr], arguments: &[&str], limit: u64) -> Option
         .into_iter()
         .chain(counted.into_iter().flatten())
         .chain(sockets.iter().flat_map(|socket| ["-l", socket]))
+        .chain(starter.iter().map(String::as_str))
         .collect();
     let server = Server::spawn_with_limit(&runner, arguments, limit);
     for _ in addresses {
@@ -82,7 +95,7 @@ fn is_listening(server: &Server, sockets: usize) {
 }
 
 /// A descriptor of the server's, also for this process.
-fn duplicate(server: &Server, sd: usize) -> OwnedFd {
+pub(crate) fn duplicate(server: &Server, sd: usize) -> OwnedFd {
     let pid = server.pid();
     // SAFETY: the calls touch no memory, and what they return is checked, and is ours.
     unsafe {
@@ -163,6 +176,26 @@ fn sockets_by_way_of_systemd_are_set_up_like_the_servers_own() {
     }
     server.stop();
     own.stop();
+}
+
+/// Both have somebody to accept. When that fails at one listener, it would at the other as well.
+#[test]
+fn when_accepting_fails_at_one_socket_the_others_are_not_tried() {
+    let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 2).into()];
+    if !is_installed("systemd-socket-activate") || !has_strace() {
+        return skip("no systemd-socket-activate, or no strace");
+    }
+    let (starter, log) = tracer("accept4,pselect6", &["-e", "inject=accept4:error=EMFILE"]);
+    let started = (0..20).find_map(|_| try_activated_under(&starter, &addresses, &[], USUAL_LIMIT));
+    let (server, port) = started.expect("a port is free");
+    let _visitors = addresses.map(|ip| Client::connect(ip, port));
+    for _ in 0..10 {
+        server.pass();
+    }
+    server.stop();
+    let text = log.read();
+    let tries = text.split("pselect6(").map(|pass| pass.matches("accept4(").count());
+    assert_eq!(tries.max(), Some(1), "{text}");
 }
 
 /// None of the listeners is watched while no client can be accepted.

@@ -98,6 +98,14 @@ impl Scenario {
             Self::Flood => {
                 vec![Cell { flooders: 1, stretch: 2.0, ..cell(21, 20, 512, Pace::Open(200)) }]
             }
+            Self::Floods => {
+                let flood = |flooders: usize| Cell {
+                    flooders,
+                    stretch: 2.0,
+                    ..cell(300 + flooders, 20, 512, Pace::Open(200))
+                };
+                [1, 10, 60].map(flood).into()
+            }
             Self::Stalled => [0, 1]
                 .map(|stalled| Cell {
                     stalled,

@@ -29,7 +29,10 @@ const PRESETS: [(&str, &str); 5] = [
         "--rounds 3 --seconds 0.25 --clients 10,100 --bytes 32 --scenarios latency \
          --out build/benches/quick",
     ),
-    ("flood", "--rounds 3 --seconds 1 --clients none --scenarios flood --only server --strict"),
+    (
+        "flood",
+        "--rounds 3 --seconds 1 --clients none --scenarios flood,floods --only server --strict",
+    ),
     (
         "check",
         "--rounds 1 --seconds 0.05 --clients 10 --senders 2 --bytes 40 --window 8 \

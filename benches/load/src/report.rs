@@ -116,7 +116,7 @@ fn latency(results: &Results, cell: usize) -> String {
         pace(load.pace)
     );
     if load.flooders > 0 {
-        let _ = write!(title, ", while {} more sends as much as it can", load.flooders);
+        let _ = write!(title, ", flooders among them: {}", load.flooders);
     }
     let latency = |title, value: fn(&Measurement) -> u64| {
         let value = move |m: &Measurement| value(m) as f64;

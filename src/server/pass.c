@@ -1,0 +1,44 @@
+/* pass.c - see pass.h. */
+
+#define _GNU_SOURCE /* clock_gettime */
+
+#include "pass.h"
+
+#include "clock.h"
+
+/* The most that one pass delivers, in bytes to all recipients together: ten full reads, each to a
+ * thousand clients. A build that copies every message for every recipient sets it lower. */
+#ifndef BYTES_A_PASS
+#define BYTES_A_PASS (10 * 16384 * 1000)
+#endif
+
+/* A pass with less than this would take hardly less time: a send has a price of its own. */
+enum { LEAST = 32 * 1024 };
+
+void pass_begin(struct pass *pass, int64_t duration)
+{
+	pass->began_at = now_us();
+	pass->ends_at = pass->began_at + duration;
+}
+
+bool pass_is_over(const struct pass *pass)
+{
+	return now_us() >= pass->ends_at;
+}
+
+size_t pass_most(const struct pass *pass, unsigned int clients)
+{
+	size_t most = pass->most > LEAST ? pass->most : LEAST;
+
+	return most < BYTES_A_PASS / clients ? most : BYTES_A_PASS / clients;
+}
+
+void pass_delivered(struct pass *pass, size_t bytes)
+{
+	size_t took = (size_t)(now_us() - pass->began_at);
+
+	if (took > 2 * READ_US)
+		pass->most = bytes * READ_US / took;
+	else if (took < READ_US && bytes > pass->most / 2)
+		pass->most = bytes * 2;
+}

@@ -158,7 +158,8 @@ static bool accept_client(struct server *server, int listener)
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
-	log_visit(client.address, "joined");
+	if (server->options.verbose)
+		log_text(LOG_INFO, "%s: joined", client.address);
 	return true;
 }
 
@@ -217,7 +218,8 @@ static void remove_client(struct server *server, int sd)
 {
 	stats_departed(&server->stats, sd, &server->pool);
 	FD_CLR(sd, &server->leaving);
-	log_visit(server->clients[sd].address, "left");
+	if (server->options.verbose)
+		log_text(LOG_INFO, "%s: left", server->clients[sd].address);
 	transcript("removing connection with sd %d \n", sd);
 	remove_conn(sd, &server->pool);
 }
@@ -536,7 +538,7 @@ int main(int argc, char *argv[])
 	if (server.inherited == -1)
 		return EXIT_FAILURE;
 	parse_options(argc, argv, server.inherited > 0, options);
-	if (log_open(options->quiet, options->verbose) == -1)
+	if (log_open(options->quiet) == -1)
 		return fail("standard output or error");
 	raise_limit();
 	chat_set_quiet(1); /* stdio could wait; the server prints those lines itself */

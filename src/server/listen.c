@@ -39,33 +39,22 @@ static int set_number(int sd, int level, int option, int value)
 	return setsockopt(sd, level, option, &value, sizeof value);
 }
 
-/* Has data that is not acknowledged end a connection, too. Some kernels and sandboxes lack this;
- * then it takes the kernel's own time, a quarter of an hour. */
-static int set_user_timeout(int sd)
-{
-	if (set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == 0)
-		return 0;
-	user_timeout_is_missing = errno == ENOPROTOOPT;
-	return user_timeout_is_missing ? 0 : -1;
-}
-
-/* TCP_NODELAY sends a line at once, without waiting until the last one has been acknowledged. */
 int set_up_tcp(int sd)
 {
 	if (set_number(sd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_KEEPIDLE, IDLE_S) == -1 ||
 	    set_number(sd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S) == -1 ||
-	    set_number(sd, IPPROTO_TCP, TCP_KEEPCNT, PROBES) == -1 || set_user_timeout(sd) == -1)
+	    set_number(sd, IPPROTO_TCP, TCP_KEEPCNT, PROBES) == -1)
 		return -1;
+	/* Has data that is not acknowledged end a connection, too. Some kernels and sandboxes lack
+	 * this; then it takes the kernel's own time, a quarter of an hour. */
+	if (set_number(sd, IPPROTO_TCP, TCP_USER_TIMEOUT, GIVE_UP_MS) == -1) {
+		if (errno != ENOPROTOOPT)
+			return -1;
+		user_timeout_is_missing = true;
+	}
+	/* Sends a line at once, without waiting until the last one has been acknowledged. */
 	return set_number(sd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
-
-/* Sets the options that a listener needs before bind(). */
-static int set_up_socket(int sd, int family, bool v6_only)
-{
-	if (family == AF_INET6 && set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) == -1)
-		return -1;
-	return set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ? -1 : set_up_tcp(sd);
 }
 
 /* Returns a listening socket at this one address, or -1 with errno set. */
@@ -77,7 +66,10 @@ static int listen_at(const struct addrinfo *address, bool v6_only)
 	if (sd == -1)
 		return -1;
 	errno = EMFILE;
-	if (sd < FD_SETSIZE && set_up_socket(sd, address->ai_family, v6_only) == 0 &&
+	if (sd < FD_SETSIZE &&
+	    (address->ai_family != AF_INET6 ||
+	     set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) == 0) &&
+	    set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_up_tcp(sd) == 0 &&
 	    bind(sd, address->ai_addr, address->ai_addrlen) == 0 && listen(sd, SOMAXCONN) == 0)
 		return sd;
 	error = errno;

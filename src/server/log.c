@@ -206,7 +206,7 @@ static struct kind {
 } kinds[16];
 static const struct kind *const last_kind = kinds + sizeof kinds / sizeof kinds[0] - 1;
 
-static bool is_quiet, is_verbose;
+static bool is_quiet;
 
 /* Whether standard error leads to systemd's journal, which takes each line for an entry, adds the
  * time itself, and reads a priority from a number in front (sd-daemon(3)). JOURNAL_STREAM has the
@@ -261,12 +261,6 @@ void log_text(int priority, const char *format, ...)
 	va_end(arguments);
 	append(STDERR_FILENO, line, (size_t)snprintf(line, sizeof line, "%s%s\n", start, text));
 	flush_both();
-}
-
-void log_visit(const char *address, const char *what)
-{
-	if (is_verbose)
-		log_text(LOG_INFO, "%s: %s", address, what);
 }
 
 /* Once a second, or at the end, logs the warnings that have been held back. Returns whether some
@@ -343,13 +337,12 @@ static void close_outputs(void)
 	} while (!is_done && now_us() < deadline && poll(NULL, 0, STEP_MS) == 0);
 }
 
-int log_open(bool quiet, bool verbose)
+int log_open(bool quiet)
 {
 	struct stat out = { .st_ino = 0 }, error = { .st_ino = 0 };
 
 	tzset(); /* localtime_r() need not call it */
 	is_quiet = quiet;
-	is_verbose = verbose;
 	fstat(STDOUT_FILENO, &out);
 	fstat(STDERR_FILENO, &error);
 	journal = leads_to_journal(&error);

@@ -19,18 +19,15 @@
 int log_reserve(void);
 
 /* Call it before all below, and with SIGPIPE, SIGTTOU, SIGXFSZ and SIGCHLD ignored. `quiet`:
- * transcript() prints nothing; `verbose`: log_visit() does. From here on exit() gives the readers
- * 0.3 s for what is left. Returns -1 with errno set on failure. */
-int log_open(bool quiet, bool verbose);
+ * transcript() prints nothing. From here on exit() gives the readers 0.3 s for what is left.
+ * Returns -1 with errno set on failure. */
+int log_open(bool quiet);
 
 /* Prints to the transcript, as printf() does. The text ends with a newline. */
 __attribute__((format(printf, 1, 2))) void transcript(const char *format, ...);
 
 /* Logs one line: the time, or for systemd's journal the priority; then the text. */
 __attribute__((format(printf, 2, 3))) void log_text(int priority, const char *format, ...);
-
-/* Logs that a client has come or gone. */
-void log_visit(const char *address, const char *what);
 
 /* Logs a warning, after the client's address unless that is NULL. Of those with the same `what`
  * that follow close upon each other, the first few are logged at once, and then, each second, the

@@ -140,10 +140,13 @@ fn server_page_has_every_statistic_and_every_log_line() {
     let items = items.filter_map(|line| line.strip_prefix(".It Cm "));
     assert_eq!(items.collect::<BTreeSet<_>>(), values.collect());
 
-    let calls = ["log_about(", "log_warning(", "log_text(", "log_visit("];
+    let calls = ["log_warning(", "log_text("];
     let calls = calls.into_iter().flat_map(|name| sources.split(name).skip(1));
     let calls = calls.filter_map(|call| call.split_once(';'));
-    let events = calls.filter_map(|(call, _)| call.split('"').nth(1)?.split([':', '%']).next());
+    let literals = calls.filter_map(|(call, _)| call.split('"').nth(1));
+    // The client's address may come first.
+    let events = literals.map(|literal| literal.trim_start_matches("%s: "));
+    let events = events.filter_map(|literal| literal.split([':', '%']).next());
     let diagnostics = section(&page, ".Sh DIAGNOSTICS");
     let items: String = diagnostics.lines().filter(|line| line.starts_with(".It ")).collect();
     // A call within log.c has a format alone.

@@ -4,7 +4,7 @@ const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { Room, launch, missing, sleep } = require('./harness.js');
 
-const skip = missing('chromium', 'lighttpd', 'nc', 'openssl');
+const skip = missing('https', 'chromium', 'lighttpd', 'nc', 'openssl');
 test('a tab stays that is idle for 70 s, over http and https', { skip }, async (t) => {
     const browser = await launch();
     t.after(() => browser.close());

@@ -14,11 +14,13 @@ web: server ## serve the room in a browser, on port 8080, and to terminals, on p
 	@./server --quiet 5555 & server=$$!; trap "kill $$server 2>/dev/null" EXIT; \
 		$(WITH_SBIN) lighttpd -D -f $(WEB_CONF)
 
-# The tests fetch two packages into build/, and skip what they miss another tool for.
+# The tests fetch two packages into build/, and skip what they miss another tool for. One of them
+# waits for 70 s, beside the others.
 WEB_TESTS := $(BUILD)/web
 
 web-check: server $(WEB_TESTS)/node_modules ## try the page in Chromium, and HTTP with curl
-	NODE_PATH=$(WEB_TESTS)/node_modules node --test $(wildcard tests/web/*.test.js)
+	NODE_PATH=$(WEB_TESTS)/node_modules node --test --test-concurrency=3 \
+		$(wildcard tests/web/*.test.js)
 
 web-measure: server $(WEB_TESTS)/node_modules ## measure what a tab costs, and a line's way into it
 	NODE_PATH=$(WEB_TESTS)/node_modules node tests/web/measure.js

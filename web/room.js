@@ -69,7 +69,8 @@ function join() {
         if (refused) tell('full', 'The room is full – waiting for a seat …');
         else if (rest) tell('cut', 'Cut off: this tab fell too far behind – joining again …');
         else tell('lost', 'Connection lost – trying again …');
-        if (joined) keep('note', 'Some lines may be missing here.');
+        if (joined) keep('note', rest ? 'Cut off: lines are missing here.'
+            : 'Connection lost: lines may be missing here.');
         delay = joined ? 250 : Math.min(1.5 * delay, 5000);
         setTimeout(join, delay);
     };

@@ -6,11 +6,11 @@ const { once } = require('node:events');
 const net = require('node:net');
 const { Room, launch, missing, sleep, until } = require('./harness.js');
 
-const skip = missing('chromium', 'lighttpd', 'nc', 'openssl');
+const TOOLS = ['chromium', 'lighttpd', 'nc', 'openssl'];
 const numbered = (count, text) => Array.from({ length: count }, (_, i) => `${text} ${i}`);
 
 for (const scheme of ['http', 'https']) {
-    describe(scheme, { skip }, () => {
+    describe(scheme, { skip: missing(scheme, ...TOOLS) }, () => {
         let browser;
         before(async () => (browser = await launch()));
         after(() => browser?.close());
@@ -177,7 +177,10 @@ for (const scheme of ['http', 'https']) {
             await tab.is('joined', 3000);
             room.terminal().say('here again\n');
             await tab.hears('here again');
-            assert.deepEqual(await tab.lines(), ['Some lines may be missing here.', 'here again']);
+            assert.deepEqual(await tab.lines(), [
+                'Connection lost: lines may be missing here.',
+                'here again',
+            ]);
         });
 
         const two_servers = {
@@ -219,15 +222,23 @@ for (const scheme of ['http', 'https']) {
                 const dialog = stopped.page.waitForEvent('dialog');
                 stopped.page.on('dialog', () => {});
                 await stopped.page.evaluate(() => void setTimeout(() => alert('Stop!')));
+                // In a window with twenty tabs, only one is drawn.
+                await Promise.all(
+                    others
+                        .slice(1)
+                        .map(({ page }) =>
+                            page.$eval('#scroll', (element) => (element.style.display = 'none')),
+                        ),
+                );
                 const terminal = room.terminal();
                 const cut_off = () => room.server.printed.match(/cut off/g)?.length;
                 for (let i = 0; !cut_off(); i++) {
                     assert.ok(i < 40, 'the stopped tab is cut off');
-                    terminal.say(`${`${'x'.repeat(999)}\n`.repeat(1000)}chunk ${i}\n`);
+                    terminal.say(`${`${'x'.repeat(19999)}\n`.repeat(50)}chunk ${i}\n`);
                     await Promise.all(others.map((tab) => tab.hears(`chunk ${i}`)));
                 }
                 await (await dialog).accept();
-                await stopped.is('cut');
+                await stopped.hears('Cut off: lines are missing here.');
                 await stopped.is('joined');
                 terminal.say('all together\n');
                 await Promise.all([stopped, ...others].map((tab) => tab.hears('all together')));

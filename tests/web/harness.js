@@ -23,9 +23,11 @@ const FLAGS = [
 ];
 
 const found = (tool) => PATH.split(':').find((folder) => fs.existsSync(path.join(folder, tool)));
-// The reason to skip what needs these tools, or false.
-const missing = (...tools) => {
+// The reason to skip what needs these tools, or false. https needs a module of lighttpd's, too.
+const MOD_OPENSSL = '/usr/lib/lighttpd/mod_openssl.so';
+const missing = (scheme, ...tools) => {
     const absent = tools.filter((tool) => !found(tool));
+    if (scheme === 'https' && !fs.existsSync(MOD_OPENSSL)) absent.push(MOD_OPENSSL);
     return absent.length > 0 && `not found on this machine: ${absent.join(', ')}`;
 };
 

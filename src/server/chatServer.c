@@ -317,8 +317,8 @@ static void uncork(struct server *server)
 }
 
 /* Serves ready descriptors once each, beginning with `*next`: if `light`, the listeners and the
- * clients who have sent little lately, and otherwise all that are left. Stops, and sets `*next`, when
- * the pass has had its time, or the server has received `limit` bytes since its start. */
+ * clients that have sent little lately, and otherwise all that are left. Stops, and sets `*next`,
+ * when the pass has had its time, or the server has received `limit` bytes since its start. */
 static void read_round(struct server *server, bool light, int *next, uint64_t limit)
 {
 	fd_set *ready = &server->pool.ready_read_set;
@@ -355,7 +355,8 @@ static void relay_ready(struct server *server)
 }
 
 /* Writes what is queued, for so many microseconds; the next pass goes on behind. Clients in `full`,
- * from whom the kernel took no more in an earlier pass, wait until select() reports them writable. */
+ * for which the kernel took no more in an earlier pass, wait until select() reports them
+ * writable. */
 static void write_queued(struct server *server, const fd_set *full, int64_t duration)
 {
 	conn_pool_t *pool = &server->pool;

@@ -2,11 +2,11 @@
  * flow.h - backpressure: heavy senders wait for slow readers.
  *
  * A reader is behind while data is queued for it. Once backlog_limit bytes have come in since it
- * fell behind, it holds heavy senders: they are not read, so that TCP slows them down, and newcomers
- * are accepted slowly. Holding uses up the reader's budget, and the more of it is used, the more may
- * come in, up to backlog_allowance. With nothing left it holds nobody. Catching up with CATCH_UP
- * bytes earns it a second, and time a thirtieth of itself. If the allowance is exceeded all the
- * same, by many who send a little, only those who send very little are read.
+ * fell behind, it holds heavy senders: they are not read, so that TCP slows them down, and new
+ * clients are accepted slowly. Holding uses up the reader's budget; the more of it is used, the
+ * more may come in, up to backlog_allowance, and with nothing left it holds nobody. It earns a
+ * second by catching up with CATCH_UP bytes, and a thirtieth of the time that passes. If many who
+ * send a little exceed the allowance all the same, only those who send very little are read.
  *
  * Without this, a sender at full speed would have every reader cut off that is a little slower.
  */

@@ -46,8 +46,8 @@ fn transcript_of_reading(server: &Server, clients: &[&Client], bytes: usize) -> 
     transcript
 }
 
-/// Every read takes longer than a pass may read. In the beginning all have sent little: one of these
-/// is read, and one of those that are left. Later all have sent much.
+/// Every read takes longer than a pass may read. In the beginning all have sent little: one of
+/// these is read, and one of those that are left. Later all have sent much.
 #[test]
 fn a_pass_ends_when_its_time_is_over_and_the_next_goes_on_behind() {
     const BYTES: usize = 8 * READ_SIZE;

@@ -48,7 +48,8 @@ fn main() -> Result<()> {
         ensure!(server.end()?.success(), "the server has not ended with success");
         latencies.sort();
         ensure!(!latencies.is_empty(), "no line has arrived");
-        let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+        let last = latencies.len() - 1;
+        let at = |percent: usize| latencies[last * percent / 100].as_secs_f64() * 1e3;
         let rate = bytes as f64 / 1e6 / duration.as_secs_f64();
         println!("{flooders:8}  {:9.1}  {:7.1}  {:10.1}  {rate:12.1}", at(50), at(99), at(100));
     }

@@ -25,7 +25,8 @@ static inline int fdset_next(const fd_set *set, int from)
 }
 
 /* The same for a round that begins anywhere: after FD_SETSIZE - 1 it goes on with 0, which counts
- * as FD_SETSIZE then. A round from `start` ends where the result is not below start + FD_SETSIZE. */
+ * as FD_SETSIZE then. A round from `start` ends where the result is not below
+ * start + FD_SETSIZE. */
 static inline int fdset_next_in_round(const fd_set *set, int from)
 {
 	int at = from < FD_SETSIZE ? fdset_next(set, from) : FD_SETSIZE;

@@ -40,6 +40,7 @@ macro_rules! sections {
 sections! {
     README, "Quick start" => quick_start;
     README, "Use from C" => use_from_c;
+    README, "The room in a browser" => in_a_browser;
     README, "Install" => install;
     CONTRIBUTING, "The layers" => layers;
     CONTRIBUTING, "One test" => one_test;
@@ -172,6 +173,12 @@ fn layers([picture]: [String; 1]) {
         let is_shown = shown.contains(format!("src/{name}").as_str());
         assert!(is_shown || name == "lib.rs", "not in the picture: src/{name}");
     }
+}
+
+/// `make web-check` tries what the last command starts.
+fn in_a_browser([commands]: [String; 1]) {
+    let last = commands.lines().last().expect("a command");
+    has_rule(last.strip_prefix("make ").expect("a call of make"));
 }
 
 /// Cargo, make and the programs in C know what they are asked for.

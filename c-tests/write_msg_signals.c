@@ -103,6 +103,7 @@ static void write_from_the_background(int sd)
 	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, &pool), 0);
 	CHECK_EQ(write_msg(sd, &pool), 0);
 	CHECK_EQ(queued(sd, &pool), 0);
+	CHECK_EQ(remove_conn(sd, &pool), 0);
 }
 
 /* Returns the status of a child that writes to a terminal from the background. */

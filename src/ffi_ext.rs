@@ -94,8 +94,9 @@ pub unsafe extern "C" fn chat_tell(
 /// until chat_uncork finds fewer than two connections, the remaining part until the last one is
 /// removed. A program may take connections out by itself, and the others still get the batch; but
 /// the last connection of a pool that has been corked must leave by remove_conn, or that memory is
-/// lost, and none that was taken out may be put back after that. While a pool is corked, what
-/// add_msg is given must not be a message in the pool's own queues.
+/// lost, and none that was taken out may be put back after that, nor after the first chat_cork if
+/// it was taken out before. While a pool is corked, what add_msg is given must not be a message in
+/// the pool's own queues.
 ///
 /// @param pool  the pool
 /// @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked

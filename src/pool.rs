@@ -1,4 +1,4 @@
-//! What a program can do with a pool, a function each. Read this file first.
+//! The operations on a pool, one function for each. Read this file first.
 //!
 //! `members` finds, links and unlinks connections, `delivery` brings a text to its recipients, and
 //! `queue` has what waits for one connection.
@@ -77,7 +77,7 @@ pub(crate) fn tell(pool: PoolRef, fd: c_int, text: Text) -> Result<(), Errno> {
     delivery::queue_for_one(pool, conn, text)
 }
 
-/// Broadcasts the whole lines that end in `bytes`, which were read from `fd`, and keeps the
+/// Broadcasts every line whose end is in `bytes`, which were read from `fd`, and keeps the
 /// unfinished line after them.
 pub(crate) fn feed(pool: PoolRef, fd: c_int, bytes: &[u8]) -> Result<(), Errno> {
     let mut conn = pool.find(fd)?;
@@ -130,8 +130,8 @@ pub(crate) fn uncork(pool: PoolRef) -> Result<(), Errno> {
     let Some(mut batch) = pool.open_batch() else { return Ok(()) };
     delivery::deliver_to_all(pool, batch)?;
     batch.corked = false;
-    // A single connection has no recipients. A block that lies high keeps all of the heap below it
-    // from going back to the kernel, so it is not kept for later.
+    // A single connection has no recipients. A large block near the top of the heap would keep the
+    // memory below it from going back to the kernel, so it is freed.
     if pool.connections().nth(1).is_none() {
         batch.text.free();
     }

@@ -34,16 +34,17 @@
 /* Connections accepted in one pass: enough for a rush, and the clients do not have to wait. */
 enum { ACCEPTS_A_PASS = 16 };
 
-/* The most that one read takes. The sends are what costs: relaying a heavy sender's bytes takes a
- * third of the time that it takes with BUFFER_SIZE, a quarter of this. A larger buffer saves little
- * more, and the other clients would wait for it. */
+/* The most that one read takes: four times BUFFER_SIZE, which relays a heavy sender's bytes in a
+ * third of the time, since the sends are what costs. A larger buffer saves little more, and the
+ * other clients would wait for it. */
 enum { READ_SIZE = 16 * 1024 };
 
 /* A socket on which a call failed for want of descriptors or memory stays ready as far as select()
  * can see. Watching it on would make the loop spin, so it is not watched for a while. */
 enum { RETRY_US = 100000 };
 
-/* The room in front of what is read, for bytes that an earlier read ended with. */
+/* Free bytes before what is read, for what an earlier read left unfinished: a part of a telnet
+ * command or of a character. */
 enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
 
 /* How long a client that has shut down sending may stay without taking anything. The kernel's
@@ -73,13 +74,14 @@ struct server {
 	bool accept_failing;  /* accept() has failed since it last succeeded */
 	bool short_of_memory; /* a part of the batch is left for the next pass */
 	int64_t accept_at;    /* before this time the listeners are not watched, */
-	int64_t write_at;     /* and before this one it is not whether sockets are writable */
+	int64_t write_at;     /* before this time writability is not watched */
 	struct pass pass;
 	int next_light, next_reader; /* the descriptors at which the next pass begins to read, */
 	int next_writer;             /* and to write */
 	sigset_t waiting_mask;       /* the signal mask while pselect() waits */
 	struct flow flow;
 	fd_set leaving; /* clients that have shut down sending, and get what is left for them */
+	int64_t stall_check_at; /* before this time they are not checked for progress */
 	struct stats stats;
 	struct client clients[FD_SETSIZE];
 };
@@ -111,7 +113,7 @@ static void ignore_listeners(struct server *server)
 		FD_CLR(sd, &server->pool.ready_read_set);
 }
 
-/* Accepts nobody for a while, nor in what is left of this pass. */
+/* Accepts nobody for the rest of this pass, and for RETRY_US. */
 static void pause_listeners(struct server *server)
 {
 	server->accept_at = now_us() + RETRY_US;
@@ -381,11 +383,15 @@ static void write_queued(struct server *server, const fd_set *full, int64_t dura
 /* Removes clients that are leaving and for whom nothing is left, or who take nothing. */
 static void remove_leaving(struct server *server)
 {
+	const bool check = now_us() >= server->stall_check_at;
 	int sd;
 
+	/* A check counts the queue message by message, which is too much for every pass. */
+	if (check)
+		server->stall_check_at = now_us() + STALLED_S * 1000000LL / 9;
 	FOR_EACH_FD (sd, &server->leaving) {
 		if (FD_ISSET(sd, &server->pool.write_set)) {
-			if (!has_stalled(server, sd))
+			if (!check || !has_stalled(server, sd))
 				continue;
 			log_warning(server->clients[sd].address, "closed", strerror(ETIMEDOUT));
 		} else if (!was_cut_off(server, sd) && server->short_of_memory) {

@@ -15,8 +15,8 @@ enum { US_A_BYTE = 64 };
  * VERY_LITTLE: so little that a thousand who send it do not fill the usual queue. */
 enum { LIGHT_SENDER = 4096, HEAVY_SENDER = 64 * 1024, VERY_LITTLE = 2048 };
 
-/* Who has sent a whole LIGHT_SENDER at once probably has more, and is no light sender for so long,
- * however few bytes a busy server reads from it. */
+/* A client that has sent a whole LIGHT_SENDER at once probably has more, and is no light sender for
+ * so long, however few bytes a busy server reads from it. */
 enum { HAS_MORE_US = 2000000 };
 
 /* No more than this is remembered, so that a sender who stops is no heavy one a second later. */
@@ -95,7 +95,8 @@ static void catch_up(struct flow *flow, struct flow_client *reader, int64_t now)
 {
 	int64_t backlog = (int64_t)(flow->bytes - reader->behind_from);
 
-	use_budget(reader, now, -backlog * 1000000 / CATCH_UP);
+	/* By the millisecond: a product with all bytes could overflow. */
+	use_budget(reader, now, -(backlog / (CATCH_UP / 1000) * 1000));
 	reader->is_holding = false;
 }
 
@@ -146,6 +147,9 @@ bool flow_holds_newcomers(struct flow *flow)
 {
 	if (flow->most_sent == INT64_MAX)
 		return false;
+	/* Nobody has waited since the last pass. */
+	if (!flow->somebody_waits)
+		flow->updated_at = now_us();
 	flow->somebody_waits = true;
 	return true;
 }

@@ -60,6 +60,7 @@ int set_up_tcp(int sd)
 /* Returns a listening socket at this one address, or -1 with errno set. */
 static int listen_at(const struct addrinfo *address, bool v6_only)
 {
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address->ai_addr;
 	int sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
 
@@ -68,7 +69,8 @@ static int listen_at(const struct addrinfo *address, bool v6_only)
 	errno = EMFILE;
 	if (sd < FD_SETSIZE &&
 	    (address->ai_family != AF_INET6 ||
-	     set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) == 0) &&
+	     set_number(sd, IPPROTO_IPV6, IPV6_V6ONLY,
+	                v6_only && !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) == 0) &&
 	    set_number(sd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_up_tcp(sd) == 0 &&
 	    bind(sd, address->ai_addr, address->ai_addrlen) == 0 && listen(sd, SOMAXCONN) == 0)
 		return sd;

@@ -40,17 +40,17 @@ bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_
 
 static void help(void)
 {
-	printf(USAGE
+	printf("Usage: %s [OPTION]... <port>\n"
 	       "Relays every line from a client to all other clients. Port 0 is any free port.\n"
 	       "\n"
 	       "  -b, --bind ADDRESS     listen there only; may be given several times\n"
 	       "  -c, --max-clients N    turn away clients beyond this number\n"
-	       "  -m, --max-queue BYTES  cut off a client for whom more than this waits\n"
+	       "  -m, --max-queue BYTES  cut off a client when more than this waits\n"
 	       "                         (K, M and G are understood; 0 for no limit; else %dM)\n"
 	       "  -p, --printable        relay control characters as question marks\n"
 	       "  -r, --raw              relay every byte as it came, telnet's commands too\n"
 	       "  -q, --quiet            no transcript on standard output\n"
-	       "  -v, --verbose          log who joins and leaves\n"
+	       "  -v, --verbose          log which clients join and leave\n"
 	       "  -h, --help             print this and end\n"
 	       "  -V, --version          print the version and end\n"
 	       "\n"

@@ -118,7 +118,7 @@ fn use_from_c([serve, links]: [String; 2]) {
     }
     let relays = |link: &str| {
         answers(shell(link, &folder), "");
-        Room::open("./chat 5555", |line| shell(line, &folder)).relays();
+        Room::open("build/chat 5555", |line| shell(line, &folder)).relays();
     };
     links.lines().for_each(relays);
 
@@ -129,7 +129,7 @@ fn use_from_c([serve, links]: [String; 2]) {
         {\n\tserve(listen_on(argc == 2 ? atoi(argv[1]) : 0));\n}\n";
     let source = format!("{includes}static void give_up{listen}{serve}\n{main}");
     fs::write(folder.join("loop.c"), source).expect("a file can be written");
-    relays("cc -Iinclude -o chat loop.c build/libchatserver.a");
+    relays("cc -Iinclude -o build/chat loop.c build/libchatserver.a");
 }
 
 /// Installs as root would, but in a place of the test's own, and builds a program on that.

@@ -52,13 +52,13 @@ bench-check: all $(RIVALS) $(BENCH)/micro ## try the benchmarks, without a meani
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \
 		$(BENCH)/micro $$operation 10 >$(BENCH)/micro.log || exit; done
 
-# The limit is low enough for clients that stall to reach it, and the allocator keeps nothing of
-# what is freed, so that the process's memory shows what the server holds.
-# SOAK_OPTIONS='--seed NUMBER' repeats a run.
+# The limit is low enough for clients that stall to reach it. The allocator keeps nothing of what is
+# freed, and large blocks, one of which would keep what is below it, are mapped by themselves: so
+# the process's memory shows what the server holds. SOAK_OPTIONS='--seed NUMBER' repeats a run.
 SOAK_SECONDS ?= 600
 
 soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\
-	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0
-soak: all ## let clients connect, stall, reset and leave for SOAK_SECONDS (600)
+	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0:glibc.malloc.mmap_threshold=4096
+soak: all ## let clients connect, stall, attack, reset and leave for SOAK_SECONDS (600)
 	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) \
-		$(SOAK_OPTIONS) './server --max-queue 65536 {port}'
+		--attackers 40 $(SOAK_OPTIONS) './server --max-queue 262144 {port}'

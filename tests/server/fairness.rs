@@ -6,10 +6,12 @@ use crate::failing_calls::{Log, server_under_strace};
 use crate::harness::{READ_SIZE, Server};
 use crate::injected::has_strace;
 use crate::misbehaving_clients::{flood, pass_on};
+use crate::slow::peak_memory;
 use crate::systemd::duplicate;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Longer than a pass may read or write.
 const SLOW: &str = "delay_enter=30000";
@@ -183,4 +185,46 @@ fn the_end_does_not_wait_for_all_that_is_queued() {
     let (before, after) = text.rsplit_once("pselect6(").expect("it has waited");
     let tries = after.matches("EAGAIN").count();
     assert!(before.contains("EAGAIN") && tries < READERS / 2, "{tries} tries");
+}
+
+/// Many who are too far behind are disconnected by one text. Each removal takes longer than a pass
+/// may read.
+#[test]
+fn a_pass_removes_so_many_and_the_next_goes_on_behind() {
+    const READERS: usize = 8;
+    let Some((server, _log)) = slow_server("close") else { return };
+    let [sender, recipient] = server.joins();
+    let mut readers: Vec<_> = (0..READERS).map(|_| Client::connect_narrow(server.port)).collect();
+    server.let_in(&mut readers);
+    pass_on(&sender, &recipient, &flood(0, 12_000));
+    let (mut removals, mut most) = (0, 0);
+    while removals < READERS {
+        let count = server.pass().matches("removing").count();
+        most = count.max(most);
+        removals += count;
+    }
+    assert!(most <= 2, "{most} in one pass");
+    server.stop();
+}
+
+/// Each line comes in a pass of its own.
+#[test]
+fn many_queues_of_short_lines_cost_little_and_do_not_hold_up_the_end() {
+    const READERS: usize = 100;
+    const LINES: usize = 5000;
+    let server = Server::start();
+    let [sender, recipient] = server.joins();
+    let mut readers: Vec<_> = (0..READERS).map(|_| Client::connect_narrow(server.port)).collect();
+    server.let_in(&mut readers);
+    pass_on(&sender, &recipient, &flood(0, 250));
+    let before = peak_memory(&server);
+    for _ in 0..LINES {
+        sender.say("\n");
+        recipient.expect("\n");
+    }
+    let cost = peak_memory(&server) - before;
+    let start = Instant::now();
+    server.stop();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(cost < READERS * LINES * 4, "{cost} bytes");
 }

@@ -9,6 +9,8 @@
 //! one recipient has received, all others must receive as well. And as long as a client is behind,
 //! since it has stopped reading and not caught up, it may be cut off any time, so that its lines
 //! are not relied on; what it has received until then has no gap.
+//!
+//! Attackers send empty lines. Nobody must receive more of them than were sent.
 
 use load::line::{HEADER, Id, Lines, START, header};
 use std::collections::HashMap;
@@ -84,6 +86,9 @@ struct Recipient {
     due: HashMap<Id, Due>,
     /// The number of bytes that it must still receive.
     owed: usize,
+    /// At most so many more, while it is not known to be in.
+    coming: usize,
+    empty_lines: u64,
 }
 
 impl Recipient {
@@ -103,6 +108,8 @@ pub struct Checker {
     pub came: Id,
     /// The number of correct lines, counted for each recipient.
     pub deliveries: u64,
+    /// The number of empty lines that may have been sent.
+    pub empty_lines: u64,
     senders: HashMap<Id, Sender>,
     recipients: HashMap<Id, Recipient>,
 }
@@ -113,6 +120,7 @@ impl Checker {
             lines: Lines::mixed(seed),
             came: 0,
             deliveries: 0,
+            empty_lines: 0,
             senders: HashMap::new(),
             recipients: HashMap::new(),
         }
@@ -192,6 +200,8 @@ impl Checker {
     /// Everybody in the room must receive this many of its lines.
     fn promise(&mut self, id: Id, lines: u32) {
         let before = mem::replace(&mut self.sender(id).promised, lines);
+        let bytes = total(&self.lines, id, before..lines);
+        self.recipients.values_mut().filter(|it| !it.is_in).for_each(|it| it.coming += bytes);
         let others = self.recipients.iter_mut().filter(|(other, it)| **other != id && it.is_owed());
         for (_, recipient) in others {
             let by = recipient.due(id).by;
@@ -217,6 +227,12 @@ impl Checker {
     pub fn backlog(&self) -> usize {
         let up = self.recipients.iter().filter(|(id, it)| it.is_owed() && !self.is_behind(**id));
         up.map(|(_, it)| it.owed).max().unwrap_or(0)
+    }
+
+    /// At most so many bytes are on their way to one who is not known to be in.
+    pub fn coming(&self) -> usize {
+        let newcomers = self.recipients.values().filter(|it| !it.is_in && !it.is_quitting);
+        newcomers.map(|it| it.coming).max().unwrap_or(0)
     }
 
     /// Why not everything that was sent has been received yet.
@@ -292,6 +308,9 @@ impl Checker {
 
     /// Checks the first line of the text; returns its length, or 0 when its end is not there yet.
     fn receive_one(&mut self, recipient: Id, text: &[u8]) -> Result<usize, Wrong> {
+        if text.first() == Some(&b'\n') {
+            return self.accept_empty(recipient);
+        }
         let is_start = text.first().is_none_or(|first| *first == START);
         let next = start_of_next(text);
         let Some((id, number)) = header(text) else {
@@ -327,6 +346,12 @@ impl Checker {
         })
     }
 
+    fn accept_empty(&mut self, recipient: Id) -> Result<usize, Wrong> {
+        let recipient = self.recipients.get_mut(&recipient).expect("a recipient is in the room");
+        recipient.empty_lines += 1;
+        if recipient.empty_lines <= self.empty_lines { Ok(1) } else { Err(Wrong::NeverSent) }
+    }
+
     fn accept(&mut self, to: Id, from: Id, number: u32) -> Result<(), Wrong> {
         let sender = self.senders.get_mut(&from).ok_or(Wrong::NeverSent)?;
         let recipient = self.recipients.get_mut(&to).expect("a recipient is in the room");
@@ -342,6 +367,7 @@ impl Checker {
         }
         let next = number + 1;
         recipient.due.insert(from, Due { from: next, by: next });
+        recipient.coming = recipient.coming.saturating_sub(self.lines.length(from, number));
         self.deliveries += 1;
         sender.received = sender.received.max(next);
         let promised = sender.promised;
@@ -387,9 +413,10 @@ fn start_of_next(text: &[u8]) -> Option<usize> {
     text.iter().skip(1).position(|byte| *byte == START).map(|at| at + 1)
 }
 
-/// A line that broke off, without the end that the server gave it.
+/// A line that broke off, without the end that the server gave it and the empty lines behind it.
 fn without_end(text: &[u8]) -> &[u8] {
-    text.strip_suffix(b"\n").unwrap_or(text)
+    let end = text.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+    &text[..end]
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One client: its connection and its state.
 
+use crate::attack::Attack;
 use fastrand::Rng;
 use load::inbox::Inbox;
 use load::line::Id;
@@ -26,6 +27,7 @@ pub struct Client {
     pub id: Id,
     pub stream: TcpStream,
     pub rng: Rng,
+    pub attack: Option<Attack>,
     pub manner: Manner,
     /// It does not read until then.
     pub stalls_until: Option<u64>,
@@ -52,6 +54,7 @@ impl Client {
             id,
             stream: socket.into(),
             rng,
+            attack: None,
             manner: Manner::AtOnce,
             stalls_until: None,
             quit_at: None,

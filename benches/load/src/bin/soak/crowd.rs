@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
-const MS: u64 = 1_000_000;
+pub const MS: u64 = 1_000_000;
 /// The longest time without any progress. A kernel short of memory for TCP drops what it has no
 /// room for, and tries again after longer and longer pauses.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,8 +49,10 @@ pub struct Crowd {
     address: SocketAddrV4,
     seed: u64,
     size: usize,
+    /// So many of them are attackers.
+    pub attackers: usize,
     mode: Mode,
-    clients: HashMap<Id, Client>,
+    pub clients: HashMap<Id, Client>,
     pub checker: Checker,
     pub counts: Counts,
     epoll: OwnedFd,
@@ -61,11 +63,12 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    pub fn new(address: SocketAddrV4, seed: u64) -> io::Result<Self> {
+    pub fn new(address: SocketAddrV4, seed: u64, attackers: usize) -> io::Result<Self> {
         Ok(Self {
             address,
             seed,
             size: 0,
+            attackers,
             mode: Mode::Quiet,
             clients: HashMap::new(),
             checker: Checker::new(seed),
@@ -126,7 +129,7 @@ impl Crowd {
         Ok(())
     }
 
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         self.clock.elapsed().as_nanos() as u64
     }
 
@@ -160,7 +163,8 @@ impl Crowd {
     fn come(&mut self) -> Result<()> {
         let id = self.checker.join();
         let rng = seeded(self.seed, u64::from(id));
-        let client = Client::connect(self.address, id, rng)?;
+        let mut client = Client::connect(self.address, id, rng)?;
+        client.attack = self.next_attack();
         epoll::add(&self.epoll, &client.stream, EventData::new_u64(id.into()), EventFlags::IN)?;
         self.agenda.push(Reverse((self.now(), id)));
         self.clients.insert(id, client);
@@ -188,6 +192,7 @@ impl Crowd {
             return Ok(Some(100 * MS));
         }
         let has_to_read = self.mode == Mode::Quiet || self.checker.owed(id) > ENOUGH_TO_BE_CUT_OFF;
+        let is_attacker = client.attack.is_some();
         if client.stalls_until.is_some_and(|until| now >= until || has_to_read) {
             self.read_again(id)?;
         }
@@ -197,6 +202,7 @@ impl Crowd {
         match self.mode {
             Mode::Quiet if self.checker.is_in(id) => Ok(Some(50 * MS)),
             Mode::Quiet => self.send_lines(id, 1, Manner::AtOnce).map(|()| Some(200 * MS)),
+            Mode::Active if is_attacker => self.attack(id).map(Some),
             Mode::Active if self.checker.backlog() > BACKLOG_LIMIT => Ok(Some(10 * MS)),
             Mode::Active => self.act(id),
         }
@@ -230,7 +236,7 @@ impl Crowd {
         Ok(Some(pause))
     }
 
-    fn send_lines(&mut self, id: Id, lines: usize, manner: Manner) -> Result<()> {
+    pub fn send_lines(&mut self, id: Id, lines: usize, manner: Manner) -> Result<()> {
         let client = self.clients.get_mut(&id).expect("it is here");
         for _ in 0..lines {
             self.checker.lines.write(id, client.composed, &mut client.unsent);
@@ -263,7 +269,12 @@ impl Crowd {
         let now = self.now();
         let client = self.client(id);
         let most = if client.rng.u8(0..3) == 0 { 15_000 } else { 1_500 };
-        client.stalls_until = Some(now + client.rng.u64(50 * MS..most * MS));
+        let until = now + client.rng.u64(50 * MS..most * MS);
+        self.stall_until(id, until)
+    }
+
+    pub fn stall_until(&mut self, id: Id, until: u64) -> Result<()> {
+        self.client(id).stalls_until = Some(until);
         self.counts.stalls += 1;
         self.checker.stop_reading(id);
         self.watch(id)
@@ -285,7 +296,7 @@ impl Crowd {
         Ok(epoll::modify(&self.epoll, &client.stream, EventData::new_u64(id.into()), flags)?)
     }
 
-    fn read(&mut self, id: Id) -> Result<()> {
+    pub fn read(&mut self, id: Id) -> Result<()> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         let end = match client.inbox.read(&client.stream, &mut self.buffer) {
             Ok(Some(end)) => end,
@@ -317,7 +328,7 @@ impl Crowd {
     }
 
     /// Ends a client's connection in one way or another; some have just begun a line.
-    fn leave(&mut self, id: Id) -> Result<()> {
+    pub fn leave(&mut self, id: Id) -> Result<()> {
         let mut client = self.clients.remove(&id).expect("it is here");
         let way = client.rng.u8(0..8);
         if way < 4 && !client.has_unsent() {
@@ -351,7 +362,7 @@ impl Crowd {
         self.watch(id)
     }
 
-    fn client(&mut self, id: Id) -> &mut Client {
+    pub fn client(&mut self, id: Id) -> &mut Client {
         self.clients.get_mut(&id).expect("it is here")
     }
 }

@@ -1,6 +1,7 @@
 //! Has a crowd of clients connect, send, stall, reset and leave at random, checks every line at
 //! every client, and checks that the server has released everything in the end.
 
+mod attack;
 mod checker;
 mod client;
 mod crowd;
@@ -38,6 +39,9 @@ struct Options {
     /// How many are in the room at a time
     #[arg(long, default_value_t = 500)]
     clients: usize,
+    /// How many of them are attackers
+    #[arg(long, default_value_t = 0)]
+    attackers: usize,
     /// Determines what the clients do; the seed of an earlier run repeats it, except for the timing
     /// of the kernel
     #[arg(long, default_value_t = fastrand::u64(..), hide_default_value = true)]
@@ -55,10 +59,11 @@ fn main() -> Result<()> {
     let port = room::free_port()?;
     let mut server = options.command.start(port)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-    room::connect_first(address)?;
-    let mut crowd = Crowd::new(address, options.seed)?;
+    let first = room::connect_first(address)?;
+    let mut crowd = Crowd::new(address, options.seed, options.attackers)?;
     crowd.settle(PAIR)?;
-    let standing = server.descriptors()? - PAIR;
+    let standing = server.descriptors()? - PAIR - 1;
+    drop(first);
 
     let round = Duration::from_secs(options.seconds) / ROUNDS;
     let mut look_after_round = || {

@@ -181,3 +181,14 @@ fn a_client_that_has_left_is_forgotten_the_second_time() {
     room.forget();
     assert_eq!(room.get_wrong(2, &line), Wrong::NeverSent);
 }
+
+#[test]
+fn empty_lines_are_received_as_often_as_they_were_sent() {
+    let mut room = room();
+    room.empty_lines = 3;
+    let line = room.send(0);
+    room.get(1, &[b"\n", &line[..], b"\n\n"].concat());
+    assert_eq!(room.get_wrong(1, b"\n"), Wrong::NeverSent);
+    let (first, second) = line.split_at(line.len() / 2);
+    assert_eq!(room.get_wrong(2, &[first, b"\n", second, b"@"].concat()), Wrong::Torn);
+}

@@ -61,8 +61,8 @@ fn has_room(conn: &Connection, length: usize) -> bool {
     }
 }
 
-/// Whether the limit allows `length` more bytes, after counting the queue anew and sending as much as
-/// it takes, if the kernel does: no reader is to be cut off for messages that the program has taken out by itself,
+/// Whether the limit allows `length` more bytes, after counting the queue anew and sending as much
+/// as makes room: no reader is to be cut off for messages that the program has taken out by itself,
 /// or that the kernel would have taken.
 pub(crate) fn make_room(conn: &mut Connection, length: usize) -> bool {
     if has_room(conn, length) {

@@ -141,7 +141,8 @@ abi: $(ABI_LIBRARY) ## renew the record of the ABI, for a release
 	mv $(BUILD)/abi/record tests/abi/$(VERSION).abi
 
 # The tests that find a file missing which the library, the server or their documents need. Cargo
-# would take the package's objects for those of the working tree, had it no setting of its own.
+# would take the package's objects for those of the working tree, had it no setting of its own. The
+# packages below fuzz/ and benches/ are not in the crate, so links to them lead nowhere there.
 CRATE       := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
 CRATE_TESTS := header layout manual readme versions
 
@@ -149,4 +150,4 @@ crate: ## test the crate as Cargo packs it
 	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
 	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
 		--config profile.dev.package.chatserver.codegen-units=255 \
-		--test suite -- $(CRATE_TESTS:%=%::)
+		--test suite -- $(CRATE_TESTS:%=%::) --skip every_block --skip links_lead

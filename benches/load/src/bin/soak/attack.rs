@@ -21,9 +21,9 @@ pub enum Attack {
 const KINDS: [Attack; 4] = [Attack::Flood, Attack::Trickle, Attack::ComeBack, Attack::OneByte];
 /// Some 40 KiB, too little to be taken for a heavy sender.
 const FLOOD: usize = 200;
-/// Attackers wait while so many bytes are on their way to one that keeps up. With a flood more, that
-/// is enough for the server to hold senders, and less than its limit, so that nobody who reads may
-/// be cut off, however busy the machine is.
+/// Attackers wait while so many bytes are on their way to one that keeps up. With a flood more,
+/// that is enough for the server to hold senders, and less than its limit, so that nobody who reads
+/// may be cut off, however busy the machine is.
 const BACKLOG_LIMIT: usize = 128 * 1024;
 /// Between two moments at which those who have stopped come back.
 const COME_BACK: u64 = 2_000 * MS;

@@ -69,12 +69,12 @@ struct server {
 	struct options options;
 	conn_pool_t pool;
 	fd_set listeners;
-	int inherited; /* so many of them have been passed by a service manager */
+	int inherited; /* how many of them a service manager has passed */
 	unsigned int listener_count;
-	bool accept_failing;  /* accept() has failed since it last succeeded */
-	bool short_of_memory; /* a part of the batch is left for the next pass */
-	int64_t accept_at;    /* before this time the listeners are not watched, */
-	int64_t write_at;     /* before this time writability is not watched */
+	bool accept_failing; /* accept() has failed since it last succeeded */
+	bool batch_pending;  /* memory was short for a part of the batch */
+	int64_t accept_at;   /* before this time the listeners are not watched */
+	int64_t write_at;    /* before this time writability is not watched */
 	struct pass pass;
 	int next_light, next_reader; /* the descriptors at which the next pass begins to read, */
 	int next_writer;             /* and to write */
@@ -310,12 +310,12 @@ static void read_client(struct server *server, int sd, size_t size)
 static void uncork(struct server *server)
 {
 	if (chat_uncork(&server->pool) == 0) {
-		server->short_of_memory = false;
+		server->batch_pending = false;
 		return;
 	}
-	if (!server->short_of_memory)
+	if (!server->batch_pending)
 		log_warning(NULL, "something has to wait", strerror(errno));
-	server->short_of_memory = true;
+	server->batch_pending = true;
 }
 
 /* Serves ready descriptors once each, beginning with `*next`: if `light`, the listeners and the
@@ -341,8 +341,8 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
 	}
 }
 
-/* Reads what is ready and delivers it, as far as a pass may. Whoever sends little comes first, and
- * does not wait for those who send much; one of these is served in any case. */
+/* Reads what is ready and delivers it, as far as a pass may. Clients that send little come first,
+ * and do not wait for those that send much; one of these is served in any case. */
 static void relay_ready(struct server *server)
 {
 	uint64_t before = server->flow.bytes;
@@ -394,7 +394,7 @@ static void remove_leaving(struct server *server)
 			if (!check || !has_stalled(server, sd))
 				continue;
 			log_warning(server->clients[sd].address, "closed", strerror(ETIMEDOUT));
-		} else if (!was_cut_off(server, sd) && server->short_of_memory) {
+		} else if (!was_cut_off(server, sd) && server->batch_pending) {
 			continue; /* a part of the batch may be for it */
 		}
 		remove_client(server, sd);
@@ -415,7 +415,7 @@ static const struct timespec *prepare_select(struct server *server)
 	must_retry |= !notify_ready();
 	if (fdset_next(&server->leaving, 0) < FD_SETSIZE)
 		timeout = &stall_check;
-	if (now < server->accept_at || now < server->write_at || server->short_of_memory ||
+	if (now < server->accept_at || now < server->write_at || server->batch_pending ||
 	    must_retry)
 		timeout = &retry;
 	pool->ready_read_set = pool->read_set;

@@ -35,7 +35,7 @@ struct flow {
 	size_t backlog_allowance; /* bytes more by the time its budget is used up */
 	uint64_t bytes;           /* received from all clients since the start */
 	int64_t updated_at;
-	int64_t most_sent;   /* who has sent more lately is held; INT64_MAX: nobody */
+	int64_t most_sent;   /* clients that have sent more lately are held; INT64_MAX: none */
 	bool somebody_waits; /* for a reader, since the last pass */
 	fd_set behind;       /* after the last pass */
 	struct flow_client clients[FD_SETSIZE];
@@ -57,7 +57,7 @@ bool flow_is_light(const struct flow *flow, int sd);
 /* Decides whom to hold. Call it after each pass. behind: descriptors with queued data. */
 void flow_update(struct flow *flow, const fd_set *behind);
 
-/* Whether newcomers have to wait as well: nobody is to start afresh by connecting again. */
+/* Whether newcomers have to wait as well: no sender is to start afresh by connecting again. */
 bool flow_holds_newcomers(struct flow *flow);
 
 /* Takes senders who are held out of the set. Returns whether there are any. */

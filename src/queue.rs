@@ -61,8 +61,8 @@ fn has_room(conn: &Connection, length: usize) -> bool {
     }
 }
 
-/// Whether the limit allows `length` more bytes, after counting the queue anew and sending as much
-/// as makes room: no reader is to be cut off for messages that the program has taken out by itself,
+/// Whether the limit allows `length` more bytes, after counting the queue anew and sending what the
+/// kernel takes: no reader is to be cut off for messages that the program has taken out by itself,
 /// or that the kernel would have taken.
 pub(crate) fn make_room(conn: &mut Connection, length: usize) -> bool {
     if has_room(conn, length) {
@@ -73,7 +73,7 @@ pub(crate) fn make_room(conn: &mut Connection, length: usize) -> bool {
         return true;
     }
     // A failure is write_msg's to report; it leaves the queue empty.
-    let _ = send_until(conn, |conn| has_room(conn, length));
+    let _ = send(conn);
     has_room(conn, length)
 }
 
@@ -121,16 +121,8 @@ pub(crate) fn clear(conn: &mut Connection) {
 /// Sends until the queue is empty or the kernel takes no more, and returns the kernel's reason
 /// where it gave one. Any other error drops the queue, since the peer will never read it.
 pub(crate) fn send(conn: &mut Connection) -> Result<Option<Errno>, Errno> {
-    send_until(conn, |_| false)
-}
-
-/// The same, but ends after a system call that was enough.
-fn send_until(
-    conn: &mut Connection,
-    is_enough: impl Fn(&Connection) -> bool,
-) -> Result<Option<Errno>, Errno> {
     let mut reason = None;
-    while !conn.write_msg_head.is_null() && !is_enough(conn) {
+    while !conn.write_msg_head.is_null() {
         let mut pieces = Gather::default();
         gather(conn, &mut pieces);
         let sent = match conn.send(&pieces) {

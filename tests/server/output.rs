@@ -248,12 +248,13 @@ fn transcript_and_log_in_one_output_keep_their_order() {
         (0..300).for_each(|_| server.chat(5));
         let text = read_all(reader);
         assert!(text.matches(": joined").count() > 100, "{text}");
-        // Of the last lines those are missing that were too long for the room that was left.
-        let lines: Vec<_> = text.lines().rev().skip(20).collect();
-        for pair in lines.windows(2) {
-            let is_new = pair[1].starts_with("New incoming connection on sd ");
-            assert_eq!(is_new, pair[0].contains(": joined"), "{pair:?}");
-        }
+        let lines: Vec<_> = text.lines().collect();
+        let is_apart = |pair: &&[&str]| {
+            pair[0].starts_with("New incoming connection on sd ") != pair[1].contains(": joined")
+        };
+        // Where the output was full, lines are missing: first the long ones.
+        let apart = lines.windows(2).filter(is_apart).count();
+        assert!(apart < 10, "{apart} of {}", lines.len());
         server.end();
     }
 }

@@ -33,7 +33,7 @@ lint: ## check formatting and line width, with every warning as an error
 # The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
 # descriptors of its own.
 MEMCHECK_TESTS := relay lines misbehaving telnet above_fd_setsize stats passed ready \
-	--skip memory::
+	--skip memory:: --skip fairness::
 
 memcheck: all ## run the C tests, and most of the server's, under valgrind
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
@@ -52,7 +52,7 @@ torture: all $(TORTURED) ## run the C tests and the server with allocations and 
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
 	$(CARGO) test --test server -- failing_calls
 	SERVER=$(TORTURED) $(CARGO) test --test server -- random_chat relay lines \
-		misbehaving telnet --skip a_thousand --skip a_reader_who
+		misbehaving telnet --skip fairness:: --skip a_thousand --skip a_reader_who
 
 $(TORTURED): $(SERVER_FILES) $(TORTURE) $(wildcard c-tests/*.h c-tests/torture/*.h) $(ARCHIVE)
 	$(call COMPILE,-std=gnu11,$(shell sed -n 's/^ \* link: //p' $(TORTURE)))

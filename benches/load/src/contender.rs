@@ -41,14 +41,7 @@ impl Contender {
     pub fn start(&self, port: u16) -> Result<Server> {
         let words: Vec<_> =
             self.words.iter().map(|word| word.replace(PORT, &port.to_string())).collect();
-        let child = Command::new(&words[0])
-            .args(&words[1..])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let process = Process::new(child.id() as i32)?;
-        Ok(Server { child, process })
+        Server::start(Command::new(&words[0]).args(&words[1..]), Stdio::null())
     }
 }
 
@@ -68,6 +61,25 @@ pub struct Usage {
 }
 
 impl Server {
+    pub fn start(command: &mut Command, log: Stdio) -> Result<Self> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn()?;
+        let process = Process::new(child.id() as i32)?;
+        Ok(Self { child, process })
+    }
+
+    /// The status of one that has ended.
+    pub fn status(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Ends it without giving it a chance.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -104,8 +116,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) && self.end().is_err() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            let _ = self.kill();
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Sends and receives for all clients of a room: one thread, one epoll.
 
-use load::cell::{Cell, Pace};
-use load::inbox::Inbox;
-use load::ledger::Ledger;
-use load::room::TIMEOUT;
+use crate::cell::{Cell, Pace};
+use crate::inbox::Inbox;
+use crate::ledger::Ledger;
+use crate::room::TIMEOUT;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::time::Timespec;
 use std::io::{self, ErrorKind, Write};
-use std::net::TcpStream;
+use std::mem;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 const SECOND: u64 = 1_000_000_000;
@@ -17,6 +18,8 @@ const SECOND: u64 = 1_000_000_000;
 const OUTSTANDING_LIMIT: usize = 1024;
 /// The number of bytes on their way per flooder: more than kernel and server keep.
 const FLOOD: usize = 16 << 20;
+/// How long it waits at most where somebody else says when it is over.
+const PASS: Duration = Duration::from_millis(10);
 /// The most bytes that are written at once, so that reading is not held up.
 const CHUNK: usize = 64 * 1024;
 
@@ -24,7 +27,6 @@ pub struct Generator {
     clients: Vec<TcpStream>,
     pub ledger: Ledger,
     epoll: OwnedFd,
-    events: Vec<epoll::Event>,
     senders: Vec<Sender>,
     /// The number of senders, the first ones, that take turns in an open loop. The others send
     /// whenever they may.
@@ -35,6 +37,9 @@ pub struct Generator {
     due: u64,
     /// By client.
     inboxes: Vec<Inbox>,
+    /// Where those come back to whose connection ends; without, that is an error.
+    addresses: Option<Vec<SocketAddr>>,
+    away: Vec<usize>,
     buffer: Vec<u8>,
     clock: Instant,
     last_received: u64,
@@ -62,13 +67,14 @@ impl Generator {
         Ok(Self {
             ledger: Ledger::new(clients.len(), &windows, cell.senders, cell.bytes),
             epoll,
-            events: Vec::with_capacity(clients.len()),
             senders: windows.iter().map(|_| Sender::default()).collect(),
             taking_turns,
             turn: 0,
             interval,
             due: 0,
             inboxes: vec![Inbox::default(); clients.len()],
+            addresses: None,
+            away: Vec::new(),
             clients,
             buffer: Vec::new(),
             clock: Instant::now(),
@@ -79,6 +85,7 @@ impl Generator {
     /// Sends for this long, and then receives until every line has reached every recipient. False
     /// when the room comes to a standstill before that.
     pub fn run(&mut self, duration: Duration) -> io::Result<bool> {
+        let mut events = self.events();
         let start = self.now();
         let end = start + duration.as_nanos() as u64;
         self.last_received = start;
@@ -95,8 +102,42 @@ impl Generator {
                 return Ok(false);
             }
             let next = if now < end { self.due.min(end) } else { u64::MAX };
-            self.wait(Duration::from_nanos(next - now).min(TIMEOUT))?;
+            self.wait(&mut events, Duration::from_nanos(next - now).min(TIMEOUT))?;
         }
+    }
+
+    /// Clients whose connection ends come back to the same server from now on.
+    pub fn come_back(&mut self) -> io::Result<()> {
+        let addresses: io::Result<_> = self.clients.iter().map(TcpStream::peer_addr).collect();
+        self.addresses = Some(addresses?);
+        Ok(())
+    }
+
+    /// Sends and receives until it is over, which is asked for after at most ten milliseconds.
+    pub fn run_until(&mut self, is_over: impl Fn(&Ledger) -> bool) -> io::Result<()> {
+        let mut events = self.events();
+        self.due = self.now().saturating_add(self.interval);
+        while !is_over(&self.ledger) {
+            let now = self.now();
+            self.send_in_turn(now, u64::MAX)?;
+            self.send_lines(now)?;
+            self.wait(&mut events, Duration::from_nanos(self.due.saturating_sub(now)).min(PASS))?;
+            self.bring_back()?;
+        }
+        Ok(())
+    }
+
+    /// Receives until it is over.
+    pub fn listen_until(&mut self, is_over: impl Fn(&Ledger) -> bool) -> io::Result<()> {
+        let mut events = self.events();
+        while !is_over(&self.ledger) {
+            self.wait(&mut events, PASS)?;
+        }
+        Ok(())
+    }
+
+    fn events(&self) -> Vec<epoll::Event> {
+        Vec::with_capacity(self.clients.len())
     }
 
     fn now(&self) -> u64 {
@@ -107,7 +148,8 @@ impl Generator {
     fn send_lines(&mut self, now: u64) -> io::Result<()> {
         for number in self.taking_turns..self.senders.len() {
             let unsent = &mut self.senders[number].unsent;
-            if !unsent.is_empty() || self.ledger.room(number) == 0 {
+            let is_away = self.away.contains(&number);
+            if !unsent.is_empty() || self.ledger.room(number) == 0 || is_away {
                 continue;
             }
             while self.ledger.room(number) > 0 && unsent.len() < CHUNK {
@@ -124,7 +166,7 @@ impl Generator {
             self.due += self.interval;
             let number = self.turn;
             self.turn = (self.turn + 1) % self.taking_turns;
-            if self.ledger.room(number) > 0 {
+            if self.ledger.room(number) > 0 && !self.away.contains(&number) {
                 self.ledger.next_line(number, now, &mut self.senders[number].unsent);
                 self.send(number)?;
             }
@@ -139,7 +181,7 @@ impl Generator {
         match client.write(&sender.unsent) {
             Ok(count) => drop(sender.unsent.drain(..count)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            Err(error) => return self.lose(number, error),
         }
         let has_more = number >= self.taking_turns && self.ledger.room(number) > 0;
         let must_wait = !sender.unsent.is_empty() || has_more;
@@ -153,10 +195,9 @@ impl Generator {
     }
 
     /// Waits for events, and handles them.
-    fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+    fn wait(&mut self, events: &mut Vec<epoll::Event>, timeout: Duration) -> io::Result<()> {
         let timeout = Timespec::try_from(timeout).expect("a short time");
-        let mut events = std::mem::take(&mut self.events);
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
+        match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -169,18 +210,53 @@ impl Generator {
                 self.read(number)?;
             }
         }
-        self.events = events;
         Ok(())
     }
 
     /// Reads once for a client, and checks what came.
     fn read(&mut self, number: usize) -> io::Result<()> {
         let inbox = &mut self.inboxes[number];
-        let Some(end) = inbox.read(&self.clients[number], &mut self.buffer)? else { return Ok(()) };
+        let end = match inbox.read(&self.clients[number], &mut self.buffer) {
+            Ok(None) => return Ok(()),
+            Ok(Some(end)) => end,
+            Err(error) => return self.lose(number, error),
+        };
         let now = self.clock.elapsed().as_nanos() as u64;
         let received = self.ledger.receive(number, &self.buffer[..end], now);
         inbox.keep(&self.buffer[received..end]);
         self.last_received = now;
+        Ok(())
+    }
+
+    /// A client's connection has ended. What it had not sent or received of a line is dropped.
+    fn lose(&mut self, number: usize, error: io::Error) -> io::Result<()> {
+        if self.addresses.is_none() {
+            return Err(error);
+        }
+        if !self.away.contains(&number) {
+            epoll::delete(&self.epoll, &self.clients[number])?;
+            self.inboxes[number].keep(&[]);
+            self.away.push(number);
+        }
+        Ok(())
+    }
+
+    /// Connects those again whose server is there again.
+    fn bring_back(&mut self) -> io::Result<()> {
+        for number in mem::take(&mut self.away) {
+            let addresses = self.addresses.as_ref().expect("they come back");
+            let Ok(client) = TcpStream::connect(addresses[number]) else {
+                self.away.push(number);
+                continue;
+            };
+            client.set_nonblocking(true)?;
+            client.set_nodelay(true)?;
+            epoll::add(&self.epoll, &client, EventData::new_u64(number as u64), EventFlags::IN)?;
+            self.clients[number] = client;
+            if let Some(sender) = self.senders.get_mut(number) {
+                *sender = Sender::default();
+            }
+        }
         Ok(())
     }
 }

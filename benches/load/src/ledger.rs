@@ -75,6 +75,8 @@ impl SentLines {
 pub struct Ledger {
     bytes: usize,
     recipients: usize,
+    /// Recipient and sender are in the same room when their numbers are the same modulo this.
+    rooms: usize,
     sent: Vec<SentLines>,
     /// The number of the line that a recipient is to receive next from a sender.
     next: Vec<u32>,
@@ -102,6 +104,7 @@ impl Ledger {
         Self {
             bytes,
             recipients,
+            rooms: 1,
             sent: windows.iter().enumerate().map(sent).collect(),
             next: vec![0; recipients * windows.len()],
             missing: HashSet::new(),
@@ -110,6 +113,12 @@ impl Ledger {
             latencies: Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("valid bounds"),
             lines: Lines::fixed(bytes),
         }
+    }
+
+    /// For as many rooms, with as many recipients each, that hear nothing of one another.
+    pub fn in_rooms(self, rooms: usize) -> Self {
+        assert!(self.recipients % rooms == 0);
+        Self { rooms, ..self }
     }
 
     /// The number of lines a sender may send before earlier ones have reached every recipient.
@@ -128,7 +137,7 @@ impl Ledger {
         self.lines.write(sender as Id, self.sent[sender].next, out);
         let sent = &mut self.sent[sender];
         let slot = sent.slot(sent.next);
-        sent.slots[slot] = Slot { at: now, waiting: self.recipients as u32 - 1 };
+        sent.slots[slot] = Slot { at: now, waiting: (self.recipients / self.rooms) as u32 - 1 };
         sent.text[slot * self.bytes..][..self.bytes].copy_from_slice(&out[start..]);
         sent.next += 1;
     }
@@ -167,13 +176,44 @@ impl Ledger {
 
     /// The faults up to now; a line that is still on its way counts as lost.
     pub fn faults(&self) -> Faults {
-        let senders = self.sent.len();
-        let pairs = (0..self.recipients).flat_map(|l| (0..senders).map(move |s| (l, s)));
-        let pending: usize = pairs
-            .filter(|(recipient, sender)| recipient != sender)
-            .map(|(l, s)| (self.sent[s].next - self.next[l * senders + s]) as usize)
-            .sum();
-        Faults { lost: self.missing.len() + pending, ..self.faults }
+        let pending = self.pairs().map(|(recipient, sender)| self.pending(recipient, sender));
+        Faults { lost: self.missing.len() + pending.sum::<usize>(), ..self.faults }
+    }
+
+    /// How many lines of the sender the recipient has not received, and will not or not yet.
+    pub fn lost(&self, recipient: usize, sender: usize) -> usize {
+        let skipped = self.missing.iter().filter(|it| (it.0, it.1) == (recipient, sender));
+        skipped.count() + self.pending(recipient, sender)
+    }
+
+    /// Lines that are missing up to now were said before everybody was in.
+    pub fn all_are_in(&mut self) {
+        self.missing.clear();
+    }
+
+    /// How many lines each sender has sent.
+    pub fn sent(&self) -> Vec<u32> {
+        self.sent.iter().map(|sent| sent.next).collect()
+    }
+
+    /// A pair of a recipient and a sender of whom it has received nothing beyond so many lines.
+    pub fn first_to_wait(&self, lines: &[u32]) -> Option<(usize, usize)> {
+        self.pairs().find(|(recipient, sender)| {
+            self.next[recipient * self.sent.len() + sender] <= lines[*sender]
+        })
+    }
+
+    /// Each recipient with each sender that it is to hear.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.recipients)
+            .flat_map(|recipient| (0..self.sent.len()).map(move |sender| (recipient, sender)))
+            .filter(|(recipient, sender)| {
+                recipient != sender && recipient % self.rooms == sender % self.rooms
+            })
+    }
+
+    fn pending(&self, recipient: usize, sender: usize) -> usize {
+        (self.sent[sender].next - self.next[recipient * self.sent.len() + sender]) as usize
     }
 
     /// Sender and number of the text's first line, if the recipient is to receive it next. Without

@@ -1,9 +1,12 @@
-//! What the load generator (`main.rs`) and the soak test (`bin/soak`) have in common.
+//! What the load generator (`main.rs`), the soak test (`bin/soak`) and the relay's tests have in
+//! common.
 
 pub mod cell;
 pub mod contender;
+pub mod generator;
 pub mod inbox;
 pub mod ledger;
 pub mod line;
 pub mod machine;
 pub mod room;
+pub mod rooms;

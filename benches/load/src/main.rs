@@ -6,7 +6,6 @@
 //! turns as well.
 
 mod chart;
-mod generator;
 mod measure;
 mod options;
 mod report;

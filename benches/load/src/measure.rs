@@ -1,10 +1,10 @@
 //! All contenders under one load, in turns.
 
-use crate::generator::Generator;
 use anyhow::{Result, bail};
 use itertools::iproduct;
 use load::cell::Cell;
 use load::contender::{Contender, Server, Usage};
+use load::generator::Generator;
 use load::ledger::Faults;
 use load::machine::{self, Cores};
 use load::room::{self, Room};

@@ -1,10 +1,12 @@
 //! The clients of a server, from connecting until everybody is known to be in.
 
 use crate::cell::Cell;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The shortest accept queue among the contenders. With one client more, the kernel may leave it
 /// unanswered for a second.
-const SHORTEST_QUEUE: usize = 8;
+pub const SHORTEST_QUEUE: usize = 8;
 
 const PROBE: &[u8] = b"is anybody there?\n";
 const LAST_PROBE: &str = "so let us begin";
@@ -65,9 +67,16 @@ pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
     })
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, below the range from which Linux gives ports to clients: so no
+/// client takes it, not even while a server is started anew.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = (0..20_000).map(|_| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + process::id() * 101;
+        10_000 + (number % 20_000) as u16
+    });
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    ports.find(is_free).context("there is no free port")
 }
 
 /// Connects as soon as the server listens.
@@ -85,7 +94,7 @@ pub fn connect_first(address: SocketAddrV4) -> Result<TcpStream> {
 }
 
 /// Gives the server time to accept the clients that wait.
-fn wait_for_accept(port: u16) {
+pub fn wait_for_accept(port: u16) {
     let given_up = Instant::now() + TIMEOUT;
     while waiting_for_accept(port) > 0 && Instant::now() < given_up {
         thread::sleep(Duration::from_micros(50));

@@ -80,6 +80,11 @@ impl Program {
         self.running.as_ref().expect("it has been started")
     }
 
+    /// The status of one that has ended by itself.
+    pub fn status(&mut self) -> Result<Option<ExitStatus>> {
+        self.running.as_mut().expect("it has been started").status()
+    }
+
     pub fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill_process(self.running().pid(), signal)?)
     }
@@ -140,6 +145,8 @@ pub struct Rooms {
     pub servers: Vec<Program>,
     pub relays: Vec<Program>,
     ports: Vec<u16>,
+    /// The port of a proxy by which clients come.
+    proxy: Option<u16>,
     broker_ports: Vec<u16>,
 }
 
@@ -153,7 +160,7 @@ impl Rooms {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
         let (brokers, servers, relays) = (Vec::new(), Vec::new(), Vec::new());
         let (ports, broker_ports) = (Vec::new(), Vec::new());
-        Ok(Self { folder, brokers, servers, relays, ports, broker_ports })
+        Ok(Self { folder, brokers, servers, relays, ports, proxy: None, broker_ports })
     }
 
     /// As many servers with their relays, and one broker, all of which run.
@@ -171,7 +178,17 @@ impl Rooms {
     /// A broker with the settings as they are shipped, but for the port, and what `change` makes of
     /// them; returns the port.
     pub fn add_broker(&mut self, change: impl FnOnce(String) -> String) -> Result<u16> {
-        let (name, port) = (format!("broker-{}", self.brokers.len()), room::free_port()?);
+        let port = room::free_port()?;
+        self.add_broker_on(port, change)?;
+        Ok(port)
+    }
+
+    pub fn add_broker_on(
+        &mut self,
+        port: u16,
+        change: impl FnOnce(String) -> String,
+    ) -> Result<()> {
+        let name = format!("broker-{}", self.brokers.len());
         let settings = ONE_BROKER
             .replace("listener 1883", &format!("listener {port}"))
             .replace("listener 8883", &format!("listener {port} 127.0.0.1"));
@@ -183,7 +200,7 @@ impl Rooms {
         let command = format!("{} -c mosquitto.conf", sbin("mosquitto"));
         self.brokers.push(Program::new(&data, &name, &command));
         self.broker_ports.push(port);
-        Ok(port)
+        Ok(())
     }
 
     /// The settings of one more leaf, whose middle is at this port.
@@ -225,8 +242,7 @@ impl Rooms {
             self.start_broker(number)?;
         }
         for number in 0..self.servers.len() {
-            self.servers[number].start()?;
-            room::connect_first(self.address(number))?;
+            self.start_server(number)?;
         }
         self.relays.iter_mut().try_for_each(Program::start)
     }
@@ -238,8 +254,36 @@ impl Rooms {
         wait_until("a broker listens", || Ok(TcpStream::connect(address).is_ok()))
     }
 
+    /// Starts it, and waits until it listens.
+    pub fn start_server(&mut self, number: usize) -> Result<()> {
+        self.servers[number].start()?;
+        self.servers[number].wait_for("listening on")?;
+        Ok(())
+    }
+
+    /// Where a client of this server connects.
     pub fn address(&self, server: usize) -> SocketAddrV4 {
-        SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.ports[server])
+        SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.proxy.unwrap_or(self.ports[server]))
+    }
+
+    /// From now on clients come by a proxy, which is about to listen on this port.
+    pub fn come_by(&mut self, proxy: u16) -> Result<()> {
+        self.proxy = Some(proxy);
+        room::connect_first(self.address(0))?;
+        Ok(())
+    }
+
+    /// A relay like this one.
+    pub fn twin(&self, relay: usize) -> Program {
+        let relay = &self.relays[relay];
+        Program {
+            name: format!("{}-twin", relay.name),
+            folder: relay.folder.clone(),
+            words: relay.words.clone(),
+            variables: relay.variables.clone(),
+            running: None,
+            searched: 0,
+        }
     }
 
     /// Connects the clients, as many to each server, and lets them talk until everybody has heard

@@ -1,0 +1,162 @@
+//! Several brokers, other brokers, and one port for several servers: with the settings as they are
+//! shipped, but for addresses, ports and folders.
+
+use crate::talk::{SERVERS, Talk, chat};
+use anyhow::{Result, ensure};
+use load::cell::{Cell, Pace};
+use load::room;
+use load::rooms::{Program, Rooms, sbin};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+const HAPROXY: &str = include_str!("../../../../packaging/haproxy/chatserver.conf");
+
+/// A server with a relay for each of the brokers.
+fn add_servers(rooms: &mut Rooms, brokers: &[u16]) -> Result<()> {
+    for broker in brokers {
+        rooms.add_server("")?;
+        rooms.add_relay(&format!("mqtt://127.0.0.1:{broker}/room"))?;
+    }
+    rooms.start_all()
+}
+
+#[test]
+fn nothing_is_lost_when_the_middle_of_a_star_of_brokers_restarts() -> Result<()> {
+    let mut rooms = Rooms::new("star")?;
+    let middle = rooms.add_broker(|settings| settings)?;
+    let leaf = |id| move |settings: String| settings + &Rooms::leaf(middle, id);
+    let leaves = [rooms.add_broker(leaf("leaf-1"))?, rooms.add_broker(leaf("leaf-2"))?];
+    add_servers(&mut rooms, &[middle, leaves[0], leaves[1]])?;
+    let mut talk = Talk::begin(rooms, &chat())?;
+    talk.during(|rooms| {
+        rooms.brokers[0].end()?;
+        thread::sleep(Duration::from_secs(1));
+        rooms.start_broker(0)
+    })?;
+    talk.nothing_is_lost()
+}
+
+#[test]
+fn a_ring_of_brokers_repeats_nothing_in_the_room() -> Result<()> {
+    let mut rooms = Rooms::new("ring")?;
+    // Ports have to be known before the brokers are there.
+    let ports = [room::free_port()?, room::free_port()?, room::free_port()?];
+    for number in 0..3 {
+        let leaf = Rooms::leaf(ports[(number + 1) % 3], &format!("leaf-{number}"));
+        rooms.add_broker_on(ports[number], |settings| settings + &leaf)?;
+    }
+    add_servers(&mut rooms, &ports)?;
+    // A few lines: each goes round until the brokers end.
+    let cell = Cell::new(2 * SERVERS, SERVERS, 64, Pace::Open(6));
+    let talk = Talk::begin(rooms, &cell)?;
+    talk.nothing_is_lost()?;
+    for relay in &talk.rooms.relays {
+        let loops = relay.log()?.matches("loop").count();
+        ensure!(loops == 1, "{loops} lines of a loop");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_broker_without_mqtt_5_serves_as_well() -> Result<()> {
+    if !Path::new(&sbin("nats-server")).exists() {
+        println!("skipped: no nats-server");
+        return Ok(());
+    }
+    let mut rooms = Rooms::new("nats")?;
+    let (port, own_port) = (room::free_port()?, room::free_port()?);
+    let settings = format!(
+        "server_name: broker\nhost: 127.0.0.1\nport: {own_port}\njetstream {{ store_dir: {:?} }}\n\
+         mqtt {{ host: 127.0.0.1, port: {port} }}\n",
+        rooms.folder.join("nats")
+    );
+    fs::write(rooms.folder.join("nats.conf"), settings)?;
+    rooms.add_other_broker(&format!("{} -c nats.conf", sbin("nats-server")), port);
+    add_servers(&mut rooms, &[port, port])?;
+    let mut talk = Talk::begin(rooms, &Cell::new(8, 4, 64, Pace::Open(60)))?;
+    talk.during(|_| Ok(thread::sleep(Duration::from_secs(1))))?;
+    talk.nothing_is_lost()
+}
+
+#[test]
+fn what_is_said_while_a_broker_with_tls_is_away_for_a_moment_arrives() -> Result<()> {
+    let mut rooms = Rooms::new("tls")?;
+    make_certificates(&rooms.folder)?;
+    let folder = rooms.folder.display().to_string();
+    let broker = rooms.add_broker(|settings| secured(&settings, &folder))?;
+    for number in 0..SERVERS {
+        rooms.add_server("")?;
+        let broker = format!("mqtts://relay-{number}@localhost:{broker}/room");
+        rooms.add_relay(&format!("--ca {folder}/ca.pem {broker}"))?;
+        rooms.relays[number].set_variable("CHATSERVER_RELAY_PASSWORD", "secret");
+    }
+    rooms.start_all()?;
+    let mut talk = Talk::begin(rooms, &chat())?;
+    talk.during(|rooms| {
+        rooms.brokers[0].end()?;
+        thread::sleep(Duration::from_millis(500));
+        rooms.start_broker(0)
+    })?;
+    talk.nothing_is_lost()
+}
+
+/// The settings between machines: those lines that are comments in the file, in place of those for
+/// one machine.
+fn secured(settings: &str, folder: &str) -> String {
+    let lines = settings.lines().filter(|line| !line.starts_with("listener"));
+    let lines = lines.map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => setting,
+        _ => line,
+    });
+    let text = lines.map(|line| line.to_owned() + "\n").collect::<String>();
+    text.replace("allow_anonymous true\n", "")
+        .replace("/etc/mosquitto/certs/", &format!("{folder}/"))
+        .replace("/etc/mosquitto/", &format!("{folder}/"))
+}
+
+fn make_certificates(folder: &Path) -> Result<()> {
+    let script = "
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
+            -keyout ca.key -out ca.pem
+        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.csr
+        printf 'subjectAltName = DNS:localhost, IP:127.0.0.1' >names
+        openssl x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            -extfile names -out broker.pem
+        touch relays.passwd
+        for name in relay-0 relay-1 relay-2; do mosquitto_passwd -b relays.passwd $name secret; done
+        printf 'pattern write chat/room/%%u\\npattern read chat/room/+\\n' >relays.acl
+        chmod 644 broker.key relays.*";
+    let output = Command::new("sh").args(["-ec", script]).current_dir(folder).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
+fn one_port_leads_to_the_server_with_a_seat() -> Result<()> {
+    const SEATS: usize = 10;
+    let mut rooms = Rooms::new("haproxy")?;
+    let broker = rooms.add_broker(|settings| settings)?;
+    let port = room::free_port()?;
+    let mut settings =
+        HAPROXY.replace(":5555", &format!(":{port}")).replace("maxconn 1015", "maxconn 10");
+    for number in 0..SERVERS {
+        // The seats, and those for the relay, the check and the operator.
+        let server = rooms.add_server(&format!("--max-clients {}", SEATS + 5))?;
+        settings = settings.replace(&format!(":{}", 5551 + number), &format!(":{server}"));
+        rooms.add_relay(&format!("mqtt://127.0.0.1:{broker}/room"))?;
+    }
+    fs::write(rooms.folder.join("haproxy.conf"), settings)?;
+    rooms.start_all()?;
+    let command = format!("{} -f haproxy.conf", sbin("haproxy"));
+    let mut haproxy = Program::new(&rooms.folder, "haproxy", &command);
+    haproxy.start()?;
+    rooms.come_by(port)?;
+    // All seats are taken, and whoever says something is heard by all.
+    let mut talk =
+        Talk::begin(rooms, &Cell::new(SEATS * SERVERS, SEATS * SERVERS, 64, Pace::Open(60)))?;
+    talk.during(|_| Ok(thread::sleep(Duration::from_secs(1))))?;
+    talk.nothing_is_lost()
+}

@@ -132,22 +132,3 @@ fn broker_servers_and_relays_start_in_any_order() -> Result<()> {
     talk.during(|_| Ok(thread::sleep(SECOND)))?;
     talk.nothing_is_lost()
 }
-
-#[test]
-fn selftest() -> Result<()> {
-    let mut rooms = Rooms::new("selftest")?;
-    rooms.add_server("")?;
-    rooms.start_all()?;
-    let mut talk =
-        Talk::begin(rooms, &load::cell::Cell::new(8, 2, 64, load::cell::Pace::Open(120)))?;
-    talk.during(|rooms| stuck(&rooms.servers[0], 2))?;
-    talk.nothing_is_lost()?;
-    talk.during(|rooms| {
-        rooms.servers[0].kill()?;
-        thread::sleep(MOMENT);
-        rooms.start_server(0)
-    })?;
-    println!("{:?}", talk.crowd.ledger.faults());
-    println!("{:?}", talk.nothing_is_lost());
-    talk.check(|_, _| true)
-}

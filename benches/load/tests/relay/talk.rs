@@ -85,7 +85,7 @@ impl Talk {
     pub fn loss_is_told(&mut self, to: usize) -> Result<usize> {
         let others = (0..self.servers()).filter(|from| *from != to);
         let lost = others.map(|from| self.lost(from, to)).sum::<Result<usize>>()?;
-        let told = self.figure(to, "lost")?;
+        let told = self.figure(to, "lost_in")?;
         ensure!(lost == told, "{lost} lines are lost at server {to}, and its relay says {told}");
         Ok(lost)
     }
@@ -95,10 +95,10 @@ impl Talk {
         let relay = &mut self.rooms.relays[relay];
         relay.signal(Signal::USR1)?;
         let line = relay.wait_for("stats:")?;
-        let words: Vec<_> = line.split([' ', ',']).collect();
-        let at = words.iter().position(|word| *word == name);
-        let figure = at.and_then(|at| words.get(at - 1)?.parse().ok());
-        figure.with_context(|| format!("no figure '{name}': {line}"))
+        let figure = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        figure
+            .and_then(|figure| figure.parse().ok())
+            .with_context(|| format!("no figure '{name}': {line}"))
     }
 
     fn servers(&self) -> usize {

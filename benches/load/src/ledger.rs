@@ -12,6 +12,8 @@ use std::fmt;
 
 /// Latencies above a minute are entered as a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
+/// Lines beyond a window, by which those in it may turn out to be lost.
+const SPARE: usize = 1024;
 
 /// What went wrong between saying and hearing, in lines of single recipients. A torn line counts
 /// as lost, too.
@@ -48,6 +50,7 @@ impl fmt::Display for Faults {
 /// One sender's lines. A line keeps a slot until every recipient has received it.
 struct SentLines {
     is_timed: bool,
+    window: usize,
     next: u32,
     /// The first line that some recipient has not received yet.
     pending: u32,
@@ -96,10 +99,11 @@ impl Ledger {
         assert!(windows.len() <= recipients && !windows.contains(&0));
         let sent = |(sender, window): (usize, &usize)| SentLines {
             is_timed: sender < timed,
+            window: *window,
             next: 0,
             pending: 0,
-            slots: vec![Slot::default(); *window],
-            text: vec![0; window * bytes],
+            slots: vec![Slot::default(); window + SPARE],
+            text: vec![0; (window + SPARE) * bytes],
         };
         Self {
             bytes,
@@ -123,7 +127,12 @@ impl Ledger {
 
     /// The number of lines a sender may send before earlier ones have reached every recipient.
     pub fn room(&self, sender: usize) -> usize {
-        self.sent[sender].slots.len() - self.sent[sender].outstanding()
+        self.sent[sender].window.saturating_sub(self.sent[sender].outstanding())
+    }
+
+    /// Whether there is room for a line beyond that.
+    pub fn has_spare_room(&self, sender: usize) -> bool {
+        self.sent[sender].outstanding() < self.sent[sender].slots.len()
     }
 
     /// Whether every line has reached every recipient, or is known to be lost.

@@ -244,7 +244,14 @@ impl Rooms {
         for number in 0..self.servers.len() {
             self.start_server(number)?;
         }
-        self.relays.iter_mut().try_for_each(Program::start)
+        self.relays.iter_mut().try_for_each(Program::start)?;
+        for relay in &self.relays {
+            wait_until("a relay is connected", || {
+                let log = relay.log()?;
+                Ok(log.contains("server: connected") && log.contains("broker: connected"))
+            })?;
+        }
+        Ok(())
     }
 
     /// Starts it, and waits until it listens.

@@ -8,8 +8,9 @@ RELAY_FILES   := $(RELAY_SOURCES) $(wildcard src/common/*.h src/relay/*.h) Cargo
 RELAY_FLAGS    = $(shell $(PKG_CONFIG) --cflags libmosquitto) -DVERSION='"$(VERSION)"'
 RELAY_LIBS     = $(shell $(PKG_CONFIG) --libs libmosquitto) -ldl
 RELAY_MAN     := man/chatserver-relay.1
+RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 
-.PHONY: no-relay lint-relay install-relay uninstall-relay
+.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check
 
 all: $(if $(MOSQUITTO),relay,no-relay)
 
@@ -33,7 +34,14 @@ uninstall: uninstall-relay
 install-relay: $(if $(NOT_BUILT),all)
 	[ ! -e relay ] || $(INSTALL) -D -m 755 relay '$(DESTDIR)$(BINDIR)/chatserver-relay'
 	[ ! -e relay ] || $(call put,$(RELAY_MAN),$(MANDIR)/man1)
+	@[ ! -e relay ] || { $(call fill_in,$(RELAY_UNIT),$(UNITDIR)); }
 
 uninstall-relay:
 	cd '$(DESTDIR)/' && rm -f '.$(BINDIR)/chatserver-relay' \
-		'.$(MANDIR)/man1/$(notdir $(RELAY_MAN))'
+		'.$(MANDIR)/man1/$(notdir $(RELAY_MAN))' \
+		'.$(UNITDIR)/$(notdir $(RELAY_UNIT:.in=))'
+
+# With real brokers, and every line checked at every client. Most of them only wait, so many run at
+# a time. RELAY_TESTS names some of them.
+relay-check: server relay ## try servers that relays join, with real brokers, in every failure
+	$(CARGO) test --release --quiet $(LOAD) --test relay -- --test-threads 6 $(RELAY_TESTS)

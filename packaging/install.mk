@@ -18,7 +18,8 @@ CMAKEDIR     := $(LIBDIR)/cmake/chatserver
 BUILT     := server $(ARCHIVE) $(SHARED)
 PKGCONFIG := packaging/libchatserver.pc.in
 CMAKE     := $(wildcard packaging/cmake/*.in)
-UNITS     := $(wildcard packaging/systemd/*.in)
+# The relay's unit is installed with the relay.
+UNITS     := $(filter-out %/chatserver-relay@.service.in,$(wildcard packaging/systemd/*.in))
 
 INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(INCLUDEDIR)/,$(notdir $(HEADERS))) \

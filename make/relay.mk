@@ -10,7 +10,7 @@ RELAY_LIBS     = $(shell $(PKG_CONFIG) --libs libmosquitto) -ldl
 RELAY_MAN     := man/chatserver-relay.1
 RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 
-.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check
+.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check bench-rooms bench-room
 
 all: $(if $(MOSQUITTO),relay,no-relay)
 
@@ -45,3 +45,13 @@ uninstall-relay:
 # a time. RELAY_TESTS names some of them.
 relay-check: server relay ## try servers that relays join, with real brokers, in every failure
 	$(CARGO) test --release --quiet $(LOAD) --test relay -- --test-threads 6 $(RELAY_TESTS)
+
+# OPTIONS are for the tool (OPTIONS=--help).
+RUN_ROOMS := $(CARGO) run --release --quiet $(LOAD) --bin rooms --
+
+bench-rooms: server relay ## measure one to five servers with relays beside one server alone
+	$(RUN_ROOMS) --out benches/results/rooms.md $(OPTIONS)
+
+bench-room: server relay ## measure one room of 10,000 on ten servers beside ten rooms of 1,000
+	$(RUN_ROOMS) --apart --servers 10 --clients 10000 --window 1 --seconds 5 \
+		--out benches/results/room.md $(OPTIONS)

@@ -80,6 +80,8 @@ pub struct Ledger {
     recipients: usize,
     /// Recipient and sender are in the same room when their numbers are the same modulo this.
     rooms: usize,
+    /// Latencies are those between servers; a client's is its number modulo this.
+    servers: usize,
     sent: Vec<SentLines>,
     /// The number of the line that a recipient is to receive next from a sender.
     next: Vec<u32>,
@@ -109,6 +111,7 @@ impl Ledger {
             bytes,
             recipients,
             rooms: 1,
+            servers: 1,
             sent: windows.iter().enumerate().map(sent).collect(),
             next: vec![0; recipients * windows.len()],
             missing: HashSet::new(),
@@ -123,6 +126,11 @@ impl Ledger {
     pub fn in_rooms(self, rooms: usize) -> Self {
         assert!(self.recipients % rooms == 0);
         Self { rooms, ..self }
+    }
+
+    /// For so many servers, of which clients take turns: only the latency between two is recorded.
+    pub fn at_servers(self, servers: usize) -> Self {
+        Self { servers, ..self }
     }
 
     /// The number of lines a sender may send before earlier ones have reached every recipient.
@@ -241,7 +249,8 @@ impl Ledger {
     fn accept(&mut self, recipient: usize, sender: usize, number: u32, now: u64) {
         let sent = &self.sent[sender];
         self.deliveries += 1;
-        if sent.is_timed {
+        let is_between = self.servers == 1 || recipient % self.servers != sender % self.servers;
+        if sent.is_timed && is_between {
             self.latencies.saturating_record(now - sent.slots[sent.slot(number)].at);
         }
         self.next[recipient * self.sent.len() + sender] = number + 1;

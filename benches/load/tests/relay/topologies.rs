@@ -23,8 +23,8 @@ fn add_servers(rooms: &mut Rooms, brokers: &[u16]) -> Result<()> {
     rooms.start_all()
 }
 
-/// The leaves keep what the middle misses. With MQTT 5 mosquitto's bridges have no session, so that
-/// the middle keeps nothing for a leaf.
+/// The leaves keep what waits for the middle; what is on its way at that moment may be lost. With
+/// MQTT 5 mosquitto's bridges have no session, so that the middle keeps nothing for a leaf.
 #[test]
 fn what_is_lost_when_the_middle_of_a_star_of_brokers_restarts_is_told() -> Result<()> {
     let mut rooms = Rooms::new("star")?;
@@ -38,7 +38,7 @@ fn what_is_lost_when_the_middle_of_a_star_of_brokers_restarts_is_told() -> Resul
         thread::sleep(Duration::from_secs(1));
         rooms.start_broker(0)
     })?;
-    talk.check(|from, to| from != to && to != 0)?;
+    talk.check(|from, to| from != to)?;
     for server in 0..SERVERS {
         talk.loss_is_told(server)?;
     }

@@ -7,13 +7,16 @@ use crate::common::installed::{is_installed, skip};
 use crate::common::make;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const SONAME: &str = concat!("build/libchatserver.so.", env!("CARGO_PKG_VERSION_MAJOR"));
 const README: &str = "README.md";
@@ -41,6 +44,7 @@ sections! {
     README, "Quick start" => quick_start;
     README, "Use from C" => use_from_c;
     README, "The room in a browser" => in_a_browser;
+    README, "One room over many servers" => over_many_servers;
     README, "Install" => install;
     CONTRIBUTING, "The layers" => layers;
     CONTRIBUTING, "One test" => one_test;
@@ -179,6 +183,54 @@ fn layers([picture]: [String; 1]) {
 fn in_a_browser([commands]: [String; 1]) {
     let last = commands.lines().last().expect("a command");
     has_rule(last.strip_prefix("make ").expect("a call of make"));
+}
+
+/// What is said at one server is heard at another. The first command is for who has nothing yet.
+fn over_many_servers([commands]: [String; 1]) {
+    if !is_installed("mosquitto") || !root().join("relay").exists() {
+        return skip("no mosquitto, or no relay");
+    }
+    const SETTINGS: &str = "packaging/mosquitto/chatserver.conf";
+    let folder = folder("many");
+    let ports = [(); 4].map(|()| free_port().to_string());
+    let [broker, one, other, third] = &ports;
+    let own = folder.join("mosquitto.conf");
+    fs::write(&own, read(SETTINGS).replace("1883", broker)).expect("a file can be written");
+    let (_, commands) = commands.split_once('\n').expect("several commands");
+    let commands = commands
+        .replace(SETTINGS, own.to_str().expect("text"))
+        .replace("localhost/", &format!("localhost:{broker}/"))
+        .replace("5551 5552 5553", &format!("{one} {other} {third}"));
+    let all = shell(&format!("{commands}wait"), root()).process_group(0).spawn();
+    let _all = Group(all.expect("sh can be run"));
+    let deadline = Instant::now() + PATIENCE;
+    let connect = |port: &str| loop {
+        assert!(Instant::now() < deadline, "nobody listens");
+        let port: u16 = port.parse().expect("a number");
+        if let Ok(client) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+            break client;
+        }
+        thread::yield_now();
+    };
+    let (mut speaker, mut listener) = (connect(one), connect(other));
+    listener.set_read_timeout(Some(Duration::from_millis(50))).expect("a time");
+    let mut heard = [0; 6];
+    while listener.read_exact(&mut heard).is_err() {
+        assert!(Instant::now() < deadline, "nothing is heard at the other server");
+        speaker.write_all(b"hello\n").expect("the server reads");
+    }
+    assert_eq!(&heard, b"hello\n");
+}
+
+/// A shell and what it has started; killed when dropped.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.0.wait();
+    }
 }
 
 /// Cargo, make and the programs in C know what they are asked for.
@@ -327,7 +379,7 @@ fn links_lead_somewhere() {
 
 #[test]
 fn the_readme_is_short() {
-    assert!(read(README).lines().count() <= 220);
+    assert!(read(README).lines().count() <= 230);
 }
 
 #[test]

@@ -43,7 +43,7 @@ uninstall-relay:
 
 # With real brokers, and every line checked at every client. Most of them only wait, so many run at
 # a time. RELAY_TESTS names some of them.
-relay-check: server relay ## try servers that relays join, with real brokers, in every failure
+relay-check: server relay ## try rooms over many servers, with real brokers that fail
 	@$(WITH_SBIN) command -v mosquitto mosquitto_pub haproxy >/dev/null || { \
 		echo 'make relay-check needs mosquitto, mosquitto-clients and haproxy' >&2; exit 1; }
 	$(CARGO) test --release --quiet $(LOAD) --test relay -- --test-threads 6 $(RELAY_TESTS)

@@ -115,7 +115,8 @@ impl Generator {
         Ok(())
     }
 
-    /// Sends and receives until it is over, whatever is lost meanwhile, which is asked for after at most ten milliseconds.
+    /// Sends and receives until it is over, which is asked for at least every ten milliseconds,
+    /// whatever is lost meanwhile.
     pub fn run_until(&mut self, is_over: impl Fn(&Ledger) -> bool) -> io::Result<()> {
         let mut events = self.events();
         self.due = self.now().saturating_add(self.interval);

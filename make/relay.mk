@@ -45,7 +45,7 @@ uninstall-relay:
 # a time. RELAY_TESTS names some of them.
 relay-check: server relay ## try rooms over many servers, with real brokers that fail
 	@$(WITH_SBIN) command -v mosquitto mosquitto_pub haproxy >/dev/null || { \
-		echo 'make relay-check needs mosquitto, mosquitto-clients and haproxy' >&2; exit 1; }
+		echo 'make relay-check needs mosquitto, mosquitto-clients, haproxy' >&2; exit 1; }
 	$(CARGO) test --release --quiet $(LOAD) --test relay -- --test-threads 6 $(RELAY_TESTS)
 
 # OPTIONS are for the tool (OPTIONS=--help).

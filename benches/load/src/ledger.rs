@@ -124,7 +124,7 @@ impl Ledger {
 
     /// For as many rooms, with as many recipients each, that hear nothing of one another.
     pub fn in_rooms(self, rooms: usize) -> Self {
-        assert!(self.recipients % rooms == 0);
+        assert_eq!(self.recipients % rooms, 0);
         Self { rooms, ..self }
     }
 

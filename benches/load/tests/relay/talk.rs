@@ -6,6 +6,8 @@ use load::generator::Generator;
 use load::ledger::Faults;
 use load::rooms::{self, Rooms};
 use rustix::process::Signal;
+use std::thread;
+use std::time::Duration;
 
 pub const SERVERS: usize = 3;
 /// Eight clients at each server, two of whom talk. A sender may have 1,024 lines on their way: what
@@ -44,6 +46,14 @@ impl Talk {
     /// arrived or is known to be lost.
     pub fn during(&mut self, act: impl FnOnce(&mut Rooms) -> Result<()>) -> Result<()> {
         rooms::talk_while(&mut self.crowd, || act(&mut self.rooms))
+    }
+
+    /// Nothing happens.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.during(|_| {
+            thread::sleep(Duration::from_secs(1));
+            Ok(())
+        })
     }
 
     /// Lines from a server to another may be lost where it is said so, and nothing else may be

@@ -14,7 +14,8 @@ trap 'rm -rf "$scratch"' EXIT
 tarball=$(make --silent dist)
 mkdir -p "$folder"
 mmdebstrap --quiet --variant=minbase \
-	--include=build-essential,cargo,rustc,debhelper,lintian "$suite" "$scratch/root"
+	--include=build-essential,cargo,rustc,debhelper,libmosquitto-dev,lintian,pkg-config \
+	"$suite" "$scratch/root"
 cp "$tarball" packaging/deb.sh "$scratch/root/root/"
 # shellcheck disable=SC2016 # $0 is the inner shell's
 systemd-nspawn --quiet --register=no --keep-unit --private-network --pipe \

@@ -28,7 +28,7 @@ say 'lintian finds no fault'
 lintian --allow-root --fail-on error,warning "$folder"/*.changes
 
 say 'packages can be unpacked'
-for package in libchatserver1 libchatserver-dev chatserver; do
+for package in libchatserver1 libchatserver-dev chatserver chatserver-relay; do
 	dpkg-deb --extract "$folder/${package}_$version"-*.deb "$root"
 done
 

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use load::cell::{Cell, Pace};
 use load::contender::Server;
+use load::generator::Generator;
 use load::machine;
 use load::rooms::{Program, Rooms};
 use plotters::prelude::*;
@@ -25,7 +26,7 @@ struct Options {
     senders: usize,
     #[arg(long, default_value_t = 64)]
     bytes: usize,
-    /// Lines of a sender that are on their way
+    /// Lines of a speaker that are on their way
     #[arg(long, default_value_t = 16)]
     window: usize,
     /// Compare with as many rooms as there are servers, and not with one server
@@ -127,37 +128,27 @@ fn start(setup: Setup) -> Result<Rooms> {
     Ok(rooms)
 }
 
-/// Two rooms, one after the other: in the first all senders say as much as they may, in the second
-/// one says ten lines a second.
+/// What the room delivers, and what that costs, while all speakers say as much as they may. The
+/// latencies are those of a second, quiet room, unless rooms are compared.
 fn measure(options: &Options, setup: Setup) -> Result<Measurement> {
-    let duration = Duration::from_secs_f64(options.seconds);
-    let busy =
-        Cell::new(options.clients, options.senders, options.bytes, Pace::Closed(options.window));
+    // Separate rooms have as many speakers each, so that a pass has as many lines.
+    let senders = options.senders * setup.rooms;
+    let pace = Pace::Closed(options.window);
     let rooms = start(setup)?;
-    let mut crowd = rooms.gather_apart(&busy, setup.rooms)?;
+    let cell = Cell::new(options.clients, senders, options.bytes, pace);
+    let mut crowd = rooms.gather_apart(&cell, setup.rooms)?;
     crowd.ledger.start_measuring();
     let (before, said_before) = (costs(&rooms)?, said(&crowd.ledger.sent()));
     let start_time = Instant::now();
-    ensure!(crowd.run(duration)?, "standstill, {}", crowd.ledger.faults());
+    run(options, &mut crowd)?;
     let seconds = start_time.elapsed().as_secs_f64();
     let (after, lines) = (costs(&rooms)?, said(&crowd.ledger.sent()) - said_before);
-    ensure!(!crowd.ledger.faults().any(), "{}", crowd.ledger.faults());
     let deliveries_per_second = crowd.ledger.deliveries() as f64 / seconds;
-    let busy_latencies = crowd.ledger.latencies().clone();
-    drop((crowd, rooms));
-
-    let quiet = Cell::new(options.clients, setup.rooms, options.bytes, Pace::Open(10));
-    let mut latencies = busy_latencies;
     if !options.apart {
-        let rooms = start(setup)?;
-        let mut crowd = rooms.gather_apart(&quiet, setup.rooms)?;
-        crowd.ledger = crowd.ledger.at_servers(setup.servers);
-        crowd.ledger.start_measuring();
-        ensure!(crowd.run(duration)?, "standstill, {}", crowd.ledger.faults());
-        ensure!(!crowd.ledger.faults().any(), "{}", crowd.ledger.faults());
-        latencies = crowd.ledger.latencies().clone();
+        drop((crowd, rooms));
+        crowd = quiet(options, setup)?;
     }
-    let at = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e6;
+    let at = |quantile| crowd.ledger.latencies().value_at_quantile(quantile) as f64 / 1e6;
     let cpu = |sort: usize| (after[sort].cpu_ns - before[sort].cpu_ns) as f64 / 1e3 / lines as f64;
     Ok(Measurement {
         deliveries_per_second,
@@ -166,6 +157,24 @@ fn measure(options: &Options, setup: Setup) -> Result<Measurement> {
         cpu_us: [0, 1, 2].map(cpu),
         memory_mib: after.map(|cost| cost.memory_kib as f64 / 1024.0),
     })
+}
+
+/// One speaker says ten lines a second; the latency between servers counts, where there are some.
+fn quiet(options: &Options, setup: Setup) -> Result<Generator> {
+    let rooms = start(setup)?;
+    let cell = Cell::new(options.clients, 1, options.bytes, Pace::Open(10));
+    let mut crowd = rooms.gather(&cell)?;
+    crowd.ledger = crowd.ledger.at_servers(setup.servers);
+    crowd.ledger.start_measuring();
+    run(options, &mut crowd)?;
+    Ok(crowd)
+}
+
+fn run(options: &Options, crowd: &mut Generator) -> Result<()> {
+    let is_settled = crowd.run(Duration::from_secs_f64(options.seconds))?;
+    let faults = crowd.ledger.faults();
+    ensure!(is_settled && !faults.any(), "standstill, or faults: {faults}");
+    Ok(())
 }
 
 fn said(lines: &[u32]) -> u64 {
@@ -203,7 +212,7 @@ fn median(all: &[Measurement]) -> Measurement {
 fn table(options: &Options, setups: &[Setup], medians: &[Measurement]) -> Result<String> {
     let Options { clients, senders, bytes, window, rounds, seconds, .. } = options;
     let mut text = format!(
-        "{clients} clients, of whom {senders} speak, lines of {bytes} bytes, {window} of each \
+        "{clients} clients, {senders} speakers in each room, lines of {bytes} bytes, {window} of each \
          speaker on their way.\nMedian of {rounds} rounds of {seconds} s. {}\n\n",
         machine::description()?
     );
@@ -244,7 +253,7 @@ fn chart(setups: &[Setup], medians: &[Measurement]) -> Result<String> {
             .build_cartesian_2d(0.5..most as f64 + 0.5, 0.0..highest * 1.1)?;
         chart
             .configure_mesh()
-            .disable_x_mesh()
+            .disable_mesh()
             .x_labels(most)
             .x_label_formatter(&|servers| format!("{servers:.0}"))
             .x_desc("servers that form one room")
@@ -262,7 +271,9 @@ fn chart(setups: &[Setup], medians: &[Measurement]) -> Result<String> {
             .draw_series(points.into_iter().map(|at| Circle::new(at, 4, BLUE.filled())))?
             .label("servers with relays and one broker")
             .legend(|(x, y)| Circle::new((x + 8, y), 4, BLUE.filled()));
-        chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+        let mut labels = chart.configure_series_labels();
+        labels.position(SeriesLabelPosition::LowerLeft);
+        labels.background_style(WHITE).border_style(BLACK).draw()?;
         area.present()?;
     }
     Ok(svg)

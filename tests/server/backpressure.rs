@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many bytes in lines, less than makes a heavy sender of somebody.
 fn a_little_less_than_much() -> Vec<u8> {
@@ -120,5 +120,30 @@ fn who_trickles_holds_nobody_for_ever() {
         server.wait_for_complaint("cut off: too far behind the others");
         is_over.store(true, Ordering::Relaxed);
     });
+    server.stop();
+}
+
+/// Each of them reads nothing, and comes again as soon as it is cut off.
+#[test]
+fn who_stops_reading_again_and_again_holds_senders_once() {
+    let server = Server::start_with(&["--quiet"]);
+    let [flooder, recipient] = server.quiet_joins();
+    let is_over = AtomicBool::new(false);
+    let times: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| keep_saying(&flooder, &a_little_less_than_much(), &is_over));
+        scope.spawn(|| recipient.ignore_all());
+        let times = (0..6).map(|_| {
+            let start = Instant::now();
+            let _stopped = Client::connect_narrow(server.port);
+            server.wait_for_complaint("cut off: too far behind the others");
+            start.elapsed()
+        });
+        let times = times.collect();
+        is_over.store(true, Ordering::Relaxed);
+        recipient.fall_silent();
+        times
+    });
+    let shortest = times.iter().min().expect("some");
+    assert!(times[0] > *shortest + Duration::from_secs(1), "{times:?}");
     server.stop();
 }

@@ -43,6 +43,10 @@ enum { READ_SIZE = 16 * 1024 };
  * can see. Watching it on would make the loop spin, so it is not watched for a while. */
 enum { RETRY_US = 100000 };
 
+/* A writable socket that has taken what it has room for may refuse more. If it refuses more often
+ * than this in a row, the kernel is short of memory. */
+enum { MAX_REFUSALS = 3 };
+
 /* Free bytes before what is read, for what an earlier read left unfinished: a part of a telnet
  * command or of a character. */
 enum { HEADROOM = TELNET_HEADROOM + PRINTABLE_HELD };
@@ -61,6 +65,7 @@ struct client {
 	struct printable printable;
 	bool has_spoken;     /* it has sent something */
 	bool in_line;        /* the last byte relayed was no line end */
+	int refusals;        /* how often in a row it was writable and took nothing more */
 	int64_t progress_at; /* when it last took something; only while it is leaving */
 	uint64_t taken;      /* bytes that it had acknowledged then */
 };
@@ -327,13 +332,15 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
 	int sd, at, start = *next;
 
 	FOR_EACH_FD_FROM (sd, at, start, ready) {
+		const bool near_limit = server->flow.bytes + READ_SIZE > limit;
+
 		if (light && !flow_is_light(&server->flow, sd))
 			continue;
 		FD_CLR(sd, ready);
 		if (FD_ISSET(sd, &server->listeners))
 			accept_clients(server, sd);
 		else
-			read_client(server, sd, light ? BUFFER_SIZE : READ_SIZE);
+			read_client(server, sd, light || near_limit ? BUFFER_SIZE : READ_SIZE);
 		if (server->flow.bytes >= limit || pass_is_over(&server->pass)) {
 			*next = sd + 1;
 			return;
@@ -345,15 +352,37 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
  * and do not wait for those that send much; one of these is served in any case. */
 static void relay_ready(struct server *server)
 {
-	uint64_t before = server->flow.bytes;
-	uint64_t limit = before + pass_most(&server->pass, server->pool.nr_conns);
+	uint64_t before = server->flow.bytes, limit = before;
+	size_t most = pass_most(&server->pass, server->pool.nr_conns);
 
+	/* No reader is to be cut off by one pass, before senders are held for it. */
+	limit += most < server->flow.backlog_limit ? most : server->flow.backlog_limit;
 	pass_begin(&server->pass, READ_US);
 	chat_cork(&server->pool);
 	read_round(server, true, &server->next_light, limit);
 	read_round(server, false, &server->next_reader, limit);
 	uncork(server);
 	pass_delivered(&server->pass, (size_t)(server->flow.bytes - before));
+}
+
+/* Writes to a client. The kernel may be so short of memory that it takes nothing, although select()
+ * calls the socket writable: then writability is not watched for a while. */
+static void write_client(struct server *server, int sd)
+{
+	int *refusals = &server->clients[sd].refusals;
+	bool is_short;
+
+	errno = 0;
+	/* If this fails, the peer is gone; the next read() reports it. */
+	if (write_msg(sd, &server->pool) == -1)
+		return;
+	if (errno == EAGAIN && FD_ISSET(sd, &server->pool.ready_write_set))
+		++*refusals;
+	else
+		*refusals = 0;
+	is_short = errno == ENOBUFS || errno == ENOMEM || *refusals > MAX_REFUSALS;
+	if (is_short && now_us() >= server->write_at)
+		server->write_at = now_us() + RETRY_US;
 }
 
 /* Writes what is queued, for so many microseconds; the next pass goes on behind. Clients in `full`,
@@ -368,11 +397,7 @@ static void write_queued(struct server *server, const fd_set *full, int64_t dura
 	FOR_EACH_FD_FROM (sd, at, start, &pool->write_set) {
 		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
 			continue;
-		errno = 0;
-		/* If this fails, the peer is gone; the next read() reports it. */
-		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
-		    now_us() >= server->write_at)
-			server->write_at = now_us() + RETRY_US;
+		write_client(server, sd);
 		if (pass_is_over(&server->pass)) {
 			server->next_writer = sd + 1;
 			return;

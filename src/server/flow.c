@@ -36,10 +36,11 @@ enum { NEWCOMER_US = 125000 };
 
 void flow_init(struct flow *flow, size_t max_queue)
 {
-	size_t quarter = max_queue == 0 ? SIZE_MAX : max_queue / 4;
+	size_t eighth = max_queue == 0 ? SIZE_MAX / 8 : max_queue / 8;
 
-	flow->allowance = quarter < MAX_ALLOWANCE ? quarter : MAX_ALLOWANCE;
-	flow->backlog_limit = quarter < MAX_BACKLOG ? quarter : MAX_BACKLOG;
+	flow->backlog_limit = eighth < MAX_BACKLOG ? eighth : MAX_BACKLOG;
+	flow->allowance = 2 * eighth < MAX_ALLOWANCE ? 2 * eighth : MAX_ALLOWANCE;
+	flow->most_backlog = 6 * eighth;
 	flow->most_sent = INT64_MAX;
 }
 
@@ -120,6 +121,8 @@ static int64_t most_sent(const struct flow *flow, struct flow_client *reader, in
 	                     reader->rested_at - now < BUDGET_US * REFILL;
 	if (!reader->is_holding)
 		return INT64_MAX;
+	if (flow->bytes - reader->behind_from >= flow->most_backlog)
+		return 0;
 	return flow->bytes < reader->holds_from + flow->allowance ? HEAVY_SENDER : VERY_LITTLE;
 }
 

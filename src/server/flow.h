@@ -34,6 +34,7 @@ struct flow_client {
 struct flow {
 	size_t backlog_limit;  /* bytes that may come in before a reader holds senders */
 	size_t allowance;      /* bytes more while it uses up its budget */
+	size_t most_backlog;   /* with more than this, nobody at all is read */
 	uint64_t bytes;        /* received from all clients since the start */
 	uint64_t bytes_before; /* the same at the last update */
 	int64_t updated_at;

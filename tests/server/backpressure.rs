@@ -147,3 +147,30 @@ fn who_stops_reading_again_and_again_holds_senders_once() {
     assert!(times[0] > *shortest + Duration::from_secs(1), "{times:?}");
     server.stop();
 }
+
+/// They all send at once, and little each.
+#[test]
+fn a_small_limit_cuts_off_nobody_who_reads() {
+    const FLOODERS: usize = 60;
+    let server = Server::start_with(&["--max-queue", "65536"]);
+    let flooders = server.crowd(FLOODERS);
+    let mut readers: Vec<_> = (0..3).map(|_| Client::connect_narrow(server.port)).collect();
+    server.let_in(&mut readers);
+    let text = &a_little_less_than_much()[..24 << 10];
+    server.pause();
+    flooders.iter().for_each(|flooder| flooder.say(text));
+    server.resume();
+    thread::scope(|scope| {
+        for flooder in &flooders {
+            scope.spawn(|| flooder.ignore_all());
+        }
+        let all = FLOODERS * text.len();
+        let heard = readers.iter().map(|reader| scope.spawn(move || reader.hear(all).len()));
+        for heard in heard.collect::<Vec<_>>() {
+            assert_eq!(heard.join().expect("it reads"), all);
+        }
+        flooders.iter().for_each(Client::hang_up);
+    });
+    let complaints = server.stop().complaints;
+    assert!(!complaints.contains("cut off"), "{complaints}");
+}

@@ -271,6 +271,22 @@ fn a_crowd_that_floods_together_is_held_as_well() {
     assert!(!flow.holds(FLOODER), "it has said a line");
 }
 
+/// However little each of them sends, nobody is cut off before its budget is used up.
+#[test]
+fn a_crowd_too_large_for_the_queue_is_not_read_at_all() {
+    let flow = Flow::new("large crowd");
+    flow.pass(PASS, &[READER]);
+    let mut sent = 0;
+    while !flow.holds(FLOODER) && sent < QUEUE {
+        flow.join(FLOODER);
+        flow.send(FLOODER, 4096);
+        sent += 4096;
+        flow.join(FLOODER);
+        flow.pass(1, &[READER]);
+    }
+    assert_eq!(sent, QUEUE / 4 * 3);
+}
+
 /// A descriptor may have a new owner within a pass, with the last one's state unless it is cleared.
 #[test]
 fn whoever_joins_starts_afresh() {

@@ -39,6 +39,9 @@ enum { ACCEPTS_A_PASS = 16 };
  * other clients would wait for it. */
 enum { READ_SIZE = 16 * 1024 };
 
+/* chat_feed() relays a line without an end in pieces of this size. */
+enum { LINE_PIECE = 64 * 1024 };
+
 /* A socket on which a call failed for want of descriptors or memory stays ready as far as select()
  * can see. Watching it on would make the loop spin, so it is not watched for a while. */
 enum { RETRY_US = 100000 };
@@ -64,6 +67,7 @@ struct client {
 	struct telnet telnet;
 	struct printable printable;
 	bool has_spoken;     /* it has sent something */
+	size_t unfinished;   /* bytes of a line without an end, which are not relayed yet */
 	bool in_line;        /* the last byte relayed was no line end */
 	int refusals;        /* how often in a row it was writable and took nothing more */
 	int64_t progress_at; /* when it last took something; only while it is leaving */
@@ -183,6 +187,17 @@ static void accept_clients(struct server *server, int listener)
 
 /* ---- Clients ---- */
 
+/* Returns how many bytes chat_feed() relays of a text: up to its last line end, or else pieces of a
+ * long line, with what it has kept of the line until now. */
+static size_t count_relayed(struct client *client, const char *text, size_t length)
+{
+	const char *end = (const char *)memrchr(text, '\n', length);
+	size_t all = client->unfinished + length;
+
+	client->unfinished = end != NULL ? (size_t)(text + length - end - 1) : all % LINE_PIECE;
+	return all - client->unfinished;
+}
+
 /* Relays what a client has sent, as the options say, and answers its telnet commands. The text has
  * HEADROOM in front of it. Returns -1 with errno set on failure, and with the text forgotten. */
 static int relay(struct server *server, int sd, char *text, size_t length)
@@ -202,6 +217,7 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 		stats_received(&server->stats, text, length, count_clients(server) - 1);
 		if (chat_feed(sd, text, (int)length, &server->pool) == -1)
 			return -1;
+		server->flow.bytes += count_relayed(&client, text, length);
 	}
 	server->clients[sd] = client;
 	return 0;
@@ -217,6 +233,7 @@ static void end_last_line(struct server *server, int sd)
 	memset(end, '?', length);
 	if (!server->options.raw && (client->in_line || length > 0))
 		end[length++] = '\n';
+	server->flow.bytes += client->unfinished + length;
 	if (chat_feed(sd, end, (int)length, &server->pool) == -1)
 		log_warning(client->address, "its last line is lost", strerror(errno));
 }
@@ -299,6 +316,7 @@ static void read_client(struct server *server, int sd, size_t size)
 	}
 	transcript("%d bytes received from sd %d\n", (int)count, sd);
 	server->clients[sd].has_spoken = true;
+	server->stats.bytes_in += (size_t)count;
 	flow_received(&server->flow, sd, (size_t)count);
 	if (relay(server, sd, text, (size_t)count) == 0)
 		return;
@@ -325,7 +343,7 @@ static void uncork(struct server *server)
 
 /* Serves ready descriptors once each, beginning with `*next`: if `light`, the listeners and the
  * clients that have sent little lately, and otherwise all that are left. Stops, and sets `*next`,
- * when the pass has had its time, or the server has received `limit` bytes since its start. */
+ * when the pass has had its time, or the server has relayed `limit` bytes since its start. */
 static void read_round(struct server *server, bool light, int *next, uint64_t limit)
 {
 	fd_set *ready = &server->pool.ready_read_set;
@@ -484,8 +502,7 @@ static int serve(struct server *server)
 
 	while (!should_stop()) {
 		if (stats_requested())
-			stats_log(&server->stats, &server->pool, count_clients(server),
-			          server->flow.bytes);
+			stats_log(&server->stats, &server->pool, count_clients(server));
 		if (run_once(server) == -1) {
 			log_text(LOG_ERR, "select: %s", strerror(errno));
 			status = EXIT_FAILURE;

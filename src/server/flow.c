@@ -80,7 +80,6 @@ void flow_received(struct flow *flow, int sd, size_t length)
 	flow->clients[sd].forgotten_at = now + sent * US_A_BYTE;
 	if (length >= LIGHT_SENDER)
 		flow->clients[sd].light_at = now + HAS_MORE_US;
-	flow->bytes += length;
 }
 
 bool flow_is_light(const struct flow *flow, int sd)

@@ -2,10 +2,10 @@
  * flow.h - backpressure: heavy senders wait for slow readers.
  *
  * A reader is behind while data is queued for it. Once backlog_limit bytes have come in, it holds
- * heavy senders: little of what they send is read, so that TCP slows them down, and new clients are
- * accepted slowly. It may do so for three seconds in all, which a thirtieth of the time gives back,
- * and for longer as far as it takes CATCH_UP bytes a second. A newcomer has as little left as the
- * reader that has least. If many who send a little are too many, only who sends very little is read.
+ * heavy senders: they are read slowly, so that TCP slows them down, and so are newcomers accepted.
+ * It may do so for three seconds, which it has again after 90, and for longer if it takes CATCH_UP
+ * bytes a second. A newcomer has as little left as the reader that has least. The further a reader
+ * is behind, the less others may have sent lately to be read.
  *
  * Without this, a sender at full speed would have every reader cut off that is a little slower.
  */
@@ -27,7 +27,7 @@ struct flow_client {
 	int64_t rested_at;    /* when its budget is full again */
 	uint64_t behind_from; /* flow.bytes when it last fell behind */
 	uint64_t holds_from;  /* flow.bytes above which it holds senders */
-	int64_t idle_from; /* when it last fell behind, and later by as long as it has held since */
+	int64_t idle_from;    /* when it last fell behind, and later by the time it has held */
 	bool is_holding;
 };
 
@@ -35,7 +35,7 @@ struct flow {
 	size_t backlog_limit;  /* bytes that may come in before a reader holds senders */
 	size_t allowance;      /* bytes more while it uses up its budget */
 	size_t most_backlog;   /* with more than this, nobody at all is read */
-	uint64_t bytes;        /* received from all clients since the start */
+	uint64_t bytes;        /* relayed since the start */
 	uint64_t bytes_before; /* the same at the last update */
 	int64_t updated_at;
 	int64_t most_sent;   /* clients that have sent more lately are held; INT64_MAX: none */
@@ -51,7 +51,7 @@ void flow_init(struct flow *flow, size_t max_queue);
 /* Forgets the client that had this descriptor before, but for its budget. */
 void flow_join(struct flow *flow, int sd);
 
-/* Counts what a client has sent. */
+/* Counts what a client has sent. What is relayed of it, the caller adds to `bytes`. */
 void flow_received(struct flow *flow, int sd, size_t length);
 
 /* Whether a client has sent so little lately that it is read before the others. */

@@ -174,3 +174,31 @@ fn a_small_limit_cuts_off_nobody_who_reads() {
     let complaints = server.stop().complaints;
     assert!(!complaints.contains("cut off"), "{complaints}");
 }
+
+/// Nothing is relayed of a line until it ends, and these end all at once.
+#[test]
+fn lines_that_were_held_back_cut_off_nobody_who_reads() {
+    const SENDERS: usize = 80;
+    const LINE: usize = 64 << 10;
+    let server = Server::start_with(&["--max-queue", "1M"]);
+    let senders = server.crowd(SENDERS);
+    let mut readers = [Client::connect_narrow(server.port)];
+    server.let_in(&mut readers);
+    for sender in &senders {
+        sender.say(vec![b'x'; LINE - 1]);
+        server.wait_for_bytes(sender.sd, LINE - 1);
+    }
+    server.pause();
+    senders.iter().for_each(|sender| sender.say("\n"));
+    server.resume();
+    thread::scope(|scope| {
+        for sender in &senders {
+            scope.spawn(|| sender.ignore_all());
+        }
+        let heard = readers[0].hear(SENDERS * LINE).len();
+        senders.iter().for_each(Client::hang_up);
+        assert_eq!(heard, SENDERS * LINE);
+    });
+    let complaints = server.stop().complaints;
+    assert!(!complaints.contains("cut off"), "{complaints}");
+}

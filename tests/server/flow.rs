@@ -32,7 +32,11 @@ impl Flow {
              long now = 1000000000;\nstatic int own_clock(int clock, struct timespec *at)\n\
              {\n(void)clock;\nat->tv_sec = now / 1000000;\nat->tv_nsec = now % 1000000 * 1000;\n\
              return 0;\n}\n#define clock_gettime own_clock\n";
-        let text = format!("{clock}#include \"{}\"\nstruct flow flow;\n", flow.display());
+        let text = format!(
+            "{clock}#include \"{}\"\nstruct flow flow;\n\
+             void relayed(size_t bytes)\n{{\nflow.bytes += bytes;\n}}\n",
+            flow.display()
+        );
         fs::write(&source, text).expect("a file");
         let object = source.with_extension("so");
         compiler::build(&source, &["-shared", "-fPIC"].map(str::to_owned), &object)
@@ -62,8 +66,12 @@ impl Flow {
 
     fn send(&self, sd: c_int, bytes: usize) {
         type Received = unsafe extern "C" fn(*mut c_void, c_int, usize);
+        type Relayed = unsafe extern "C" fn(usize);
         // SAFETY: see `new`.
-        unsafe { self.symbol::<Received>("flow_received")(self.flow, sd, bytes) };
+        unsafe {
+            self.symbol::<Received>("flow_received")(self.flow, sd, bytes);
+            self.symbol::<Relayed>("relayed")(bytes);
+        }
     }
 
     fn is_light(&self, sd: c_int) -> bool {

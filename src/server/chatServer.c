@@ -388,16 +388,14 @@ static void relay_ready(struct server *server)
 static void write_client(struct server *server, int sd)
 {
 	int *refusals = &server->clients[sd].refusals;
-	bool is_short;
+	bool is_refused, is_short;
 
 	errno = 0;
 	/* If this fails, the peer is gone; the next read() reports it. */
 	if (write_msg(sd, &server->pool) == -1)
 		return;
-	if (errno == EAGAIN && FD_ISSET(sd, &server->pool.ready_write_set))
-		++*refusals;
-	else
-		*refusals = 0;
+	is_refused = errno == EAGAIN && FD_ISSET(sd, &server->pool.ready_write_set);
+	*refusals = is_refused ? *refusals + 1 : 0;
 	is_short = errno == ENOBUFS || errno == ENOMEM || *refusals > MAX_REFUSALS;
 	if (is_short && now_us() >= server->write_at)
 		server->write_at = now_us() + RETRY_US;

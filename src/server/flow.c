@@ -103,7 +103,7 @@ static void fall_behind(const struct flow *flow, struct flow_client *reader, int
 	reader->idle_from = now;
 }
 
-/* Charges a reader for the time in which senders have waited for it, and lets them send a little. */
+/* Charges a reader for the time that senders have waited for it, and lets them send a little. */
 static void charge(const struct flow *flow, struct flow_client *reader, int64_t now)
 {
 	int64_t waited = now - flow->updated_at;

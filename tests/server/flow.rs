@@ -170,8 +170,8 @@ fn its_budget_refills_by_two_seconds_a_minute() {
 }
 
 /// For a minute a reader takes so many bytes a second beside a flood of so many. The kernel holds
-/// some for it, and once it is full takes more when a third of them are gone. Returns how much it was sent in all,
-/// or for how long it was not cut off.
+/// some for it, and once it is full takes more when a third of them are gone. Returns how much it
+/// was sent in all, or for how long it was not cut off.
 fn read_at(flow: &Flow, rate: usize, flood: usize, kernel: usize) -> Result<usize, i64> {
     let (mut taken_by_kernel, mut queued, mut sent) = (0, 0, 0);
     for pass in 0..60 * SECOND / PASS {
@@ -230,7 +230,7 @@ fn no_reader_has_a_flood_slowed_below_four_megabytes_a_second_for_ever() {
         let duration = TURNS * (tenths * SECOND / 10 + PASS);
         // Once it may, and then for a thirtieth of the time.
         let slowed = duration - duration / 30 - 3 * SECOND;
-        let bound = slowed / (SECOND / 4) << 20;
+        let bound = 4 * (slowed << 20) / SECOND;
         assert!(sent as i64 >= bound * 9 / 10, "{tenths}: {sent} of {bound}");
     }
 }

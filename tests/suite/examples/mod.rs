@@ -3,6 +3,7 @@
 use std::path::Path;
 
 mod embedding;
+mod fit;
 mod moving;
 mod programs;
 mod room;

@@ -55,10 +55,10 @@
 //! | `batch` | the broadcasts of a corked pool |
 //! | `message` | a text, and copies of it as messages: all of them or none |
 //! | `transmit` | the one place that writes to a descriptor |
+//! | `line` | whole lines from bytes that arrive in pieces |
 //! | `buffer` | a growing array of bytes |
 //! | `abi` | the types that C sees |
 //! | `fdset` | the one place that touches the bits of an `fd_set` |
-//! | `line` | whole lines from bytes that arrive in pieces |
 //! | `settings` | process-wide settings |
 //! | `errno` | `errno` as a type |
 //!

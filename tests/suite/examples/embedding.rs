@@ -110,7 +110,7 @@ fn the_loop_goes_on_with_its_own_work_and_the_room_hears_of_it() {
 
 /// All example programs, by each compiler.
 fn everything() -> impl Iterator<Item = Command> {
-    ["chat", "room", "own_loop"].into_iter().flat_map(built).chain(script())
+    ["chat", "room", "own_loop", "talker"].into_iter().flat_map(built).chain(script())
 }
 
 /// Runs a program that must fail at once, and returns its standard error.

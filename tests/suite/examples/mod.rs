@@ -7,6 +7,7 @@ mod fit;
 mod moving;
 mod programs;
 mod room;
+mod talker;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -86,7 +86,7 @@ impl ConnRef {
             input: Input::new(),
             batch: None,
             cursor: Cursor::NONE,
-            list: ListState { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1 },
+            list: ListState { pool: ptr::null(), nr_conns: 0, last_fd: 0, highest: 0 },
         };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
         unsafe { block.write(connection) };

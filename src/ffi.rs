@@ -123,7 +123,7 @@ pub unsafe extern "C" fn add_msg(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the caller vouches for pool and buffer, as this function asks.
-    unsafe { broadcast(sd, buffer, len, pool, Case::Preserve) }
+    unsafe { broadcast(sd, buffer, len, pool, Case::Preserve, 0) }
 }
 
 /// Sends what is queued for a connection, until the queue is empty or the kernel takes no more.
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn addMsg(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the same duties.
-    unsafe { broadcast(sd, buffer, len, pool, Case::Upper) }
+    unsafe { broadcast(sd, buffer, len, pool, Case::Upper, 0) }
 }
 
 /// The same as write_msg.
@@ -241,22 +241,26 @@ pub unsafe extern "C" fn writeToClient(sd: c_int, pool: *mut conn_pool_t) -> c_i
     unsafe { write_msg(sd, pool) }
 }
 
-/// The common part of add_msg and addMsg.
+/// The common part of add_msg, addMsg and chat_say, which refuse an sd below `lowest`.
 ///
 /// # Safety
 ///
 /// As for add_msg.
-unsafe fn broadcast(
+pub(crate) unsafe fn broadcast(
     sd: c_int,
     buffer: *const c_char,
     len: c_int,
     pool: *mut conn_pool_t,
     case: Case,
+    lowest: c_int,
 ) -> c_int {
     // SAFETY: the same duties.
     let checked = unsafe { checked(pool, buffer, len) };
     status(preserved(|| {
         let (pool, bytes) = checked?;
+        if sd < lowest {
+            return Err(Errno(libc::EINVAL));
+        }
         pool::broadcast(pool, sd, Text::of(bytes, case)?)
     }))
 }

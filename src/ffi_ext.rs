@@ -3,7 +3,7 @@
 //! `include/chatServerExt.h` is generated from this file (`make header`), comments included.
 
 use crate::errno::{Errno, preserved};
-use crate::ffi::{checked, conn_pool_t, status};
+use crate::ffi::{broadcast, checked, conn_pool_t, status};
 use crate::members::PoolRef;
 use crate::message::{Case, Text};
 use crate::{pool, settings};
@@ -172,11 +172,7 @@ pub unsafe extern "C" fn chat_say(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the same duties.
-    let checked = unsafe { checked(pool, buffer, len) };
-    status(preserved(|| {
-        let (pool, bytes) = checked?;
-        pool::say(pool, sd, Text::of(bytes, Case::Preserve)?)
-    }))
+    unsafe { broadcast(sd, buffer, len, pool, Case::Preserve, -1) }
 }
 
 /// Queues a message for one connection alone, as add_msg does for all. For a listening socket or a

@@ -2,10 +2,13 @@
 
 use crate::buffer::Buffer;
 use crate::errno::Errno;
+use core::ffi::{c_int, c_void};
 
 /// A line of so many bytes or more is passed on in pieces of this size, so that a client who never
 /// ends a line costs no more memory than this.
 const MAX_KEPT: usize = 64 * 1024;
+
+const NEWLINE: c_int = b'\n' as c_int;
 
 /// What has been read from a connection and not been passed on: lines that may be passed on now, if
 /// any, and then the beginning of one that may not.
@@ -53,9 +56,7 @@ impl Input {
     pub(crate) fn next(&mut self) -> &[u8] {
         let start = self.taken;
         let ready = self.buffer.bytes().get(start..self.ready).unwrap_or_default();
-        let limit = ready.len().min(MAX_KEPT);
-        let end = ready.iter().take(limit).position(|byte| *byte == b'\n');
-        let length = end.map_or(limit, |at| at.saturating_add(1));
+        let length = first(ready.get(..MAX_KEPT).unwrap_or(ready));
         if length == 0 {
             self.drop_taken();
             return &[];
@@ -77,7 +78,8 @@ impl Input {
 
     /// Empties it, and frees the memory.
     pub(crate) fn free(&mut self) {
-        self.replace(&[]);
+        self.buffer.free();
+        (self.taken, self.ready) = (0, 0);
     }
 
     /// Drops what has been passed on, and the memory with the last byte.
@@ -88,13 +90,31 @@ impl Input {
     }
 }
 
+/// The length of the first line of `bytes`, with its newline; of all of them where there is none.
+fn first(bytes: &[u8]) -> usize {
+    // SAFETY: memchr reads `bytes` alone.
+    let end = unsafe { libc::memchr(bytes.as_ptr().cast(), NEWLINE, bytes.len()) };
+    length_to(bytes, end).unwrap_or(bytes.len())
+}
+
+/// The length of all lines of `bytes` that have a newline.
+fn whole(bytes: &[u8]) -> usize {
+    // SAFETY: memrchr reads `bytes` alone.
+    let end = unsafe { libc::memrchr(bytes.as_ptr().cast(), NEWLINE, bytes.len()) };
+    length_to(bytes, end).unwrap_or(0)
+}
+
+/// How many of `bytes` there are up to the one at `last`, which is one of them or NULL.
+fn length_to(bytes: &[u8], last: *const c_void) -> Option<usize> {
+    let at = last.addr().checked_sub(bytes.as_ptr().addr())?;
+    at.checked_add(1)
+}
+
 /// How many of the `next` bytes can be passed on now, behind the `kept` bytes of an unfinished
 /// line: those up to the last newline, and of the bytes after it as many whole pieces as there are.
 fn ready(kept: usize, next: &[u8]) -> usize {
-    let (lines, kept) = match next.iter().rposition(|byte| *byte == b'\n') {
-        Some(at) => (at.saturating_add(1), 0),
-        None => (0, kept),
-    };
+    let lines = whole(next);
+    let kept = if lines > 0 { 0 } else { kept };
     let rest = next.len().saturating_sub(lines).saturating_add(kept);
     match rest.saturating_sub(rest % MAX_KEPT) {
         0 => lines,

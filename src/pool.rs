@@ -54,23 +54,8 @@ pub(crate) fn remove(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Queues `text` for all connections but `sender`, which need not be in the pool.
+/// Queues `text` for all connections but `sender`, which need not be in the pool; -1 is nobody.
 pub(crate) fn broadcast(pool: PoolRef, sender: c_int, text: Text) -> Result<(), Errno> {
-    if sender < 0 {
-        return Err(Errno(libc::EINVAL));
-    }
-    send_to_others(pool, sender, text)
-}
-
-/// The same, and for all connections where `sender` is -1.
-pub(crate) fn say(pool: PoolRef, sender: c_int, text: Text) -> Result<(), Errno> {
-    if sender < -1 {
-        return Err(Errno(libc::EINVAL));
-    }
-    send_to_others(pool, sender, text)
-}
-
-fn send_to_others(pool: PoolRef, sender: c_int, text: Text) -> Result<(), Errno> {
     if text.is_empty() {
         return Ok(());
     }

@@ -215,12 +215,6 @@ fn the_talker_chats_with_telnet_and_nc() {
         nc.shows("tina: hello from telnet");
         nc.types("hello from nc\n");
         telnet.shows("nick: hello from nc");
-        // Ctrl-C: telnet shows nothing until an option of its own is refused.
-        telnet.types("\x03");
-        nc.types("still there?\n");
-        telnet.shows("nick: still there?");
-        telnet.types("yes\n");
-        nc.shows("tina: yes");
         drop(nc);
         telnet.shows("* nick has left.");
         end(room, []);

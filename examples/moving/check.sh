@@ -242,6 +242,9 @@ function in_the_program(s, opens,  v) {
 	if (s ~ /(printf|puts|write)\(.*"[^"]*[Rr]emov/)
 		own_lines = own_lines place(start, "remove_conn prints such a line, too.",
 			"Delete this one, or call chat_set_quiet(1) once at the start.")
+	if (s ~ /alloc\(.*sizeof\(?(struct )?(conn|msg)(_t)?([^A-Za-z_0-9]|$)/)
+		report(start, "The program makes a connection or a message itself.",
+			"Leave that to the library, whose structs are longer than they look.")
 	after_add_conn(s)
 	after_remove_conn(s)
 	if ((v = connection(s, "(read|recv)\\(")) != "")

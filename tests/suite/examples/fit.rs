@@ -268,6 +268,7 @@ static void serve(conn_pool_t *pool) // don't: {
 	}
 	for (conn = pool->conn_head; conn != NULL; conn = conn->next)
 		remove_conn(conn->fd, pool);
+	conn = (conn_t *) malloc (sizeof (conn_t));
 }
 "#;
     let folder = folder("fit/code");
@@ -279,6 +280,7 @@ static void serve(conn_pool_t *pool) // don't: {
         [
             "code.c:8: maxfd is taken for the highest descriptor plus one.",
             "code.c:23: What remove_conn has freed is used afterwards.",
+            "code.c:25: The program makes a connection or a message itself.",
         ]
     );
 }

@@ -72,9 +72,9 @@ pub unsafe extern "C" fn chat_feed(
 /// ends their line, so the lines of two clients never mix. Call it with the count that read() has
 /// returned: for 0, the end of the file, what is left without a newline becomes the last line.
 ///
-/// After each call, fetch the lines until chat_next_line returns 0: then a connection keeps less
-/// than 64 KiB. Lines that are not fetched stay, and memory grows. Where chat_feed is called for
-/// the same connection, it passes them on together with the next whole line.
+/// After each call, fetch the lines until chat_next_line returns 0: then less than 64 KiB stay.
+/// Lines that are not fetched stay, too, and chat_feed passes them on before the next line that it
+/// gets for the same connection.
 ///
 /// A connection that has been passed to this function must be removed by remove_conn, since it may
 /// own memory that a program cannot see. The bytes must not be those of a line that chat_next_line
@@ -204,8 +204,8 @@ pub unsafe extern "C" fn chat_tell(
     }))
 }
 
-/// Corks a pool: until chat_uncork, the messages of add_msg, addMsg and chat_feed are held once, in
-/// a batch, in place of a copy in every queue.
+/// Corks a pool: until chat_uncork, the messages of add_msg, addMsg, chat_say and chat_feed are held
+/// once, in a batch, in place of a copy in every queue.
 ///
 /// A program corks before the reads of a pass and uncorks after them. Everything arrives as it
 /// would without: in the order of the calls, at all connections but the sender, and not at those

@@ -145,7 +145,10 @@ function code(c) {
 function directive(text,  header) {
 	if (text ~ /\/\*/ && text !~ /\*\//)
 		in_comment = 1
-	if (text ~ /include[ \t]*"/) {
+	if (text ~ /define[ \t]+FD_SETSIZE/) {
+		report(FNR, "The program has an FD_SETSIZE of its own.",
+			"Delete it: the sets of a pool have the size of the system.")
+	} else if (text ~ /include[ \t]*"/) {
 		header = found(text, "\".*\"")
 		look_at(found(file, ".*/") substr(header, 2, length(header) - 2))
 	} else if (text ~ /include[ \t]*</ && text !~ /sys\/select\.h/) {

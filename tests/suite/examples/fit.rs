@@ -246,6 +246,7 @@ fn the_check_finds_nothing_in_the_examples() {
 fn the_check_reads_code_and_neither_comments_nor_strings() {
     let code = r#"#include <stdio.h> /* a comment
 of more than one line: select(pool->maxfd, { */
+#define FD_SETSIZE 4096
 #define MACRO \
 	select(pool->maxfd, {
 static void serve(conn_pool_t *pool) // don't: {
@@ -278,9 +279,10 @@ static void serve(conn_pool_t *pool) // don't: {
     assert_eq!(
         places,
         [
-            "code.c:8: maxfd is taken for the highest descriptor plus one.",
-            "code.c:23: What remove_conn has freed is used afterwards.",
-            "code.c:25: The program makes a connection or a message itself.",
+            "code.c:3: The program has an FD_SETSIZE of its own.",
+            "code.c:9: maxfd is taken for the highest descriptor plus one.",
+            "code.c:24: What remove_conn has freed is used afterwards.",
+            "code.c:26: The program makes a connection or a message itself.",
         ]
     );
 }

@@ -221,11 +221,13 @@ TEST_WITH_CLIENTS(chat_feed_passes_on_the_lines_that_are_not_fetched, 2)
 	CHECK_EQ(queued(clients[1].sd, pool), 0);
 	CHECK_EQ(chat_feed(clients[0].sd, "e\nfour", 6, pool), 0);
 	check_no_more(clients[0].sd, pool);
+	receive_text(clients[0].sd, " and more", pool);
+	check_no_more(clients[0].sd, pool);
 	receive_text(clients[0].sd, "!\nfi", pool);
 	CHECK_EQ(chat_feed(clients[0].sd, NULL, 0, pool), 0);
 	check_no_more(clients[0].sd, pool);
 	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
-	check_receives(clients[1].peer, "two\nthree\nfour!\nfi", 18);
+	check_receives(clients[1].peer, "two\nthree\nfour and more!\nfi", 27);
 }
 
 /* valgrind reports what is not freed. */

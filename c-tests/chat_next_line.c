@@ -159,6 +159,19 @@ TEST(a_line_of_64_kib_and_more_comes_in_pieces)
 			check_long_line(sizes[size], steps[step]);
 }
 
+TEST_WITH_CLIENT(lines_that_are_not_fetched_make_no_line_longer)
+{
+	static char text[PIECE - 1];
+
+	memset(text, 'x', sizeof text);
+	receive_text(client.sd, "one\n", pool);
+	receive(client.sd, text, sizeof text, pool);
+	CHECK_LINES(client.sd, pool, "one\n");
+	receive_text(client.sd, "\n", pool);
+	CHECK_EQ(chat_next_line(client.sd, &(const char *){ NULL }, pool), PIECE);
+	check_no_more(client.sd, pool);
+}
+
 TEST_WITH_POOL(the_connection_may_be_removed_while_its_lines_are_fetched)
 {
 	struct client client = join(pool), next;
@@ -221,11 +234,25 @@ TEST_WITH_CLIENTS(chat_feed_passes_on_the_lines_that_are_not_fetched, 2)
 	CHECK_EQ(queued(clients[1].sd, pool), 0);
 	CHECK_EQ(chat_feed(clients[0].sd, "e\nfour", 6, pool), 0);
 	check_no_more(clients[0].sd, pool);
+	receive_text(clients[0].sd, " and more", pool);
+	check_no_more(clients[0].sd, pool);
 	receive_text(clients[0].sd, "!\nfi", pool);
 	CHECK_EQ(chat_feed(clients[0].sd, NULL, 0, pool), 0);
 	check_no_more(clients[0].sd, pool);
 	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
-	check_receives(clients[1].peer, "two\nthree\nfour!\nfi", 18);
+	check_receives(clients[1].peer, "two\nthree\nfour and more!\nfi", 27);
+}
+
+TEST_WITH_CLIENTS(chat_feed_passes_on_no_line_that_is_fetched, 2)
+{
+	receive_text(clients[0].sd, "one\ntwo\n", pool);
+	check_next(clients[0].sd, "one\n", 4, pool);
+	CHECK_EQ(chat_feed(clients[0].sd, "three\n", 6, pool), 0);
+	receive_text(clients[0].sd, "four\nfive", pool);
+	check_next(clients[0].sd, "four\n", 5, pool);
+	CHECK_EQ(chat_feed(clients[0].sd, NULL, 0, pool), 0);
+	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
+	check_receives(clients[1].peer, "two\nthree\nfive", 14);
 }
 
 /* valgrind reports what is not freed. */

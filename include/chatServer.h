@@ -197,8 +197,8 @@ int add_conn(int sd, conn_pool_t *pool);
  * buffer of stdout as long as the program's own output does, and keeps its place in that. Where
  * standard output is a full pipe, writing it waits for the pipe's reader, and where it is a broken
  * pipe, it raises SIGPIPE, as a printf of the program's would. chat_set_quiet turns the line off.
- * That the program has closed the descriptor already is no failure. Where the program has set SO_LINGER with a time, closing the
- * socket waits for the peer, as close() does.
+ * That the program has closed the descriptor already is no failure. Where the program has set
+ * SO_LINGER with a time, closing the socket waits for the peer, as close() does.
  *
  * The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
  * left in read_set or in the list, or to 0. No other connection moves, so a program that walks

@@ -183,8 +183,8 @@ int chat_say(int sd, const char *buffer, int len, conn_pool_t *pool);
 int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
 
 /**
- * Corks a pool: until chat_uncork, the messages of add_msg, addMsg, chat_say and chat_feed are held
- * once, in a batch, in place of a copy in every queue.
+ * Corks a pool: until chat_uncork, the messages of add_msg, addMsg, chat_say and chat_feed are
+ * held once, in a batch, in place of a copy in every queue.
  *
  * A program corks before the reads of a pass and uncorks after them. Everything arrives as it
  * would without: in the order of the calls, at all connections but the sender, and not at those

@@ -204,8 +204,8 @@ pub unsafe extern "C" fn chat_tell(
     }))
 }
 
-/// Corks a pool: until chat_uncork, the messages of add_msg, addMsg, chat_say and chat_feed are held
-/// once, in a batch, in place of a copy in every queue.
+/// Corks a pool: until chat_uncork, the messages of add_msg, addMsg, chat_say and chat_feed are
+/// held once, in a batch, in place of a copy in every queue.
 ///
 /// A program corks before the reads of a pass and uncorks after them. Everything arrives as it
 /// would without: in the order of the calls, at all connections but the sender, and not at those

@@ -16,7 +16,8 @@ static void read_client(int sd, conn_pool_t *pool)
 {
 	char buffer[BUFFER_SIZE];
 	const char *line;
-	int len = (int)read(sd, buffer, sizeof buffer), size, number = 0;
+	int len = (int)read(sd, buffer, sizeof buffer);
+	int size, number = 0;
 
 	if (len < 0 || chat_receive(sd, buffer, len, pool) == -1) {
 		remove_conn(sd, pool);
@@ -36,8 +37,8 @@ int main(void)
 	int pair[2];
 	conn_pool_t pool;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 || init_pool(&pool) == -1 ||
-	    add_conn(pair[0], &pool) == -1) {
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 ||
+	    init_pool(&pool) == -1 || add_conn(pair[0], &pool) == -1) {
 		perror("add_conn");
 		return EXIT_FAILURE;
 	}

@@ -32,8 +32,8 @@ RUST_ARCHIVE := $(TARGET_DIR)/release/libchatserver.a
 ARCHIVE      := $(BUILD)/libchatserver.a
 SHARED       := $(BUILD)/libchatserver.so.$(VERSION)
 
-SERVER_SOURCES := $(wildcard src/server/*.c)
-SERVER_FILES   := $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS)
+SERVER_SOURCES := $(wildcard src/common/*.c src/server/*.c)
+SERVER_FILES   := $(SERVER_SOURCES) $(wildcard src/common/*.h src/server/*.h) $(HEADERS)
 
 # GNU ld enters a version's own name among the exported symbols; the linker that comes with rustc
 # exports the functions alone. Where there is none, GNU ld's shared object serves as well.

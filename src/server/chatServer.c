@@ -17,19 +17,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
+#include "../common/fdset_next.h"
+#include "../common/log.h"
+#include "../common/notify.h"
+#include "../common/signals.h"
+#include "../common/telnet.h"
 #include "chatServerExt.h"
-#include "clock.h"
-#include "fdset_next.h"
 #include "flow.h"
 #include "listen.h"
-#include "log.h"
 #include "options.h"
 #include "pass.h"
 #include "printable.h"
-#include "signals.h"
 #include "stats.h"
 #include "systemd.h"
-#include "telnet.h"
 
 /* Connections accepted in one pass: enough for a rush, and the clients do not have to wait. */
 enum { ACCEPTS_A_PASS = 16 };

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fdset_next.h"
+#include "../common/fdset_next.h"
 
 /* A silent peer is given up after 60 s without data and 3 unanswered probes 10 s apart, or after
  * the same time with data that it has not acknowledged. */

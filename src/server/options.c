@@ -8,35 +8,18 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/number.h"
 #include "chatServerExt.h"
 
 #define USAGE "Usage: %s <port>\n"
 
 /* The default queue limit in bytes, which is the library's as well. */
 enum { MAX_QUEUE = 8 << 20 };
-
-bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_t most,
-                  uintmax_t *number)
-{
-	size_t length = strspn(text, "0123456789");
-	int letter = toupper((unsigned char)text[length]);
-	const char *unit = letter != '\0' ? strchr(units, letter) : NULL;
-	int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
-
-	errno = 0;
-	*number = strtoumax(text, NULL, 10);
-	if (length == 0 || errno != 0 || *number > most >> shift ||
-	    text[length + (unit != NULL)] != '\0')
-		return false;
-	*number <<= shift;
-	return *number >= least;
-}
 
 static void help(void)
 {

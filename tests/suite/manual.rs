@@ -130,7 +130,8 @@ fn server_page_has_every_option() {
 /// literal says what has happened.
 #[test]
 fn server_page_has_every_statistic_and_every_log_line() {
-    let sources: String = files("src/server", ".c").into_iter().map(read).collect();
+    let sources = [files("src/server", ".c"), files("src/common", ".c")].concat();
+    let sources: String = sources.into_iter().map(read).collect();
     let page = read("man/chatserver.1");
 
     let mut pieces: Vec<_> = sources.split("=%").collect();

@@ -149,7 +149,7 @@ clean: ## remove what was built, except the dependencies
 	$(CLEAN) --release
 	rm -rf $(BUILD) server $(CLEAN_DIRS:%=$(TARGET_DIR)/%)
 
-include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
+include $(addprefix make/,relay.mk examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
 include packaging/install.mk packaging/dist.mk
 
 # A target's line here is the text behind ## in its rule.

@@ -14,6 +14,8 @@
 #include "../common/clock.h"
 #include "../common/log.h"
 
+#define CA_FOLDER "/etc/ssl/certs"
+
 enum { KEEPALIVE_S = 10, SESSION_S = 3600, AT_ONCE = 16, LONGEST = 1 << 20 };
 
 enum {
@@ -27,13 +29,31 @@ enum {
 	TAKEOVERS_US = 5000000
 };
 
+/* Counts that the broker has ended the connection. If the next attempts succeed at once, and it
+ * does so again and again, another relay with the same name connects. mosquitto gives no reason. */
+static void count_cut(struct broker *broker, int64_t now)
+{
+	int64_t *at = broker->cut_at;
+
+	memmove(at, at + 1, sizeof broker->cut_at - sizeof *at);
+	at[TAKEOVERS - 1] = now;
+	broker->is_taken = at[0] != 0 && now - at[0] <= TAKEOVERS_US;
+}
+
+static void forget_cuts(struct broker *broker)
+{
+	memset(broker->cut_at, 0, sizeof broker->cut_at);
+}
+
 static void fail(struct broker *broker, const char *why)
 {
 	if (broker->state == BROKER_DOWN)
 		return;
-	if (strcmp(broker->trouble, why) != 0)
-		log_warning(NULL, "broker", why);
-	snprintf(broker->trouble, sizeof broker->trouble, "%s", why);
+	trouble_log(&broker->trouble, "broker", why);
+	if (broker->state >= BROKER_CONNECTED)
+		count_cut(broker, now_us());
+	else
+		forget_cuts(broker);
 	broker->state = BROKER_DOWN;
 	broker->connect_at = now_us();
 	if (addresses_all_tried(&broker->options->broker))
@@ -71,10 +91,11 @@ static void on_connect(struct mosquitto *client, void *context, int reason, int 
 		                            : mosquitto_reason_string(reason));
 		return;
 	}
-	log_text(LOG_INFO, "broker: connected");
-	broker->trouble[0] = '\0';
+	trouble_ends(&broker->trouble, "broker");
 	broker->state = BROKER_CONNECTED;
 	broker->is_new_session = (flags & 1) == 0;
+	if (broker->is_new_session)
+		forget_cuts(broker);
 	broker->backoff = BACKOFF_US;
 	broker->patience = PATIENCE_US;
 	broker->connections++;
@@ -85,16 +106,8 @@ static void on_disconnect(struct mosquitto *client, void *context, int reason,
                           const mosquitto_property *properties)
 {
 	struct broker *broker = context;
-	const int64_t now = now_us();
-	const size_t older = sizeof broker->taken_at - sizeof *broker->taken_at;
 
 	(void)client, (void)properties;
-	if (reason == MQTT_RC_SESSION_TAKEN_OVER) {
-		memmove(broker->taken_at, broker->taken_at + 1, older);
-		broker->taken_at[TAKEOVERS - 1] = now;
-		broker->is_taken = broker->taken_at[0] != 0 &&
-		                   now - broker->taken_at[0] <= TAKEOVERS_US;
-	}
 	fail(broker, reason >= MQTT_RC_UNSPECIFIED ? mosquitto_reason_string(reason)
 	                                           : mosquitto_strerror(reason));
 }
@@ -206,10 +219,11 @@ static int set_up(struct broker *broker)
 		result = mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
 	if (result == MOSQ_ERR_SUCCESS && options->user != NULL)
 		result = mosquitto_username_pw_set(client, options->user, options->password);
-	if (result == MOSQ_ERR_SUCCESS && options->tls && options->ca != NULL)
-		result = mosquitto_tls_set(client, options->ca, NULL, NULL, NULL, NULL);
-	else if (result == MOSQ_ERR_SUCCESS && options->tls)
-		result = mosquitto_int_option(client, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+	/* With MOSQ_OPT_TLS_USE_OS_CERTS libmosquitto 2.0 cannot connect a second time. */
+	if (result == MOSQ_ERR_SUCCESS && options->tls)
+		result = mosquitto_tls_set(client, options->ca,
+		                           options->ca == NULL ? CA_FOLDER : NULL, NULL, NULL,
+		                           NULL);
 	if (result == MOSQ_ERR_SUCCESS)
 		result = introduce(broker);
 	mosquitto_connect_v5_callback_set(client, on_connect);
@@ -384,6 +398,9 @@ void broker_serve(struct broker *broker, bool hold, const fd_set *readable, cons
 	if (broker->state >= BROKER_CONNECTED && now >= broker->look_after_at) {
 		broker->look_after_at = now + LOOK_AFTER_US;
 		check(broker, mosquitto_loop_misc(broker->client));
+		/* With TLS something may be left that select() does not see. */
+		if (broker->state >= BROKER_CONNECTED)
+			check(broker, mosquitto_loop_read(broker->client, 1));
 	}
 }
 

@@ -10,8 +10,9 @@
 
 #include "options.h"
 #include "spool.h"
+#include "trouble.h"
 
-/* TAKEOVERS: so many within a short time are another relay's, which has the same name. */
+/* TAKEOVERS: so many within a short time are by another relay, which has the same name. */
 enum { TAKEOVERS = 3 };
 
 enum broker_state { BROKER_DOWN, BROKER_CONNECTING, BROKER_CONNECTED, BROKER_SUBSCRIBED };
@@ -34,8 +35,8 @@ struct broker {
 	bool is_taken;       /* another relay has our name: give up */
 	int64_t connect_at, give_up_at, serve_at, subscribe_at, publish_at, look_after_at;
 	int64_t backoff, patience;
-	int64_t taken_at[TAKEOVERS];
-	char trouble[100];      /* what has been logged about it */
+	int64_t cut_at[TAKEOVERS];
+	struct trouble trouble;
 	unsigned int in_flight; /* messages handed over and not confirmed */
 	uint64_t connections, loops, lines_out;
 };

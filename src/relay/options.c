@@ -33,7 +33,7 @@ static void help(void)
 	       "                            (K, M and G are understood; else %dM)\n"
 	       "  -q, --qos 0|1             1 (the default): have the broker confirm messages\n"
 	       "  -c, --ca FILE             trust these certificate authorities (mqtts), not\n"
-	       "                            the system's\n"
+	       "                            those in /etc/ssl/certs\n"
 	       "  -p, --password-file FILE  read USER's password from the first line\n"
 	       "                            (else it is in " PASSWORD ")\n"
 	       "  -h, --help                print this and end\n"

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "../common/clock.h"
-#include "../common/log.h"
 
 /* The server is tried again after so long, and at most after so long. A server that is full has
  * told so after SETTLE_US: what is sent to it before that is lost. */
@@ -31,8 +30,6 @@ void room_init(struct room *room, struct addresses *addresses, struct spool *spo
 	room->spool = spool;
 	room->sd = -1;
 	room->backoff = BACKOFF_US;
-	room->is_failing =
-		true; /* so that the first connection is logged, but no attempt before it */
 	spool_begin_epoch(spool, (uint64_t)clock_us(CLOCK_REALTIME));
 }
 
@@ -60,7 +57,7 @@ void room_close(struct room *room)
 	if (room->sd != -1)
 		close(room->sd);
 	room->sd = -1;
-	room->is_connected = false;
+	room->is_connected = room->is_settled = false;
 	room->in_length = 0; /* half a line */
 }
 
@@ -78,9 +75,7 @@ static void lose(struct room *room, const char *why)
 	} else if (!addresses_all_tried(room->addresses)) {
 		wait = 0;
 	}
-	if (!room->is_failing)
-		log_warning(NULL, "server", why);
-	room->is_failing = true;
+	trouble_log(&room->trouble, "server", why);
 	room_close(room);
 	room->at = now_us() + wait;
 	if (wait != 0 && room->backoff < MOST_BACKOFF_US)
@@ -133,14 +128,14 @@ void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t
 		*due = room->at < *due && !room->is_closing ? room->at : *due;
 		return;
 	}
-	if (room->is_failing && room->is_connected && now >= room->at) {
-		log_text(LOG_INFO, "server: connected");
-		room->is_failing = false;
+	if (room->is_connected && !room->is_settled && now >= room->at) {
+		trouble_ends(&room->trouble, "server");
+		room->is_settled = true;
 		room->backoff = BACKOFF_US;
 	}
 	if (room->is_connected && !room->is_closing)
 		FD_SET(room->sd, readable);
-	if (!room->is_connected || (room->out_length > room->out_sent && now >= room->at))
+	if (!room->is_connected || (room->is_settled && room->out_length > room->out_sent))
 		FD_SET(room->sd, writable);
 }
 
@@ -231,7 +226,7 @@ void room_flush(struct room *room)
 {
 	ssize_t count;
 
-	while (room->is_connected && room->out_sent < room->out_length && now_us() >= room->at) {
+	while (room->is_settled && room->out_sent < room->out_length) {
 		count = send(room->sd, room->out + room->out_sent,
 		             room->out_length - room->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		/* If it has failed, read() gives what is left to be heard, and then the reason. */

@@ -10,6 +10,7 @@
 
 #include "lookup.h"
 #include "spool.h"
+#include "trouble.h"
 
 /* PIECE: longer lines go on in pieces, as the server does it. */
 enum { PIECE = 64 * 1024 };
@@ -19,11 +20,12 @@ struct room {
 	struct spool *spool; /* for what is said in the room */
 	int sd;              /* -1 for none */
 	bool is_connected;
-	bool is_silent;       /* nothing has come from this connection yet */
-	bool is_failing;      /* that has been logged */
-	bool is_closing;      /* nothing is to be heard any more */
-	int64_t at;           /* when to connect; once connected, when to begin to write */
-	int64_t backoff;      /* until the next attempt */
+	bool is_silent;  /* nothing has come from this connection yet */
+	bool is_settled; /* it takes what is sent to it */
+	bool is_closing; /* nothing is to be heard any more */
+	int64_t at;      /* when to connect; once connected, when to begin to write */
+	int64_t backoff; /* until the next attempt */
+	struct trouble trouble;
 	uint64_t connections; /* since the start */
 	size_t in_length;
 	char in[2 * PIECE]; /* begins with a line that is not complete */

@@ -147,10 +147,10 @@ CLEAN_DIRS := abi benches covered crate fuzz private sanitized $(if $(CARGO_TARG
 clean: ## remove what was built, except the dependencies
 	$(CLEAN)
 	$(CLEAN) --release
-	rm -rf $(BUILD) server $(CLEAN_DIRS:%=$(TARGET_DIR)/%)
+	rm -rf $(BUILD) server relay $(CLEAN_DIRS:%=$(TARGET_DIR)/%)
 
-include $(addprefix make/,relay.mk examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
-include packaging/install.mk packaging/dist.mk
+include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
+include packaging/install.mk packaging/dist.mk make/relay.mk
 
 # A target's line here is the text behind ## in its rule.
 help: ## print this list

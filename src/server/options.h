@@ -20,8 +20,8 @@ struct options {
 };
 
 /* Parses the command line; *options is all zero before. Exits after --help and --version, and when
- * the command line is wrong: the port is required, unless listeners have been inherited, which
- * exclude both it and --bind. */
+ * the command line is wrong: the port is required, unless listeners have been inherited; then it
+ * may be given together with --bind. */
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options);
 
 #endif /* OPTIONS_H */

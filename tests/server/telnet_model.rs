@@ -21,7 +21,8 @@ fn functions() -> &'static Functions {
             .into_iter()
             .chain(["-shared", "-fPIC"].map(str::to_owned))
             .collect::<Vec<_>>();
-        compiler::build(&folder.join("common/telnet.c"), &arguments, &program).expect("it can be built");
+        compiler::build(&folder.join("common/telnet.c"), &arguments, &program)
+            .expect("it can be built");
         // SAFETY: nothing runs when it is loaded, it is never unloaded, and the types are those of
         // the two headers.
         unsafe {

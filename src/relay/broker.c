@@ -91,7 +91,6 @@ static void on_connect(struct mosquitto *client, void *context, int reason, int 
 		                            : mosquitto_reason_string(reason));
 		return;
 	}
-	trouble_ends(&broker->trouble, "broker");
 	broker->state = BROKER_CONNECTED;
 	broker->is_new_session = (flags & 1) == 0;
 	if (broker->is_new_session)
@@ -120,10 +119,11 @@ static void on_subscribe(struct mosquitto *client, void *context, int id, int co
 
 	(void)client, (void)id, (void)properties;
 	if (count < 1 || granted[0] >= MQTT_RC_UNSPECIFIED) {
-		log_warning(NULL, "broker", "it refuses the subscription");
+		trouble_log(&broker->trouble, "broker", "it refuses the subscription");
 		broker->subscribe_at = now + LOOK_AFTER_US;
 		return;
 	}
+	trouble_ends(&broker->trouble, "broker");
 	broker->state = BROKER_SUBSCRIBED;
 	broker->publish_at = now;
 	if (broker->is_new_session && broker->spool->first != NULL)

@@ -211,6 +211,7 @@ static void end(struct relay *relay)
 {
 	const int64_t end_at = now_us() + FAREWELL_US;
 
+	run_once(relay, now_us());
 	relay->room.is_closing = true;
 	while ((relay->spool.first != NULL || relay->broker.in_flight > 0) && now_us() < end_at &&
 	       run_once(relay, end_at) == 0)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,16 +69,15 @@ bool is_name(const char *text)
 
 bool split_address(char *text, bool is_port, const char **host, const char **port)
 {
-	char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
+	char *colon = strchr(text, ':'), *end = strchr(text, ']');
 	uintmax_t number;
 
 	*host = *port = NULL;
-	if (*text == '[' && bracket != NULL) {
-		if (bracket[1] != '\0' && bracket + 1 != colon)
+	if (*text == '[') {
+		if (end == NULL || (end[1] != '\0' && end[1] != ':'))
 			return false;
-		colon = bracket[1] != '\0' ? colon : NULL;
-		is_port = false;
-		*bracket = '\0';
+		colon = end[1] == ':' ? end + 1 : NULL;
+		*end = '\0';
 		*host = text + 1;
 	} else if (colon != NULL || !is_port) {
 		*host = text;
@@ -85,11 +85,11 @@ bool split_address(char *text, bool is_port, const char **host, const char **por
 	if (colon != NULL) {
 		*colon = '\0';
 		*port = colon + 1;
-	} else if (is_port) {
+	} else if (*host == NULL) {
 		*port = text;
 	}
-	return (*host == NULL || (**host != '\0' && (*text == '[' || !strchr(*host, ':')))) &&
-	       (*port == NULL || parse_number(*port, "", 1, 65535, &number));
+	return (*host == NULL || **host != '\0') &&
+	       (*port != NULL ? parse_number(*port, "", 1, 65535, &number) : !is_port);
 }
 
 /* Returns the first line of a file. */
@@ -141,12 +141,14 @@ static void parse_broker(char *text, struct options *options)
 /* Names the relay after machine and server, unless it has a name. */
 static void set_id(const char *id, struct options *options)
 {
-	char machine[NAME_SIZE] = "";
+	enum { MOST_OF_IT = NAME_SIZE - (int)sizeof "-65535" };
+	char machine[HOST_NAME_MAX + 1];
 
-	if (id == NULL && gethostname(machine, sizeof machine - sizeof "-65535") == -1)
+	if (id == NULL && gethostname(machine, sizeof machine) == -1)
 		err(EXIT_FAILURE, "the machine's name");
 	if (id == NULL)
-		snprintf(options->id, sizeof options->id, "%s-%s", machine, options->server.port);
+		snprintf(options->id, sizeof options->id, "%.*s-%s", MOST_OF_IT, machine,
+		         options->server.port);
 	else if (is_name(id))
 		strcpy(options->id, id);
 	if (!is_name(options->id))

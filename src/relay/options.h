@@ -24,8 +24,8 @@ struct options {
 void parse_options(int argc, char *argv[], struct options *options);
 
 /* Splits [HOST:]PORT or HOST[:PORT], with an IPv6 address in brackets, in place. Sets either to
- * NULL where it is missing; what stands alone is a port if it `is_port`, and otherwise a host.
- * Returns false where it is neither. */
+ * NULL where it is missing; the port must be there if it `is_port`, and otherwise the host. Returns
+ * false where they are not. */
 bool split_address(char *text, bool is_port, const char **host, const char **port);
 
 /* Whether a room or a relay may have this name, which becomes a part of a topic. */

@@ -17,4 +17,5 @@ mod layout;
 mod manual;
 mod properties;
 mod readme;
+mod relay_parts;
 mod versions;

@@ -118,6 +118,7 @@ static void on_subscribe(struct mosquitto *client, void *context, int id, int co
 	const int64_t now = now_us();
 
 	(void)client, (void)id, (void)properties;
+	broker->calls++;
 	if (count < 1 || granted[0] >= MQTT_RC_UNSPECIFIED) {
 		trouble_log(&broker->trouble, "broker", "it refuses the subscription");
 		broker->subscribe_at = now + LOOK_AFTER_US;
@@ -136,6 +137,7 @@ static void on_publish(struct mosquitto *client, void *context, int id, int reas
 	struct broker *broker = context;
 
 	(void)client, (void)id, (void)properties;
+	broker->calls++;
 	if (broker->in_flight > 0)
 		broker->in_flight--;
 	if (reason >= MQTT_RC_UNSPECIFIED)
@@ -168,6 +170,7 @@ static void on_message(struct mosquitto *client, void *context,
 	struct stamp stamp;
 
 	(void)client;
+	broker->calls++;
 	if (name == NULL || message->retain || message->payloadlen <= 0)
 		return;
 	if (strcmp(++name, broker->options->id) == 0) {
@@ -321,6 +324,8 @@ void broker_prepare(struct broker *broker, bool hold, fd_set *readable, fd_set *
 		fail(broker, strerror(ENOTCONN));
 	if (sd != -1 && !hold)
 		FD_SET(sd, readable);
+	if (broker->has_more && !hold)
+		lower(due, now);
 	if (sd != -1 && mosquitto_want_write(broker->client))
 		FD_SET(sd, writable);
 }
@@ -372,6 +377,16 @@ static void subscribe(struct broker *broker, int64_t now)
 	                                     broker->options->qos, options, NULL));
 }
 
+/* libmosquitto stops reading early where errno is EAGAIN, even if an own call has set that. With TLS
+ * what it has not read yet may be in memory, where select() does not see it. */
+static void read_some(struct broker *broker)
+{
+	const uint64_t before = broker->calls;
+
+	check(broker, mosquitto_loop_read(broker->client, 1));
+	broker->has_more = broker->options->tls && broker->calls != before;
+}
+
 void broker_serve(struct broker *broker, bool hold, const fd_set *readable, const fd_set *writable)
 {
 	const int64_t now = now_us();
@@ -382,10 +397,9 @@ void broker_serve(struct broker *broker, bool hold, const fd_set *readable, cons
 			go_on_connecting(broker, now);
 		return;
 	}
-	if (broker->state >= BROKER_CONNECTED && !hold && FD_ISSET(sd, readable)) {
-		errno = 0;
-		check(broker, mosquitto_loop_read(broker->client, 1));
-	}
+	if (broker->state >= BROKER_CONNECTED && !hold &&
+	    (broker->has_more || FD_ISSET(sd, readable)))
+		read_some(broker);
 	if (broker->state == BROKER_CONNECTED && now >= broker->subscribe_at)
 		subscribe(broker, now);
 	if (now >= broker->publish_at)
@@ -398,9 +412,7 @@ void broker_serve(struct broker *broker, bool hold, const fd_set *readable, cons
 	if (broker->state >= BROKER_CONNECTED && now >= broker->look_after_at) {
 		broker->look_after_at = now + LOOK_AFTER_US;
 		check(broker, mosquitto_loop_misc(broker->client));
-		/* With TLS something may be left that select() does not see. */
-		if (broker->state >= BROKER_CONNECTED)
-			check(broker, mosquitto_loop_read(broker->client, 1));
+		broker->has_more = broker->options->tls;
 	}
 }
 

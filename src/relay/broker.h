@@ -32,13 +32,14 @@ struct broker {
 	bool is_old;         /* it has no MQTT 5 */
 	bool is_new_session; /* it has forgotten all subscriptions */
 	bool has_looped;     /* that has been logged */
+	bool has_more;       /* TLS may have more than select() can see */
 	bool is_taken;       /* another relay has our name: give up */
 	int64_t connect_at, give_up_at, serve_at, subscribe_at, publish_at, look_after_at;
 	int64_t backoff, patience;
 	int64_t cut_at[TAKEOVERS];
 	struct trouble trouble;
-	unsigned int in_flight; /* messages handed over and not confirmed */
-	uint64_t connections, loops, lines_out;
+	unsigned int in_flight;                        /* messages handed over and not confirmed */
+	uint64_t connections, loops, lines_out, calls; /* calls: of the functions set */
 };
 
 /* Sets libmosquitto up. On failure prints why on standard error and returns -1. */

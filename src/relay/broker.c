@@ -271,7 +271,8 @@ static void begin_connection(struct broker *broker, int64_t now)
 		mosquitto_int_option(broker->client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V311);
 		check(broker, introduce(broker));
 	}
-	check(broker, mosquitto_reconnect_async(broker->client));
+	if (broker->state == BROKER_CONNECTING)
+		check(broker, mosquitto_reconnect_async(broker->client));
 }
 
 /* Goes on with an attempt to connect. libmosquitto may never tell that one has failed. */
@@ -377,7 +378,7 @@ static void subscribe(struct broker *broker, int64_t now)
 	                                     broker->options->qos, options, NULL));
 }
 
-/* libmosquitto stops reading early where errno is EAGAIN, even if an own call has set that. With TLS
+/* libmosquitto stops reading early where errno is EAGAIN, even if a write has set that. With TLS
  * what it has not read yet may be in memory, where select() does not see it. */
 static void read_some(struct broker *broker)
 {

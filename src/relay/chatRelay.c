@@ -173,7 +173,7 @@ static int run_once(struct relay *relay, int64_t due)
 	FD_ZERO(&writable);
 	room_prepare(&relay->room, &readable, &writable, &due);
 	broker_prepare(&relay->broker, hold, &readable, &writable, &due);
-	must_retry |= relay->room.is_connected && !notify_ready();
+	must_retry |= relay->room.is_settled && !notify_ready();
 	if (must_retry && due > now_us() + RETRY_US)
 		due = now_us() + RETRY_US;
 	if (wait_for(relay, &readable, &writable, due) == -1)

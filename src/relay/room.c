@@ -42,10 +42,11 @@ static bool was_refused(const struct room *room)
 /* Drops the rest of a line in `out` whose beginning has gone to another connection. */
 static void drop_cut_line(struct room *room)
 {
-	const char *from = room->out + room->out_sent, *end = NULL;
+	const size_t left = room->out_length - room->out_sent;
+	const char *end = NULL;
 
-	if (room->is_cut_in_line && room->out_length > room->out_sent)
-		end = memchr(from, '\n', room->out_length - room->out_sent);
+	if (room->is_cut_in_line && left > 0)
+		end = memchr(room->out + room->out_sent, '\n', left);
 	if (room->is_cut_in_line)
 		room->out_sent = end != NULL ? (size_t)(end + 1 - room->out) : room->out_length;
 	room->in_line = room->in_line && room->out_sent < room->out_length;
@@ -235,10 +236,13 @@ void room_flush(struct room *room)
 		room->out_sent += (size_t)count;
 		room->is_cut_in_line = room->out[room->out_sent - 1] != '\n';
 	}
-	if (room->out_sent == room->out_length) {
+	if (room->out_sent < room->out_length)
+		return;
+	room->out_length = room->out_sent = 0;
+	if (room->out_size > BEHIND) {
 		free(room->out);
 		room->out = NULL;
-		room->out_length = room->out_size = room->out_sent = 0;
+		room->out_size = 0;
 	}
 }
 

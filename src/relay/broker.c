@@ -50,9 +50,7 @@ static void fail(struct broker *broker, const char *why)
 	if (broker->state == BROKER_DOWN)
 		return;
 	trouble_log(&broker->trouble, "broker", why);
-	if (broker->state >= BROKER_CONNECTED)
-		count_cut(broker, now_us());
-	else
+	if (broker->state < BROKER_CONNECTED)
 		forget_cuts(broker);
 	broker->state = BROKER_DOWN;
 	broker->connect_at = now_us();
@@ -107,6 +105,10 @@ static void on_disconnect(struct mosquitto *client, void *context, int reason,
 	struct broker *broker = context;
 
 	(void)client, (void)properties;
+	if (broker->state >= BROKER_CONNECTED &&
+	    (reason == MOSQ_ERR_CONN_LOST || reason == MOSQ_ERR_ERRNO ||
+	     reason == MQTT_RC_SESSION_TAKEN_OVER))
+		count_cut(broker, now_us());
 	fail(broker, reason >= MQTT_RC_UNSPECIFIED ? mosquitto_reason_string(reason)
 	                                           : mosquitto_strerror(reason));
 }

@@ -146,21 +146,24 @@ static void on_publish(struct mosquitto *client, void *context, int id, int reas
 		log_warning(NULL, "broker refuses a message", mosquitto_reason_string(reason));
 }
 
-/* Returns whether the message has a stamp, which is in its property `n`. */
-static bool get_stamp(const mosquitto_property *properties, struct stamp *stamp)
+/* Looks for the stamp, which is a property `n`. Returns false where memory is short. */
+static bool get_stamp(const mosquitto_property *properties, struct stamp *stamp, bool *is_found)
 {
+	const int user = MQTT_PROP_USER_PROPERTY;
 	char *name, *value;
-	bool is_found = false, is_next = false;
 
-	while (!is_found &&
-	       (properties = mosquitto_property_read_string_pair(
-			properties, MQTT_PROP_USER_PROPERTY, &name, &value, is_next)) != NULL) {
-		is_found = strcmp(name, "n") == 0 && stamp_parse(value, stamp);
-		is_next = true;
+	*is_found = false;
+	for (; properties != NULL && !*is_found; properties = mosquitto_property_next(properties)) {
+		if (mosquitto_property_identifier(properties) != user)
+			continue;
+		if (mosquitto_property_read_string_pair(properties, user, &name, &value, false) ==
+		    NULL)
+			return false;
+		*is_found = strcmp(name, "n") == 0 && stamp_parse(value, stamp);
 		free(name);
 		free(value);
 	}
-	return is_found;
+	return true;
 }
 
 static void on_message(struct mosquitto *client, void *context,
@@ -170,6 +173,7 @@ static void on_message(struct mosquitto *client, void *context,
 	struct broker *broker = context;
 	const char *name = strrchr(message->topic, '/');
 	struct stamp stamp;
+	bool has_stamp;
 
 	(void)client;
 	broker->calls++;
@@ -187,8 +191,10 @@ static void on_message(struct mosquitto *client, void *context,
 		log_warning(name, "dropped", "a message is too long");
 		return;
 	}
-	broker->hear(broker->context, name, get_stamp(properties, &stamp) ? &stamp : NULL,
-	             message->payload, (size_t)message->payloadlen);
+	/* If it fails, and the message does not come again, the next one tells that it is lost. */
+	if (get_stamp(properties, &stamp, &has_stamp))
+		broker->hear(broker->context, name, has_stamp ? &stamp : NULL, message->payload,
+		             (size_t)message->payloadlen);
 }
 
 /* ---- The connection ---- */

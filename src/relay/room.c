@@ -5,14 +5,13 @@
 #include "room.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/tcp.h"
 
 /* The server is tried again after so long, and at most after so long. A server that is full has
  * told so after SETTLE_US: what is sent to it before that is lost. */
@@ -88,13 +87,10 @@ static void lose(struct room *room, const char *why)
 static void begin_connection(struct room *room)
 {
 	const struct addrinfo *address = addresses_take(room->addresses);
-	const int yes = 1;
 
 	room->is_silent = true;
 	room->sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (room->sd == -1 ||
-	    setsockopt(room->sd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == -1 ||
-	    setsockopt(room->sd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes) == -1 ||
+	if (room->sd == -1 || set_up_tcp(room->sd) == -1 ||
 	    (connect(room->sd, address->ai_addr, address->ai_addrlen) == -1 &&
 	     errno != EINPROGRESS))
 		lose(room, strerror(errno));

@@ -23,6 +23,7 @@
 #include "../common/log.h"
 #include "../common/notify.h"
 #include "../common/signals.h"
+#include "../common/tcp.h"
 #include "../common/telnet.h"
 #include "chatServerExt.h"
 #include "flow.h"

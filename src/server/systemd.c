@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "../common/number.h"
-#include "listen.h"
+#include "../common/tcp.h"
 
 /* The descriptor of the first inherited socket; the others follow it. */
 enum { FIRST_INHERITED = 3 };

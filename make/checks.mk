@@ -35,12 +35,12 @@ lint: ## check formatting and line width, with every warning as an error
 MEMCHECK_TESTS := relay lines misbehaving telnet above_fd_setsize stats passed ready \
 	--skip memory:: --skip fairness::
 
+# The shared object is linked from the archive's object, so its code is not checked once more.
 memcheck: all ## run the C tests, and most of the server's, under valgrind
-	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
+	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture --skip shared::
 	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(MEMCHECK_TESTS)
 	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test suite -- _chats loop_goes_on \
 		same_chat --skip smallest --skip script
-	$(CARGO) test --test suite instruments::
 
 # Under torture the library's allocations and system calls fail one after the other: in the C tests,
 # and in a server that is linked with c-tests/torture. In the plain server strace makes the system
@@ -89,13 +89,12 @@ sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sani
 	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
 		injected:: fairness:: --skip what_fails_at_the_start \
 		$(SANITIZE_SKIP:%=--skip %)
-	$(CARGO) test --test suite instruments::
 
 $(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
 
-# A program full of faults, for tests/suite/instruments.rs: valgrind and the sanitizers must find
-# them.
+# A program full of faults, for tests/suite/instruments.rs, which `make test` runs: valgrind and the
+# sanitizers must find them.
 $(BUILD)/instruments: tests/suite/instruments.c $(HEADERS) $(ARCHIVE)
 	$(call COMPILE,-g)
 

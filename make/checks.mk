@@ -1,6 +1,6 @@
 # What `make test` does not check: layout and style, and the tests once more under instruments.
 
-.PHONY: lint memcheck torture sanitize coverage abi crate
+.PHONY: lint memcheck torture sanitize threads coverage abi crate
 
 # clang-format's opinion changes with its version, so one version is asked.
 CLANG_FORMAT ?= clang-format-14
@@ -16,6 +16,8 @@ lint: ## check formatting and line width, with every warning as an error
 	$(CARGO) fmt --check --manifest-path $(FUZZ_MANIFEST)
 	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir $(TARGET_DIR)/fuzz \
 		--no-default-features -- -D warnings
+	$(CARGO) fmt --check --manifest-path $(LOOM_MANIFEST)
+	$(CARGO) clippy --all-targets --quiet $(LOOM) -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
 		$(wildcard benches/*.c examples/*.c examples/functions/*.c $(MOVING)/*/*.c)
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only \
@@ -92,6 +94,26 @@ sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sani
 
 $(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
+
+# Loom tries all interleavings on the index. ThreadSanitizer watches the tests with threads, at
+# fixed addresses, since it knows no others. GNU's has the functions for memory under their usual
+# names alone. Of Rust's core, which is not instrumented, the library uses what is inlined. Two
+# pools with the same descriptor both close it, which is no race in memory.
+LOOM_MANIFEST := loom/Cargo.toml
+LOOM          := --manifest-path $(LOOM_MANIFEST) --target-dir $(TARGET_DIR)/loom
+THREADED      := $(BUILD)/threaded
+TSAN          := -fsanitize=thread -static-libtsan \
+	$(foreach name,memcpy memmove memset,-Wl,--defsym=__tsan_$(name)=$(name))
+
+$(THREADED)/libchatserver.a: INSTRUMENTS := -Zsanitizer=thread -Zexternal-clangrt \
+	-Cunsafe-allow-abi-mismatch=sanitizer -Cdebuginfo=2
+
+threads: $(THREADED)/libchatserver.a ## check what threads share, by loom and ThreadSanitizer
+	$(CARGO) test --release --quiet $(LOOM)
+	echo 'race:close' >$(THREADED)/suppressions
+	TSAN_OPTIONS=suppressions=$(CURDIR)/$(THREADED)/suppressions \
+		LIBRARY=$(THREADED) CFLAGS='$(CFLAGS) $(TSAN)' \
+		C_TEST_RUNNER='setarch -R' $(CARGO) test --test c -- threads::
 
 # A program full of faults, for tests/suite/instruments.rs, which `make test` runs: valgrind and the
 # sanitizers must find them.

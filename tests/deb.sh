@@ -38,7 +38,8 @@ dpkg-deb --field "$headers" Depends |
 	grep --fixed-strings "libchatserver1 (= $(dpkg-deb --field "$headers" Version))"
 
 say 'units start what is there'
-sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$root"/lib/systemd/system/*.service | tee "$root/started"
+find "$root" -name '*.service' -exec sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' {} + |
+	tee "$root/started"
 [[ -s $root/started ]]
 while read -r program; do
 	[[ -x $root$program ]]
@@ -53,6 +54,12 @@ cc -static -o "$root/static" tests/install/user.c \
 	$(pkg-config --static --cflags --libs libchatserver)
 greets "$root/shared"
 greets "$root/static"
+
+say 'examples are there, and can be built'
+# shellcheck disable=SC2046
+cc -o "$root/chat" "$root/usr/share/doc/libchatserver-dev/examples/chat.c" \
+	$(pkg-config --cflags --libs libchatserver)
+[[ -s $root/usr/share/doc/chatserver/examples/stunnel.conf ]]
 
 say 'CMake finds the library'
 cmake -S tests/install -B "$root/cmake" -D CMAKE_PREFIX_PATH="$root/usr" >/dev/null

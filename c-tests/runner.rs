@@ -1,8 +1,8 @@
 //! Runs the test programs of this folder against the library that C programs get.
 //!
 //! Every `*.c` is compiled with the `cc` crate's compiler, through the public headers alone, and
-//! linked three times: with the archive, with the shared object, and with the archive under torture.
-//! Each test runs in a process of its own, so that a crash fails one test only.
+//! linked three times: with the archive, with the shared object, and with the archive under
+//! torture. Each test runs in a process of its own, so that a crash fails one test only.
 //!
 //! Under torture the allocations and system calls of every library call fail, one after the other;
 //! what the tests expect must hold all the same (`torture/calls.c`).

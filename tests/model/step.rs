@@ -1,5 +1,7 @@
 //! One thing that a program or a peer does.
 
+use std::sync::LazyLock;
+
 /// How many descriptors take part. Few, so that they meet each other often.
 pub(crate) const SEATS: usize = 6;
 
@@ -26,8 +28,8 @@ pub(crate) enum Kind {
     Lone,
 }
 
-/// A message, in short. The room decides where in an endless pattern its bytes begin, so that no
-/// two messages are the same.
+/// A message, in short. The room decides where in a long pattern its bytes begin, so that no two
+/// messages are the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     pub(crate) length: usize,
@@ -43,12 +45,19 @@ impl Text {
     }
 
     pub(crate) fn bytes(self, start: usize) -> Vec<u8> {
-        let byte = |at: usize| match (at * 7 + at / 251 * 13 + at / 65521) % 256 {
-            0x0A => b' ',
-            byte => byte as u8,
-        };
-        let ends = |at: usize| self.line > 0 && (at + 1).is_multiple_of(self.line);
-        (0..self.length).map(|at| if ends(at) { b'\n' } else { byte(start + at) }).collect()
+        static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let byte = |at: usize| match (at * 7 + at / 251 * 13 + at / 65521) % 256 {
+                0x0A => b' ',
+                byte => byte as u8,
+            };
+            (0..8 << 20).map(byte).collect()
+        });
+        let start = start % (PATTERN.len() - self.length);
+        let mut bytes = PATTERN[start..start + self.length].to_vec();
+        if self.line > 0 {
+            bytes.iter_mut().skip(self.line - 1).step_by(self.line).for_each(|byte| *byte = b'\n');
+        }
+        bytes
     }
 }
 
@@ -74,6 +83,15 @@ pub(crate) enum Step {
     Feed(Who, Text),
     /// What a program does at the end of the file.
     EndLine(Who),
+    Receive(Who, Text),
+    /// The same for `chat_receive`.
+    EndInput(Who),
+    /// Fetches so many lines.
+    Fetch(Who, usize),
+    /// `chat_say`.
+    Announce(Who, Text),
+    /// The same with nobody left out.
+    AnnounceToAll(usize, Text),
     Tell(Who, Text),
     Write(Who, u8),
     WriteAll(usize),
@@ -115,13 +133,18 @@ impl Step {
             0..6 if style < 208 => Self::Join(who, Kind::Pipe, size),
             0..6 => Self::Join(who, Kind::Lone, size),
             6..9 => Self::Leave(who, size),
-            9..15 => Self::Say(who, text),
+            9..13 => Self::Say(who, text),
+            13..15 if style < 128 => Self::Announce(who, text),
+            13..15 => Self::AnnounceToAll(who.pool, text),
             15 => Self::Chatter(who, usize::from(size) % 80),
             16..18 => Self::Shout(who, text),
-            18..22 => Self::Feed(who, text),
-            22..24 => Self::EndLine(who),
+            18..20 => Self::Feed(who, text),
+            20..22 => Self::Receive(who, text),
+            22 => Self::EndLine(who),
+            23 => Self::EndInput(who),
             24..27 => Self::Tell(who, text),
-            27..32 => Self::Write(who, size),
+            27..31 => Self::Write(who, size),
+            31 => Self::Fetch(who, usize::from(size)),
             32..35 => Self::Cork(who.pool),
             35..38 => Self::Uncork(who.pool),
             38 => Self::Info(who),

@@ -212,8 +212,8 @@ fn median(all: &[Measurement]) -> Measurement {
 fn table(options: &Options, setups: &[Setup], medians: &[Measurement]) -> Result<String> {
     let Options { clients, senders, bytes, window, rounds, seconds, .. } = options;
     let mut text = format!(
-        "{clients} clients, {senders} speakers in each room, lines of {bytes} bytes, {window} of each \
-         speaker on their way.\nMedian of {rounds} rounds of {seconds} s. {}\n\n",
+        "{clients} clients, {senders} speakers in each room, lines of {bytes} bytes, {window} of \
+         each speaker on\ntheir way. Median of {rounds} rounds of {seconds} s. {}\n\n",
         machine::description()?
     );
     text += "| | deliveries/s | share | p50 ms | p99 ms | CPU a line, µs: servers | relays \

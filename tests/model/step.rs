@@ -47,7 +47,7 @@ impl Text {
             0x0A => b' ',
             byte => byte as u8,
         };
-        let ends = |at: usize| self.line > 0 && (at + 1).is_multiple_of(self.line);
+        let ends = |at: usize| self.line > 0 && (at + 1) % self.line == 0;
         (0..self.length).map(|at| if ends(at) { b'\n' } else { byte(start + at) }).collect()
     }
 }
@@ -145,5 +145,6 @@ impl Step {
 
 /// The steps that some bytes mean; what is left at the end means none.
 pub(crate) fn decode(bytes: &[u8]) -> Vec<Step> {
-    bytes.as_chunks().0.iter().map(|record| Step::decode(*record)).collect()
+    let records = bytes.chunks_exact(4);
+    records.map(|record| Step::decode(record.try_into().expect("four bytes"))).collect()
 }

@@ -30,7 +30,7 @@ macro_rules! functions {
                 type Function = unsafe extern "C" fn($($type),*) $(-> $answer)?;
                 static FUNCTION: OnceLock<Function> = OnceLock::new();
                 // SAFETY: the types are the header's.
-                let find = || unsafe { *library().get(stringify!($name)).expect("exported") };
+                let find = || unsafe { *library().get(stringify!($name).as_bytes()).expect("exported") };
                 // SAFETY: the caller has the same duties.
                 unsafe { FUNCTION.get_or_init(find)($($argument),*) }
             }

@@ -135,7 +135,7 @@ ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
 
 $(ABI_LIBRARY): FORCE
 	CARGO_PROFILE_RELEASE_DEBUG=2 \
-		$(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR=$(TARGET_DIR)/abi STRIP= $@
+		$(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR=$(TARGET_DIR)/abi STRIPPED= $@
 
 abi: $(ABI_LIBRARY) ## renew the record of the ABI, for a release
 	abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file $(BUILD)/abi/record $<

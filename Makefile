@@ -18,7 +18,10 @@ STRIPPED ?= --strip-debug --strip-unneeded
 GOALS      := $(or $(MAKECMDGOALS),all)
 BUILD      := build
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+# FD_SET and its kin are macros in musl, and mix signs.
+MUSL       := $(findstring musl,$(CC) $(shell $(CC) -dumpmachine 2>/dev/null))
+WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+	$(if $(MUSL),-Wno-sign-conversion)
 
 VERSION := $(shell sed -n '/^version = /{ s/.*"\(.*\)"/\1/p; q }' Cargo.toml)
 MAJOR   := $(firstword $(subst ., ,$(VERSION)))
@@ -68,7 +71,7 @@ all: server lib ## build the library (build/) and the server (./server); the def
 lib: $(ARCHIVE) $(SHARED) ## build the library alone
 	@wc -c $^ | sed '/total/d; s/^ */  /; s/ \(build\)/ bytes  \1/'
 
-# What everything is built with: what is built is built anew when it changes.
+# What everything is built with: the library, and all that has it, is built anew when that changes.
 SETTINGS := $(BUILD)/settings
 define SETTINGS_TEXT
 $(CC) $(AR) $(OBJCOPY) $(READELF)
@@ -90,8 +93,7 @@ OFFLINE := $(if $(wildcard vendor),--frozen --config vendor/config.toml \
 PROFILE := panic="abort" codegen-units=1 opt-level=3 lto=false incremental=false \
 	overflow-checks=false debug-assertions=false
 
-# Cargo itself says where it puts the archive: that is elsewhere when it is told to build for another
-# machine.
+# Cargo itself says where it puts the archive, which depends on the machine that it builds for.
 $(RUST_ARCHIVE): FORCE
 	$(call say,CARGO)
 	@mkdir -p $(@D)
@@ -115,8 +117,8 @@ $(BUILD)/chatserver.o: $(RUST_ARCHIVE) $(HEADERS) $(SETTINGS) Makefile
 	@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
 	@printf '%s\n' $(FUNCTIONS) | sort | diff - $@.exports || { \
 		echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
-	@printf 'void %s(void);\n' $(FUNCTIONS) >$(@D)/linked.c
-	@{ echo 'int main(void) {'; printf '%s();\n' $(FUNCTIONS); echo 'return 0; }'; } >>$(@D)/linked.c
+	@{ printf 'void %s(void);\n' $(FUNCTIONS) && echo 'int main(void) {' && \
+		printf '%s();\n' $(FUNCTIONS) && echo 'return 0; }'; } >$(@D)/linked.c
 	@$(CC) $(CFLAGS) -o $(@D)/linked $(@D)/linked.c $@ $(LDFLAGS) || { \
 		echo '$@: no program can be linked with it (see above)' >&2; exit 1; }
 
@@ -132,11 +134,12 @@ $(BUILD)/libchatserver.map: $(HEADERS) Makefile
 $(SHARED): $(BUILD)/chatserver.o $(BUILD)/libchatserver.map
 	$(call say,LD)
 	$Q$(CC) -shared -nostartfiles $(LINKER) -o $@ $< -Wl,-soname,$(SONAME) -Wl,--no-undefined \
-		-Wl,--version-script,$(BUILD)/libchatserver.map -Wl,-z,relro,-z,now $(filter-out -static%,$(LDFLAGS))
+		-Wl,--version-script,$(BUILD)/libchatserver.map -Wl,-z,relro,-z,now \
+		$(filter-out -static%,$(LDFLAGS))
 	@ln -sf $(notdir $@) $(BUILD)/$(SONAME)
 	@ln -sf $(SONAME) $(BUILD)/libchatserver.so
 
-server: $(SERVER_FILES) $(ARCHIVE) $(SETTINGS)
+server: $(SERVER_FILES) $(ARCHIVE)
 	$(COMPILE)
 
 check: lint test ## run lint and test, the quick checks before a commit

@@ -13,8 +13,8 @@ UNITDIR    ?= $(PREFIX)/lib/systemd/system
 DOCDIR     ?= $(PREFIX)/share/doc/libchatserver
 INSTALL    ?= install
 
-# The files for pkg-config, CMake and systemd name these folders, and each has its own rules for what
-# is special. DESTDIR is a word of the shell alone; but make takes the dollar signs out of it.
+# The files for pkg-config, CMake and systemd name these folders, and each has its own rules for
+# what is special. DESTDIR is a word of the shell alone; but make takes the dollar signs out of it.
 FOLDERS := $(if $(PREFIX),PREFIX) BINDIR LIBDIR INCLUDEDIR MANDIR UNITDIR DOCDIR
 SPECIAL := & ' " ` | \ ; * ? < > ( ) [ ] % $$ \#
 unfit    = $(strip $(filter-out 1,$(words [$1])) $(if $(filter /%,$1),,relative) \
@@ -80,9 +80,9 @@ install: $(if $(NOT_BUILT),all) $(PAGES) ## install below PREFIX (/usr/local)
 	@$(call fill_in,$(CMAKE),$(CMAKEDIR))
 	@$(call fill_in,$(UNITS),$(UNITDIR))
 
-# The files are removed from within DESTDIR, whose name may have spaces in it. The file for pkg-config
-# comes first and goes last: where it is missing, files of these names are others'. Two of the
-# folders belong to this project alone.
+# The files are removed from within DESTDIR, whose name may have spaces in it. The file for
+# pkg-config comes first and goes last: where it is missing, files of these names are others'. Two
+# of the folders belong to this project alone.
 OURS := $(addprefix .,$(filter-out $(PKGCONFIGDIR)/%,$(INSTALLED)) \
 	$(filter $(PKGCONFIGDIR)/%,$(INSTALLED)))
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command with a PATH of nothing but what README.md names: bare-path.sh COMMAND ARGUMENT...
 # The tools are those of Debian's required packages, make, gcc and binutils, and cargo with its
-# compiler. A test that needs another one has to be skipped. Without arguments it runs the tests that
-# use tools; `make test` as a command runs all. It needs dpkg, and those packages.
+# compiler. A test that needs another one has to be skipped. Without arguments it runs the tests
+# that use tools; `make test` as a command runs all. It needs dpkg, and those packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,6 +35,6 @@ if (($#)); then
 else
 	"${bare[@]}" make
 	"${bare[@]}" cargo test --quiet --test suite -- --skip properties::
-	"${bare[@]}" cargo test --quiet --test server -- fairness:: injected:: listening:: output:: \
-		signals:: systemd:: telnet_client:: tls:: tools:: usage::
+	"${bare[@]}" cargo test --quiet --test server -- fairness:: injected:: listening:: \
+		output:: signals:: systemd:: telnet_client:: tls:: tools:: usage::
 fi

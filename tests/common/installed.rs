@@ -9,10 +9,14 @@ pub(crate) fn is_installed(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Notes that a test is skipped because something is missing, for `make test` in the file that
-/// `SKIPPED` names. With `CI` set, that is a failure.
+/// Says that a test is skipped because something is missing. With `CI` set, that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(env::var_os("CI").is_none(), "cannot be skipped here: {why}");
+    note(why);
+}
+
+/// The same for what cannot be had everywhere. `make test` reads the file that `SKIPPED` names.
+pub(crate) fn note(why: &str) {
     println!("skipped: {why}");
     if let Some(list) = env::var_os("SKIPPED") {
         let thread = thread::current();

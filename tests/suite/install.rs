@@ -306,6 +306,34 @@ fn cmake_takes_the_package_out_of_any_folder() {
     stage.build_and_run_with_cmake("/opt/chat/lib/machine/cmake/chatserver");
 }
 
+#[test]
+fn python_finds_the_library_outside_the_tree() {
+    let stage = Stage::new("python", PREFIX_ALONE);
+    if !is_installed("python3") {
+        return skip("no python3");
+    }
+    let script = stage.destdir.join("chat.py");
+    fs::copy(Path::new(ROOT).join("examples/chat.py"), &script).expect("a copy");
+    let layout = |script: &Path| {
+        let mut python = Command::new("python3");
+        python.arg(script).arg("--layout");
+        python
+    };
+    let mut outside = layout(&script);
+    outside.env("CPATH", stage.staged("/opt/chat/include"));
+    outside.env("LD_LIBRARY_PATH", stage.staged(stage.libdir));
+    let printed = outside.output().expect("python3 can be run");
+    let inside = output(&mut layout(&Path::new(ROOT).join("examples/chat.py")));
+    assert!(inside.contains("conn_pool.maxfd "), "{inside}");
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), inside, "{printed:?}");
+
+    // Where it is not installed, which it may be on this machine.
+    let bare = layout(&script).env("LD_LIBRARY_PATH", "/nowhere").env("CPATH", "/").output();
+    let bare = bare.expect("python3 can be run");
+    let complaint = String::from_utf8(bare.stderr).expect("text");
+    assert!(bare.status.success() || complaint.lines().count() == 1, "{complaint}");
+}
+
 /// The installed server; killed when dropped.
 struct Running(Child);
 

@@ -111,16 +111,22 @@ impl Stage {
         if !is_installed("cmake") {
             return skip("no cmake");
         }
-        let project = self.destdir.join("project");
-        let mut cmake = Command::new("cmake");
-        cmake.arg("-S").arg(user_source().parent().expect("a folder")).arg("-B").arg(&project);
-        succeeds(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display())));
-        succeeds(Command::new("cmake").arg("--build").arg(&project));
-        for (library, needs) in [("shared", true), ("chatserver", true), ("static", false)] {
-            let program = project.join(format!("user-{library}"));
-            assert_eq!(needed(&program).contains(&soname()), needs, "{library}");
-            assert_eq!(output(&mut Command::new(program)), GREETING, "{library}");
-        }
+        let prefix = format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display());
+        let source = user_source();
+        let source = source.parent().expect("a folder");
+        build_and_run_project(source, &self.destdir.join("project"), &prefix);
+    }
+}
+
+/// Builds a project of CMake's with this option, and runs its programs.
+fn build_and_run_project(source: &Path, project: &Path, option: &str) {
+    let mut cmake = Command::new("cmake");
+    succeeds(cmake.arg("-S").arg(source).arg("-B").arg(project).arg(option));
+    succeeds(Command::new("cmake").arg("--build").arg(project));
+    for (library, needs) in [("shared", true), ("chatserver", true), ("static", false)] {
+        let program = project.join(format!("user-{library}"));
+        assert_eq!(needed(&program).contains(&soname()), needs, "{library}");
+        assert_eq!(output(&mut Command::new(program)), GREETING, "{library}");
     }
 }
 
@@ -304,6 +310,16 @@ fn cmake_finds_the_package_below_its_prefix() {
 fn cmake_takes_the_package_out_of_any_folder() {
     let stage = Stage::new("cmake-anywhere", EVERY_FOLDER);
     stage.build_and_run_with_cmake("/opt/chat/lib/machine/cmake/chatserver");
+}
+
+#[test]
+fn cmake_builds_the_library_along_with_a_project() {
+    if !is_installed("cmake") {
+        return skip("no cmake");
+    }
+    let source = Path::new(ROOT).join("tests/install/along");
+    let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("along");
+    build_and_run_project(&source, &project, &format!("-DCHATSERVER_SOURCE={ROOT}"));
 }
 
 #[test]

@@ -18,6 +18,8 @@ STRIPPED ?= --strip-debug --strip-unneeded
 GOALS      := $(or $(MAKECMDGOALS),all)
 BUILD      := build
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+$(if $(filter 1,$(words [$(BUILD)])),,$(error BUILD cannot have spaces: $(BUILD)))
+$(if $(findstring ',$(TARGET_DIR)),$(error CARGO_TARGET_DIR cannot have quotes: $(TARGET_DIR)))
 # FD_SET and its kin are macros in musl, and mix signs.
 MUSL       := $(findstring musl,$(CC) $(shell $(CC) -dumpmachine 2>/dev/null))
 WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
@@ -26,6 +28,8 @@ WARNINGS   := -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 VERSION := $(shell sed -n '/^version = /{ s/.*"\(.*\)"/\1/p; q }' Cargo.toml)
 MAJOR   := $(firstword $(subst ., ,$(VERSION)))
 SONAME  := libchatserver.so.$(MAJOR)
+
+RUST_WANTED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 HEADERS   := $(wildcard include/*.h)
 # The library exports the functions that the headers declare: no less and no more.
@@ -158,13 +162,14 @@ test: all ## run all tests, each once
 # The crates of others stay in target/debug and target/release: they take the longest to build, and
 # change when Cargo.lock does. Cargo cleans one profile at a time. CLEAN_DIRS are the folders that
 # the rules give it, and two of its own that others use, too, where they share CARGO_TARGET_DIR.
-CLEAN      := $(CARGO) clean --quiet --package chatserver --target-dir $(TARGET_DIR) $(OFFLINE)
-CLEAN_DIRS := abi benches covered crate fuzz private sanitized $(if $(CARGO_TARGET_DIR),,doc tmp)
+CLEAN      := $(CARGO) clean --quiet --package chatserver --target-dir '$(TARGET_DIR)' $(OFFLINE)
+CLEAN_DIRS := abi benches covered crate fuzz oldest private sanitized \
+	$(if $(CARGO_TARGET_DIR),,doc tmp)
 
 clean: ## remove what was built, except the dependencies
 	$(CLEAN)
 	$(CLEAN) --release
-	rm -rf $(BUILD) server $(CLEAN_DIRS:%=$(TARGET_DIR)/%)
+	rm -rf $(BUILD) server $(foreach folder,$(CLEAN_DIRS),'$(TARGET_DIR)/$(folder)')
 
 include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
 include packaging/install.mk packaging/dist.mk
@@ -174,16 +179,15 @@ NEEDED := $(filter-out help uninstall $(if $(NOT_BUILT),,install),$(GOALS))
 ifneq ($(NEEDED),)
 TOOLS   := $(foreach tool,CARGO CC AR OBJCOPY READELF,$(firstword $($(tool))))
 MISSING := $(strip $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool)),,$(tool))))
-WANTED  := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST    := $(word 2,$(shell $(or $(RUSTC),rustc) --version 2>/dev/null))
-OLDEST  := $(shell printf '%s\n' $(WANTED) $(RUST) | sort -V | head -n 1)
+OLDEST  := $(shell printf '%s\n' $(RUST_WANTED) $(RUST) | sort -V | head -n 1)
 SOURCES := apt install cargo (Debian 13, Ubuntu 25.10 and later), cargo-web (Debian 12) or rustup \
 	(Ubuntu 24.04); others: https://rustup.rs
 
 $(if $(MISSING),$(error not found on this machine: $(MISSING)$(if $(filter $(CARGO),$(MISSING)), \
-	(Rust $(WANTED) or later: $(SOURCES)))))
-$(if $(filter $(WANTED),$(OLDEST)),,$(error Rust $(WANTED) or later is needed, and this is \
-	$(RUST): $(SOURCES)))
+	(Rust $(RUST_WANTED) or later: $(SOURCES)))))
+$(if $(filter $(RUST_WANTED),$(OLDEST)),,$(error Rust $(RUST_WANTED) or later is needed, and this \
+	is $(RUST): $(SOURCES)))
 endif
 
 # A target's line here is the text behind ## in its rule.

@@ -125,6 +125,8 @@ fn in_an_odd_place_and_with_odd_variables_it_is_built_and_installed() {
     let output = Command::new(server).arg("--version").output().expect("it can be run");
     assert!(text(&output.stdout).contains(VERSION), "{output:?}");
     clone.works("", "cc");
+    let would_remove = clone.make(&["--dry-run", "clean"], &variables);
+    assert!(text(&would_remove.stdout).contains(" 'a target/crate' "), "{would_remove:?}");
 }
 
 #[test]

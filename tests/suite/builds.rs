@@ -211,6 +211,31 @@ fn with_musl_the_server_needs_nothing() {
     clone.works("", "musl-gcc -static");
 }
 
+/// The image's build stage runs this line, and the image is an empty root with the server in it.
+#[test]
+fn the_image_holds_a_server_that_runs_in_an_empty_root() {
+    if !is_installed("musl-gcc") {
+        return skip("no musl-gcc");
+    }
+    let image = fs::read_to_string(Path::new(ROOT).join("packaging/Containerfile")).expect("it");
+    let line = image.lines().find_map(|line| line.strip_prefix("RUN make ")).expect("a build");
+    let clone = Clone::new();
+    clone.makes(&line.split(' ').collect::<Vec<_>>(), &[]);
+    let root = clone.folder.join("build/image");
+    fs::create_dir_all(&root).expect("a folder");
+    fs::copy(clone.folder.join("server"), root.join("server")).expect("the server");
+    let alone = |line: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "chroot"]).arg(&root);
+        command.args(line.split(' ')).stdin(std::process::Stdio::null());
+        command
+    };
+    if !alone("/server --version").output().is_ok_and(|output| output.status.success()) {
+        return skip("no namespace of one's own");
+    }
+    Room::open("/server --quiet 5555", alone).relays();
+}
+
 /// Builds for another machine, and runs what is built with qemu.
 fn cross(target: &str, machine: &str, emulator: &str) {
     let compiler = format!("{machine}-gcc");

@@ -164,7 +164,8 @@ fn a_built_tree_follows_the_settings() {
 #[test]
 fn what_no_program_can_be_linked_with_is_refused() {
     for flags in [("CFLAGS", "-nostdlib"), ("RUSTFLAGS", "-Clinker-plugin-lto")] {
-        let complaint = Clone::fresh().refuses(&["lib"], &[flags]);
+        // With a target, the flags are not for build scripts.
+        let complaint = Clone::fresh().refuses(&["lib"], &[flags, ("CARGO_BUILD_TARGET", TARGET)]);
         let says = ["no program can be linked with it", "cannot link what Cargo has built"];
         assert!(says.iter().any(|reason| complaint.contains(reason)), "{complaint}");
     }
@@ -231,7 +232,7 @@ fn the_image_holds_a_server_that_runs_in_an_empty_root() {
         command
     };
     if !alone("/server --version").output().is_ok_and(|output| output.status.success()) {
-        return skip("no namespace of one's own");
+        return note("no namespace of one's own");
     }
     Room::open("/server --quiet 5555", alone).relays();
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds, tests and packs in a root of Debian 13 that has only what README.md names, with Debian's
-# own Rust: debian.sh ROOT [GOAL...]. The goals for make are test and deb-check unless given. ROOT
-# is filled when it is not there. It needs root, git, debootstrap, and a network.
+# Builds and tests in a root of Debian 13 that has only what README.md names, with Debian's own Rust:
+# debian.sh ROOT [GOAL...]. The goal for make is test unless given. ROOT is filled where it is not
+# there. It needs root, git, debootstrap, and a network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if (($# == 0)) || ((EUID != 0)); then
@@ -10,7 +10,7 @@ if (($# == 0)) || ((EUID != 0)); then
 fi
 root=$1
 goals=("${@:2}")
-((${#goals[@]})) || goals=(test deb-check)
+((${#goals[@]})) || goals=(test)
 
 if [[ ! -e $root/etc/debian_version ]]; then
 	debootstrap --variant=minbase --include=make,gcc,cargo,ca-certificates trixie "$root"
@@ -31,11 +31,6 @@ unshare --mount bash -euc '
 	exec chroot . env --ignore-environment HOME=/root PATH=/usr/sbin:/usr/bin "$@"
 ' "$root" bash -euc '
 	update-ca-certificates >/dev/null 2>&1
-	export DEBIAN_FRONTEND=noninteractive
 	cd /root/chatserver
-	for goal; do
-		[[ $goal != deb-check ]] || apt-get install -y -qq --no-install-recommends \
-			git dpkg-dev debhelper lintian pkg-config cmake
-		make "$goal"
-	done
+	make "$@"
 ' bash "${goals[@]}"

@@ -121,15 +121,39 @@ $(BUILD)/chatserver.o: $(RUST_ARCHIVE) $(HEADERS) $(SETTINGS) Makefile
 	@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
 	@printf '%s\n' $(FUNCTIONS) | sort | diff - $@.exports || { \
 		echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
+
+# The archive has the functions of chatServer.h once, and their names in members of their own, one
+# for each style (src/names/core.h).
+STYLES  := $(patsubst src/names/%.c,$(BUILD)/%.o,$(wildcard src/names/*.c))
+RENAMED := $(sort $(shell sed -n 's/^int chat_core_\([A-Za-z_]*\).*/\1/p' src/names/core.h))
+CHAT    := $(filter chat_%,$(FUNCTIONS))
+
+# One section for all functions, since the headers of fifty would be a seventh of the archive.
+$(BUILD)/core.o: $(BUILD)/chatserver.o src/names/core.h Makefile
+	$(call say,LD)
+	@printf '%s\n' 'SECTIONS {' '.text : { *(.text .text.*) }' '.data : { *(.data.*) }' \
+		'.bss : { *(.bss.*) }' '.eh_frame : { KEEP(*(.eh_frame)) }' '}' >$(@D)/core.ld
+	$Q$(CC) -r -nostdlib -Wl,--gc-sections,--discard-all,-T,$(@D)/core.ld -o $@ $< \
+		$(RENAMED:%=-Wl,-u,%) $(CHAT:%=-Wl,-u,%)
+	$Q$(OBJCOPY) $(foreach name,$(RENAMED),--redefine-sym $(name)=chat_core_$(name)) \
+		$(RENAMED:%=--keep-global-symbol=chat_core_%) $(CHAT:%=--keep-global-symbol=%) $@
+
+$(STYLES): $(BUILD)/%.o: src/names/%.c src/names/core.h $(HEADERS) $(SETTINGS) Makefile
+	$(call say,CC)
+	$Q$(CC) $(WARNINGS) -O2 -fPIC -fno-asynchronous-unwind-tables -Iinclude -c -o $@ $<
+	$Q$(OBJCOPY) --remove-section=.comment $@
+
+$(ARCHIVE): $(BUILD)/core.o $(STYLES)
+	$(call say,AR)
+	@rm -f $@
+	$Q$(AR) rcs $@ $^
+	@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
+	@printf '%s\n' $(FUNCTIONS) $(RENAMED:%=chat_core_%) | sort | diff - $@.exports || { \
+		echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
 	@{ printf 'void %s(void);\n' $(FUNCTIONS) && echo 'int main(void) {' && \
 		printf '%s();\n' $(FUNCTIONS) && echo 'return 0; }'; } >$(@D)/linked.c
 	@$(CC) $(CFLAGS) -o $(@D)/linked $(@D)/linked.c $@ $(LDFLAGS) || { \
 		echo '$@: no program can be linked with it (see above)' >&2; exit 1; }
-
-$(ARCHIVE): $(BUILD)/chatserver.o
-	$(call say,AR)
-	@rm -f $@
-	$Q$(AR) rcs $@ $<
 
 $(BUILD)/libchatserver.map: $(HEADERS) Makefile
 	@mkdir -p $(@D)

@@ -28,8 +28,9 @@ TEST(descriptors_that_are_no_sockets_leave_no_errno)
 	CHECK_KEEPS_ERRNO(write_msg(ends[1], &pool));
 	CHECK_KEEPS_ERRNO(write_msg(ends[1], &pool));
 	CHECK_KEEPS_ERRNO(chat_feed(ends[1], "three\n", 6, &pool));
+	CHECK_KEEPS_ERRNO(chat_receive(ends[1], "three\n", 6, &pool));
 	CHECK_KEEPS_ERRNO(chat_cork(&pool));
-	CHECK_KEEPS_ERRNO(add_msg(OUTSIDER, "four", 4, &pool));
+	CHECK_KEEPS_ERRNO(chat_say(-1, "four", 4, &pool));
 	CHECK_KEEPS_ERRNO(chat_uncork(&pool));
 	CHECK_KEEPS_ERRNO(chat_get_info(ends[1], &pool, &(chat_conn_info_t){ 0 }));
 	check_receives(ends[0], "one two four", 12);

@@ -143,11 +143,10 @@ static void room_serve(struct room *room, const fd_set *readable, const fd_set *
 	}
 }
 
-/* Has everyone in the room hear what the program says; -1 when there is no memory for it. The
- * listener as the sender leaves nobody out. */
-static int room_tell(struct room *room, char *text)
+/* Has everyone in the room hear what the program says; -1 when there is no memory for it. */
+static int room_tell(struct room *room, const char *text)
 {
-	return add_msg(room->listener, text, (int)strlen(text), &room->pool);
+	return chat_say(-1, text, (int)strlen(text), &room->pool);
 }
 
 /* ---- The program as it was ---- */

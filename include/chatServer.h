@@ -4,9 +4,12 @@
  *
  * A program waits in select() on the sets of a pool, accepts clients and adds them with add_conn,
  * reads what a client sends, queues it for all others with add_msg, and sends what is queued with
- * write_msg. Everything happens in the caller's thread. Only remove_conn prints; apart from that
- * line, no function blocks, exits or raises a signal. Every function returns 0, or -1 with errno
- * set.
+ * write_msg. Everything happens in the caller's thread. Every function returns 0, or -1 with errno
+ * set. A call that succeeds leaves errno as it was; write_msg has the one exception.
+ *
+ * No function blocks, exits or raises a signal, but for one line that remove_conn prints through
+ * the program's own stdio: where standard output is a full pipe, that waits for its reader, and
+ * where it is a broken pipe, SIGPIPE is raised, as by a printf of the program's.
  */
 
 /* Generated from src/abi.rs and src/ffi.rs by `make header`; change it there. */
@@ -15,6 +18,11 @@
 #define CHAT_SERVER_H
 
 #include <sys/select.h>
+
+/* With other sets than the library's, FD_SET would write beside them. */
+#if FD_SETSIZE != 1024
+#error "FD_SETSIZE is 1024 in libchatserver"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -185,11 +193,12 @@ int add_conn(int sd, conn_pool_t *pool);
  * descriptor.
  *
  * It prints "removing connection with sd N " and a newline on standard output, unless the
- * descriptor is a listening socket. The line goes through the program's own stdio: where standard
- * output is a full pipe it waits, and where it is a broken pipe it raises SIGPIPE, as a printf of
- * the program's would. chat_set_quiet turns the line off. That the program has closed the
- * descriptor already is no failure. Where the program has set SO_LINGER with a time, closing the
- * socket waits for the peer, as close() does.
+ * descriptor is a listening socket. The line goes through the program's own stdio: it stays in the
+ * buffer of stdout as long as the program's own output does, and keeps its place in that. Where
+ * standard output is a full pipe, writing it waits for the pipe's reader, and where it is a broken
+ * pipe, it raises SIGPIPE, as a printf of the program's would. chat_set_quiet turns the line off.
+ * That the program has closed the descriptor already is no failure. Where the program has set
+ * SO_LINGER with a time, closing the socket waits for the peer, as close() does.
  *
  * The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
  * left in read_set or in the list, or to 0. No other connection moves, so a program that walks

@@ -18,6 +18,26 @@ extern "C" {
 #endif
 
 /**
+ * The first number of the version of this header, as in 1.0.0; see chat_version for the library's.
+ */
+#define CHATSERVER_VERSION_MAJOR 1
+
+/**
+ * The second number.
+ */
+#define CHATSERVER_VERSION_MINOR 0
+
+/**
+ * The third number.
+ */
+#define CHATSERVER_VERSION_PATCH 0
+
+/**
+ * All three in one number to compare with, in #if as well: 1002003 is version 1.2.3.
+ */
+#define CHATSERVER_VERSION 1000000
+
+/**
  * The state of a connection; see chat_get_info.
  */
 struct chat_conn_info {
@@ -59,9 +79,11 @@ typedef struct chat_conn_info chat_conn_info_t;
  * without a newline is queued as it is. The call does all or nothing: when memory runs out,
  * nothing is queued and nothing kept, and the same bytes may be passed again.
  *
+ * A program that looks at each line first calls chat_receive and chat_next_line instead.
+ *
  * A connection that has been passed to this function must be removed by remove_conn, since it may
  * own memory that a program cannot see. The bytes must not be those of a message in the pool's own
- * queues.
+ * queues, nor of a line that chat_next_line has returned for this connection.
  *
  * @param sd      the connection that was read from
  * @param buffer  what was read; stays the caller's and is not changed
@@ -75,6 +97,73 @@ typedef struct chat_conn_info chat_conn_info_t;
  * As for add_msg.
  */
 int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
+
+/**
+ * Takes what read() returned from a connection, for chat_next_line to return line by line.
+ *
+ * The bytes are copied. Those after the last newline stay with the connection until a later call
+ * ends their line, so the lines of two clients never mix. Call it with the count that read() has
+ * returned: for 0, the end of the file, what is left without a newline becomes the last line.
+ *
+ * After each call, fetch the lines until chat_next_line returns 0: then less than 64 KiB stay.
+ * Lines that are not fetched stay, too, and chat_feed passes them on before the next line that it
+ * gets for the same connection.
+ *
+ * A connection that has been passed to this function must be removed by remove_conn, since it may
+ * own memory that a program cannot see. The bytes must not be those of a line that chat_next_line
+ * has returned for this connection.
+ *
+ * @param sd      the connection that was read from
+ * @param buffer  what was read; stays the caller's and is not changed
+ * @param len     how many bytes that is; 0 at the end of the file
+ * @param pool    the pool
+ * @return 0; or -1 with nothing kept and errno EINVAL (pool is NULL, len negative, or buffer NULL
+ *         with a length), ENOENT (sd is not in the pool) or ENOMEM
+ *
+ * Preconditions:
+ * As for add_msg.
+ */
+int chat_receive(int sd, const char *buffer, int len, conn_pool_t *pool);
+
+/**
+ * Fetches the next whole line of what chat_receive has taken from a connection.
+ *
+ * The line includes its newline. A line of 64 KiB or more comes in pieces of that size; of those
+ * only the last ends with the newline. At the end of the file, what was left comes without one.
+ * The bytes may have any values, and no NUL is added. Nothing is allocated.
+ *
+ * The line stays where it is until the next call of chat_next_line, chat_receive, chat_feed or
+ * remove_conn for the same connection. All other calls may be made while a program handles it. The
+ * connection itself may be removed, too: the next call fails with ENOENT, which ends the loop.
+ *
+ * @param sd    the connection
+ * @param line  where to write the address of the line; left alone when there is none
+ * @param pool  the pool
+ * @return the length of the line in bytes, 1 to 65536; 0 when there is no whole line left; or -1
+ *         with errno EINVAL (pool or line is NULL) or ENOENT (sd is not in the pool)
+ *
+ * Preconditions:
+ * As for add_conn. line is NULL, or memory for the address that may be written.
+ */
+int chat_next_line(int sd, const char **line, conn_pool_t *pool);
+
+/**
+ * Queues a message for every connection except one or none, as add_msg does.
+ *
+ * Unlike add_msg, it takes a const buffer, and for -1 it leaves nobody out: for what the program
+ * itself has to say.
+ *
+ * @param sd      the connection that gets no copy, which need not be in the pool; or -1
+ * @param buffer  the message; stays the caller's and is not changed
+ * @param len     its length in bytes; for 0 nothing is queued
+ * @param pool    the pool
+ * @return 0; or -1 with nothing queued and errno EINVAL (pool is NULL, sd below -1, len negative,
+ *         or buffer NULL with a length) or ENOMEM
+ *
+ * Preconditions:
+ * As for add_msg.
+ */
+int chat_say(int sd, const char *buffer, int len, conn_pool_t *pool);
 
 /**
  * Queues a message for one connection alone, as add_msg does for all. For a listening socket or a
@@ -94,8 +183,8 @@ int chat_feed(int sd, const char *buffer, int len, conn_pool_t *pool);
 int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
 
 /**
- * Corks a pool: until chat_uncork, the messages of add_msg, addMsg and chat_feed are held once, in
- * a batch, in place of a copy in every queue.
+ * Corks a pool: until chat_uncork, the messages of add_msg, addMsg, chat_say and chat_feed are
+ * held once, in a batch, in place of a copy in every queue.
  *
  * A program corks before the reads of a pass and uncorks after them. Everything arrives as it
  * would without: in the order of the calls, at all connections but the sender, and not at those

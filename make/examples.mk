@@ -4,10 +4,11 @@ CXXFLAGS     ?= -O2
 CXX_WARNINGS := $(subst c99,c++11,$(WARNINGS))
 EXAMPLES     := $(BUILD)/examples
 MOVING       := examples/moving
+PROGRAMS     := chat own_loop talker room before after
 
 .PHONY: examples
 
-examples: $(addprefix $(EXAMPLES)/,chat own_loop room before after) ## build what is in examples/
+examples: $(PROGRAMS:%=$(EXAMPLES)/%) ## build what is in examples/
 
 $(EXAMPLES)/%: examples/%.c $(HEADERS) $(ARCHIVE)
 	$(COMPILE)

@@ -77,6 +77,16 @@ impl Buffer {
         }
     }
 
+    /// Drops the first `count` bytes. Without any others, the memory is freed.
+    pub(crate) fn remove_first(&mut self, count: usize) {
+        let Some(left) = self.length.checked_sub(count).filter(|left| *left > 0) else {
+            return self.free();
+        };
+        // SAFETY: the block has `count` and `left` initialised bytes, and the copy may overlap.
+        unsafe { ptr::copy(self.start.add(count), self.start, left) };
+        self.length = left;
+    }
+
     /// Empties the buffer and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.length = 0;

@@ -2,8 +2,8 @@
 
 use crate::abi::{Conn, Pool};
 use crate::batch::{BatchRef, Cursor};
-use crate::buffer::Buffer;
 use crate::errno::Errno;
+use crate::line::Input;
 use crate::transmit::{self, Gather};
 use core::ffi::{c_int, c_uint};
 use core::ops::{Deref, DerefMut};
@@ -21,8 +21,8 @@ pub(crate) struct Connection {
     pub(crate) sent_bytes: usize,
     /// The queue was too long: nothing is queued any more.
     pub(crate) cut_off: bool,
-    /// The unfinished line that the program has read from it (see `pool::feed`).
-    pub(crate) line: Buffer,
+    /// What the program has read from it, until it is passed on.
+    pub(crate) input: Input,
     /// The batch that collects broadcasts while the pool is corked; none until it is corked for the
     /// first time. All connections of a pool lead to it, since a program may take out any of them.
     pub(crate) batch: Option<BatchRef>,
@@ -83,10 +83,10 @@ impl ConnRef {
             queued: 0,
             sent_bytes: 0,
             cut_off: false,
-            line: Buffer::new(),
+            input: Input::new(),
             batch: None,
             cursor: Cursor::NONE,
-            list: ListState { pool: ptr::null(), nr_conns: 0, last_fd: -1, highest: -1 },
+            list: ListState { pool: ptr::null(), nr_conns: 0, last_fd: 0, highest: 0 },
         };
         // SAFETY: the block is fresh, of this size, and malloc aligns for every type.
         unsafe { block.write(connection) };

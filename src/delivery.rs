@@ -13,12 +13,15 @@ use core::ffi::c_int;
 /// Queues a copy of `text` for every connection but `sender`, or for none of them.
 pub(crate) fn queue_for_others(pool: PoolRef, sender: c_int, text: Text) -> Result<(), Errno> {
     let mut copies = Copies::of(text);
-    let others = |conn: &ConnRef| conn.fd != sender;
-    for _ in pool.connections().filter(others).filter(|conn| conn.accepts_messages()) {
-        copies.make()?;
+    for conn in pool.connections() {
+        if conn.fd != sender && conn.accepts_messages() {
+            copies.make()?;
+        }
     }
-    for conn in pool.connections().filter(others).filter(|conn| conn.accepts_messages_cached()) {
-        queue_copy(pool, conn, &mut copies);
+    for conn in pool.connections() {
+        if conn.fd != sender && conn.accepts_messages_cached() {
+            queue_copy(pool, conn, &mut copies);
+        }
     }
     Ok(())
 }

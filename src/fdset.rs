@@ -9,6 +9,9 @@ use libc::fd_set;
 /// How many descriptors a set has room for.
 pub(crate) const CAPACITY: usize = libc::FD_SETSIZE;
 
+// The number that chatServer.h compares the program's with (cbindgen.toml).
+const _: () = assert!(CAPACITY == 1024);
+
 const BITS: usize = c_ulong::BITS as usize;
 
 /// The bits of a set as the C library lays them out: an array of longs, lowest bit first.

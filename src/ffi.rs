@@ -60,11 +60,12 @@ pub unsafe extern "C" fn add_conn(sd: c_int, pool: *mut conn_pool_t) -> c_int {
 /// descriptor.
 ///
 /// It prints "removing connection with sd N " and a newline on standard output, unless the
-/// descriptor is a listening socket. The line goes through the program's own stdio: where standard
-/// output is a full pipe it waits, and where it is a broken pipe it raises SIGPIPE, as a printf of
-/// the program's would. chat_set_quiet turns the line off. That the program has closed the
-/// descriptor already is no failure. Where the program has set SO_LINGER with a time, closing the
-/// socket waits for the peer, as close() does.
+/// descriptor is a listening socket. The line goes through the program's own stdio: it stays in the
+/// buffer of stdout as long as the program's own output does, and keeps its place in that. Where
+/// standard output is a full pipe, writing it waits for the pipe's reader, and where it is a broken
+/// pipe, it raises SIGPIPE, as a printf of the program's would. chat_set_quiet turns the line off.
+/// That the program has closed the descriptor already is no failure. Where the program has set
+/// SO_LINGER with a time, closing the socket waits for the peer, as close() does.
 ///
 /// The descriptor leaves all four sets. When it was the highest, maxfd falls to the highest one
 /// left in read_set or in the list, or to 0. No other connection moves, so a program that walks
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn add_msg(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the caller vouches for pool and buffer, as this function asks.
-    unsafe { broadcast(sd, buffer, len, pool, Case::Preserve) }
+    unsafe { broadcast(sd, buffer, len, pool, Case::Preserve, 0) }
 }
 
 /// Sends what is queued for a connection, until the queue is empty or the kernel takes no more.
@@ -227,7 +228,7 @@ pub unsafe extern "C" fn addMsg(
     pool: *mut conn_pool_t,
 ) -> c_int {
     // SAFETY: the same duties.
-    unsafe { broadcast(sd, buffer, len, pool, Case::Upper) }
+    unsafe { broadcast(sd, buffer, len, pool, Case::Upper, 0) }
 }
 
 /// The same as write_msg.
@@ -241,22 +242,26 @@ pub unsafe extern "C" fn writeToClient(sd: c_int, pool: *mut conn_pool_t) -> c_i
     unsafe { write_msg(sd, pool) }
 }
 
-/// The common part of add_msg and addMsg.
+/// The common part of add_msg, addMsg and chat_say, which refuse an sd below `lowest`.
 ///
 /// # Safety
 ///
 /// As for add_msg.
-unsafe fn broadcast(
+pub(crate) unsafe fn broadcast(
     sd: c_int,
     buffer: *const c_char,
     len: c_int,
     pool: *mut conn_pool_t,
     case: Case,
+    lowest: c_int,
 ) -> c_int {
     // SAFETY: the same duties.
     let checked = unsafe { checked(pool, buffer, len) };
     status(preserved(|| {
         let (pool, bytes) = checked?;
+        if sd < lowest {
+            return Err(Errno(libc::EINVAL));
+        }
         pool::broadcast(pool, sd, Text::of(bytes, case)?)
     }))
 }

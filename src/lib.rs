@@ -2,11 +2,12 @@
 //!
 //! This crate is a C library that happens to be written in Rust. What is public is its C ABI:
 //! [`ffi`] has what `chatServer.h` declares, [`ffi_ext`] what `chatServerExt.h` adds, with the same
-//! names, layouts and duties of the caller. There is no Rust API: all other modules are private and
-//! may change in any version. A program in Rust calls the functions as one in C does:
+//! names, layouts and duties of the caller, and both are here as well. There is no Rust API: all
+//! other modules are private and may change in any version. A program in Rust calls the functions
+//! as one in C does:
 //!
 //! ```
-//! use chatserver::ffi::{Pool, add_conn, add_msg, init_pool, remove_conn, write_msg};
+//! use chatserver::{add_conn, add_msg, conn_pool_t, init_pool, remove_conn, write_msg};
 //! use std::io::Read;
 //! use std::mem::MaybeUninit;
 //! use std::os::fd::IntoRawFd;
@@ -16,7 +17,7 @@
 //! // The descriptor belongs to the pool until remove_conn closes it.
 //! let sd = near.into_raw_fd();
 //! let mut text = *b"hello\n";
-//! let mut pool = MaybeUninit::<Pool>::uninit();
+//! let mut pool = MaybeUninit::<conn_pool_t>::uninit();
 //! let pool = pool.as_mut_ptr();
 //! // SAFETY: the memory is a pool's and this thread's alone; init_pool comes first, so the lists
 //! // are sound; and the text has 6 bytes.
@@ -55,10 +56,10 @@
 //! | `batch` | the broadcasts of a corked pool |
 //! | `message` | a text, and copies of it as messages: all of them or none |
 //! | `transmit` | the one place that writes to a descriptor |
+//! | `line` | whole lines from bytes that arrive in pieces |
 //! | `buffer` | a growing array of bytes |
 //! | `abi` | the types that C sees |
 //! | `fdset` | the one place that touches the bits of an `fd_set` |
-//! | `line` | whole lines from bytes that arrive in pieces |
 //! | `settings` | process-wide settings |
 //! | `errno` | `errno` as a type |
 //!
@@ -97,3 +98,6 @@ mod pool;
 mod queue;
 mod settings;
 mod transmit;
+
+pub use ffi::*;
+pub use ffi_ext::*;

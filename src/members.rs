@@ -52,6 +52,12 @@ impl PoolRef {
         if let Some(conn) = indexed {
             return Ok(conn);
         }
+        self.search(fd)
+    }
+
+    /// The same, along the list.
+    #[cold]
+    fn search(&self, fd: c_int) -> Result<ConnRef, Errno> {
         let conn = self.connections().find(|conn| conn.fd == fd).ok_or(Errno(libc::ENOENT))?;
         index::put(self.0.as_ptr(), conn);
         Ok(conn)
@@ -90,7 +96,7 @@ impl PoolRef {
     /// Puts `conn` at the end of the list, whose index is up to date.
     pub(crate) fn link(&mut self, mut conn: ConnRef) {
         let fd = conn.fd;
-        self.nr_conns = self.nr_conns.saturating_add(1);
+        self.nr_conns = self.nr_conns.wrapping_add(1);
         if let Some(mut head) = self.head() {
             let mut last = self.last(head);
             (conn.prev, last.next) = (last.as_ptr(), conn.as_ptr());
@@ -195,6 +201,7 @@ impl PoolRef {
 
     /// Rebuilds the index from the list. Entries that an earlier list in the same memory has left
     /// are dropped.
+    #[cold]
     fn rebuild_index(&mut self) {
         index::forget_all(self.0.as_ptr());
         let Some(mut head) = self.head() else { return };

@@ -8,7 +8,7 @@ use crate::errno::Errno;
 use crate::members::PoolRef;
 use crate::message::{Case, Text};
 use crate::queue::Backlog;
-use crate::{delivery, fdset, line, queue, settings};
+use crate::{delivery, fdset, queue, settings};
 use core::ffi::c_int;
 
 /// Adds `fd` to the pool.
@@ -44,7 +44,7 @@ pub(crate) fn remove(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
         pool.maxfd = pool.highest_fd();
     }
     queue::clear(&mut conn);
-    conn.line.free();
+    conn.input.free();
     // SAFETY: closing touches no memory, and a bad descriptor is an error to ignore. The
     // connection is in no list and no index any more.
     unsafe {
@@ -54,11 +54,8 @@ pub(crate) fn remove(mut pool: PoolRef, fd: c_int) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Queues `text` for all connections but `sender`, which need not be in the pool.
+/// Queues `text` for all connections but `sender`, which need not be in the pool; -1 is nobody.
 pub(crate) fn broadcast(pool: PoolRef, sender: c_int, text: Text) -> Result<(), Errno> {
-    if sender < 0 {
-        return Err(Errno(libc::EINVAL));
-    }
     if text.is_empty() {
         return Ok(());
     }
@@ -84,25 +81,36 @@ pub(crate) fn feed(pool: PoolRef, fd: c_int, bytes: &[u8]) -> Result<(), Errno> 
     if bytes.is_empty() {
         return end_of_file(pool, conn);
     }
-    let kept = conn.line.len();
-    let (lines, rest) = bytes.split_at_checked(line::ready(kept, bytes)).unwrap_or((bytes, &[]));
+    let (lines, rest) = conn.input.split(bytes);
     if lines.is_empty() {
-        conn.line.reserve(kept.saturating_add(rest.len()))?;
-        conn.line.extend(rest);
-        return Ok(());
+        return conn.input.add(rest);
     }
-    // Everything that can fail comes before the line changes.
-    conn.line.reserve(rest.len())?;
-    broadcast(pool, fd, Text::new([conn.line.bytes(), lines], Case::Preserve)?)?;
-    conn.line.replace(rest);
+    // Everything that can fail comes before the input changes.
+    conn.input.reserve(rest.len())?;
+    broadcast(pool, fd, Text::new([conn.input.bytes(), lines], Case::Preserve)?)?;
+    conn.input.replace(rest);
     Ok(())
 }
 
 /// Broadcasts the unfinished line of `conn` as it is.
 fn end_of_file(pool: PoolRef, mut conn: ConnRef) -> Result<(), Errno> {
-    broadcast(pool, conn.fd, Text::of(conn.line.bytes(), Case::Preserve)?)?;
-    conn.line.free();
+    broadcast(pool, conn.fd, Text::of(conn.input.bytes(), Case::Preserve)?)?;
+    conn.input.free();
     Ok(())
+}
+
+/// Keeps `bytes`, which were read from `fd`, for `next_line`. None mean the end of the file.
+pub(crate) fn receive(pool: PoolRef, fd: c_int, bytes: &[u8]) -> Result<(), Errno> {
+    pool.find(fd)?.input.add(bytes)
+}
+
+/// The next whole line of what was read from `fd`, and how long it is; it stays where it is until
+/// the input of `fd` is used again.
+pub(crate) fn next_line(pool: PoolRef, fd: c_int) -> Result<(*const u8, c_int), Errno> {
+    let mut conn = pool.find(fd)?;
+    let line = conn.input.next();
+    let length = c_int::try_from(line.len()).map_err(|_| Errno(libc::EMSGSIZE))?;
+    Ok((line.as_ptr(), length))
 }
 
 /// Sends what is queued for `fd`, as far as the kernel takes it. Returns the kernel's reason where

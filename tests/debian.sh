@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and tests in a root of Debian 13 that has only what README.md names, with Debian's own Rust:
+# Builds and tests in a root of Debian 13 that has only what README.md names, with its own Rust:
 # debian.sh ROOT [GOAL...]. The goal for make is test unless given. ROOT is filled where it is not
 # there. It needs root, git, debootstrap, and a network.
 set -euo pipefail

@@ -16,6 +16,7 @@
  * link: -Wl,--wrap=remove_conn,--wrap=removeConn,--wrap=add_msg,--wrap=addMsg
  * link: -Wl,--wrap=write_msg,--wrap=write_to_client,--wrap=writeToClient
  * link: -Wl,--wrap=chat_feed,--wrap=chat_tell,--wrap=chat_get_info
+ * link: -Wl,--wrap=chat_receive,--wrap=chat_next_line,--wrap=chat_say
  * link: -Wl,--wrap=chat_cork,--wrap=chat_uncork
  */
 
@@ -61,7 +62,7 @@ static bool leave_without_memory(void)
 
 static int leave(int outcome, const conn_pool_t *pool)
 {
-	CHECK(outcome != 0 || errno == errno_before);
+	CHECK(outcome == -1 || errno == errno_before);
 	leave_without_memory();
 	/* The batch goes with the last connection. */
 	if (is_corked(pool) && pool->conn_head == NULL)
@@ -83,6 +84,7 @@ NO_ALLOC(initPool, (conn_pool_t *pool), (pool))
 /* clang-format on */
 NO_ALLOC(remove_conn, (int sd, conn_pool_t *pool), (sd, pool))
 NO_ALLOC(removeConn, (int sd, conn_pool_t *pool), (sd, pool))
+NO_ALLOC(chat_next_line, (int sd, const char **line, conn_pool_t *pool), (sd, line, pool))
 NO_ALLOC(chat_get_info, (int sd, conn_pool_t *pool, chat_conn_info_t *info), (sd, pool, info))
 
 /* ---- Writing ---- */
@@ -354,6 +356,10 @@ MAY_ALLOC(addConn, (int sd, conn_pool_t *pool), (sd, pool))
 MAY_ALLOC(add_msg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
 MAY_ALLOC(addMsg, (int sd, char *buffer, int len, conn_pool_t *pool), (sd, buffer, len, pool))
 MAY_ALLOC(chat_tell, (int sd, const char *buffer, int len, conn_pool_t *pool),
+          (sd, buffer, len, pool))
+MAY_ALLOC(chat_say, (int sd, const char *buffer, int len, conn_pool_t *pool),
+          (sd, buffer, len, pool))
+MAY_ALLOC(chat_receive, (int sd, const char *buffer, int len, conn_pool_t *pool),
           (sd, buffer, len, pool))
 MAY_ALLOC(chat_feed, (int sd, const char *buffer, int len, conn_pool_t *pool),
           (sd, buffer, len, pool))

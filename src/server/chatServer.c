@@ -39,9 +39,16 @@ enum { ACCEPTS_A_PASS = 16 };
  * other clients would wait for it. */
 enum { READ_SIZE = 16 * 1024 };
 
+/* chat_feed() relays a line without an end in pieces of this size. */
+enum { LINE_PIECE = 64 * 1024 };
+
 /* A socket on which a call failed for want of descriptors or memory stays ready as far as select()
  * can see. Watching it on would make the loop spin, so it is not watched for a while. */
 enum { RETRY_US = 100000 };
+
+/* A writable socket that has taken what it has room for may refuse more. If it refuses more often
+ * than this in a row, the kernel is short of memory. */
+enum { MAX_REFUSALS = 3 };
 
 /* Free bytes before what is read, for what an earlier read left unfinished: a part of a telnet
  * command or of a character. */
@@ -60,7 +67,9 @@ struct client {
 	struct telnet telnet;
 	struct printable printable;
 	bool has_spoken;     /* it has sent something */
+	size_t unfinished;   /* bytes of a line without an end, which are not relayed yet */
 	bool in_line;        /* the last byte relayed was no line end */
+	int refusals;        /* how often in a row it was writable and took nothing more */
 	int64_t progress_at; /* when it last took something; only while it is leaving */
 	uint64_t taken;      /* bytes that it had acknowledged then */
 };
@@ -178,6 +187,17 @@ static void accept_clients(struct server *server, int listener)
 
 /* ---- Clients ---- */
 
+/* Returns how many bytes chat_feed() relays of a text: up to its last line end, or else pieces of a
+ * long line, with what it has kept of the line until now. */
+static size_t count_relayed(struct client *client, const char *text, size_t length)
+{
+	const char *end = (const char *)memrchr(text, '\n', length);
+	size_t all = client->unfinished + length;
+
+	client->unfinished = end != NULL ? (size_t)(text + length - end - 1) : all % LINE_PIECE;
+	return all - client->unfinished;
+}
+
 /* Relays what a client has sent, as the options say, and answers its telnet commands. The text has
  * HEADROOM in front of it. Returns -1 with errno set on failure, and with the text forgotten. */
 static int relay(struct server *server, int sd, char *text, size_t length)
@@ -197,6 +217,7 @@ static int relay(struct server *server, int sd, char *text, size_t length)
 		stats_received(&server->stats, text, length, count_clients(server) - 1);
 		if (chat_feed(sd, text, (int)length, &server->pool) == -1)
 			return -1;
+		server->flow.bytes += count_relayed(&client, text, length);
 	}
 	server->clients[sd] = client;
 	return 0;
@@ -212,6 +233,7 @@ static void end_last_line(struct server *server, int sd)
 	memset(end, '?', length);
 	if (!server->options.raw && (client->in_line || length > 0))
 		end[length++] = '\n';
+	server->flow.bytes += client->unfinished + length;
 	if (chat_feed(sd, end, (int)length, &server->pool) == -1)
 		log_warning(client->address, "its last line is lost", strerror(errno));
 }
@@ -294,6 +316,7 @@ static void read_client(struct server *server, int sd, size_t size)
 	}
 	transcript("%d bytes received from sd %d\n", (int)count, sd);
 	server->clients[sd].has_spoken = true;
+	server->stats.bytes_in += (size_t)count;
 	flow_received(&server->flow, sd, (size_t)count);
 	if (relay(server, sd, text, (size_t)count) == 0)
 		return;
@@ -320,20 +343,22 @@ static void uncork(struct server *server)
 
 /* Serves ready descriptors once each, beginning with `*next`: if `light`, the listeners and the
  * clients that have sent little lately, and otherwise all that are left. Stops, and sets `*next`,
- * when the pass has had its time, or the server has received `limit` bytes since its start. */
+ * when the pass has had its time, or the server has relayed `limit` bytes since its start. */
 static void read_round(struct server *server, bool light, int *next, uint64_t limit)
 {
 	fd_set *ready = &server->pool.ready_read_set;
 	int sd, at, start = *next;
 
 	FOR_EACH_FD_FROM (sd, at, start, ready) {
+		const bool near_limit = server->flow.bytes + READ_SIZE > limit;
+
 		if (light && !flow_is_light(&server->flow, sd))
 			continue;
 		FD_CLR(sd, ready);
 		if (FD_ISSET(sd, &server->listeners))
 			accept_clients(server, sd);
 		else
-			read_client(server, sd, light ? BUFFER_SIZE : READ_SIZE);
+			read_client(server, sd, light || near_limit ? BUFFER_SIZE : READ_SIZE);
 		if (server->flow.bytes >= limit || pass_is_over(&server->pass)) {
 			*next = sd + 1;
 			return;
@@ -345,15 +370,35 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
  * and do not wait for those that send much; one of these is served in any case. */
 static void relay_ready(struct server *server)
 {
-	uint64_t before = server->flow.bytes;
-	uint64_t limit = before + pass_most(&server->pass, server->pool.nr_conns);
+	uint64_t before = server->flow.bytes, limit = before;
+	size_t most = pass_most(&server->pass, server->pool.nr_conns);
 
+	/* No reader is to be cut off by one pass, before senders are held for it. */
+	limit += most < server->flow.backlog_limit ? most : server->flow.backlog_limit;
 	pass_begin(&server->pass, READ_US);
 	chat_cork(&server->pool);
 	read_round(server, true, &server->next_light, limit);
 	read_round(server, false, &server->next_reader, limit);
 	uncork(server);
 	pass_delivered(&server->pass, (size_t)(server->flow.bytes - before));
+}
+
+/* Writes to a client. The kernel may be so short of memory that it takes nothing, although select()
+ * calls the socket writable: then writability is not watched for a while. */
+static void write_client(struct server *server, int sd)
+{
+	int *refusals = &server->clients[sd].refusals;
+	bool is_refused, is_short;
+
+	errno = 0;
+	/* If this fails, the peer is gone; the next read() reports it. */
+	if (write_msg(sd, &server->pool) == -1)
+		return;
+	is_refused = errno == EAGAIN && FD_ISSET(sd, &server->pool.ready_write_set);
+	*refusals = is_refused ? *refusals + 1 : 0;
+	is_short = errno == ENOBUFS || errno == ENOMEM || *refusals > MAX_REFUSALS;
+	if (is_short && now_us() >= server->write_at)
+		server->write_at = now_us() + RETRY_US;
 }
 
 /* Writes what is queued, for so many microseconds; the next pass goes on behind. Clients in `full`,
@@ -368,11 +413,7 @@ static void write_queued(struct server *server, const fd_set *full, int64_t dura
 	FOR_EACH_FD_FROM (sd, at, start, &pool->write_set) {
 		if (FD_ISSET(sd, full) && !FD_ISSET(sd, &pool->ready_write_set))
 			continue;
-		errno = 0;
-		/* If this fails, the peer is gone; the next read() reports it. */
-		if (write_msg(sd, pool) == 0 && (errno == ENOBUFS || errno == ENOMEM) &&
-		    now_us() >= server->write_at)
-			server->write_at = now_us() + RETRY_US;
+		write_client(server, sd);
 		if (pass_is_over(&server->pass)) {
 			server->next_writer = sd + 1;
 			return;
@@ -459,8 +500,7 @@ static int serve(struct server *server)
 
 	while (!should_stop()) {
 		if (stats_requested())
-			stats_log(&server->stats, &server->pool, count_clients(server),
-			          server->flow.bytes);
+			stats_log(&server->stats, &server->pool, count_clients(server));
 		if (run_once(server) == -1) {
 			log_text(LOG_ERR, "select: %s", strerror(errno));
 			status = EXIT_FAILURE;

@@ -27,31 +27,42 @@ enum { MOST_REMEMBERED = HEAVY_SENDER + 1000000 / US_A_BYTE };
  * CATCH_UP: a reader that takes so much a second is waited for as long as it takes. */
 enum { BUDGET_US = 3000000, REFILL = 30, CATCH_UP = 4 * 1024 * 1024 };
 
-/* At most this much comes in before senders are held: a few milliseconds' worth. */
-enum { MAX_BACKLOG = 256 * 1024 };
+/* MAX_BACKLOG: a few milliseconds' worth. MAX_ALLOWANCE: for a queue without limit as well. */
+enum { MAX_BACKLOG = 256 * 1024, MAX_ALLOWANCE = 2 * 1024 * 1024 };
 
-/* With a queue limit above HUGE_QUEUE, or none, half of it would be too much to send to a reader
- * that has stalled. */
-enum { HUGE_QUEUE = 1024 * 1024 * 1024, HUGE_QUEUE_ALLOWANCE = 4 * 1024 * 1024 };
+/* What any newcomer has left: enough to take what comes in at first, twice MAX_BACKLOG at most,
+ * with CATCH_UP bytes a second. */
+enum { NEWCOMER_US = 125000 };
 
 void flow_init(struct flow *flow, size_t max_queue)
 {
-	bool is_huge = max_queue == 0 || max_queue > HUGE_QUEUE;
+	size_t eighth = max_queue == 0 ? SIZE_MAX / 8 : max_queue / 8;
 
-	flow->backlog_limit = is_huge || max_queue / 4 > MAX_BACKLOG ? MAX_BACKLOG : max_queue / 4;
-	flow->backlog_allowance = is_huge ? HUGE_QUEUE_ALLOWANCE : max_queue / 2;
+	flow->backlog_limit = eighth < MAX_BACKLOG ? eighth : MAX_BACKLOG;
+	flow->allowance = 2 * eighth < MAX_ALLOWANCE ? 2 * eighth : MAX_ALLOWANCE;
+	flow->most_backlog = 6 * eighth;
 	flow->most_sent = INT64_MAX;
-}
-
-void flow_join(struct flow *flow, int sd)
-{
-	flow->clients[sd] = (struct flow_client){ .is_holding = false };
-	FD_CLR(sd, &flow->behind);
 }
 
 static int64_t max(int64_t one, int64_t other)
 {
 	return one > other ? one : other;
+}
+
+void flow_join(struct flow *flow, int sd)
+{
+	int64_t now = now_us(), most = now + (BUDGET_US - NEWCOMER_US) * REFILL, rested_at = 0;
+	int other;
+
+	/* Those who have left are among them until their descriptors have new owners. */
+	for (other = 0; other < FD_SETSIZE; other++)
+		rested_at = max(rested_at, flow->clients[other].rested_at);
+	flow->clients[sd] = (struct flow_client){
+		.rested_at = rested_at < most ? rested_at : most,
+		.behind_from = flow->bytes_before,
+		.idle_from = now,
+	};
+	FD_CLR(sd, &flow->behind);
 }
 
 /* How many bytes the client has sent lately. */
@@ -69,7 +80,6 @@ void flow_received(struct flow *flow, int sd, size_t length)
 	flow->clients[sd].forgotten_at = now + sent * US_A_BYTE;
 	if (length >= LIGHT_SENDER)
 		flow->clients[sd].light_at = now + HAS_MORE_US;
-	flow->bytes += length;
 }
 
 bool flow_is_light(const struct flow *flow, int sd)
@@ -79,39 +89,40 @@ bool flow_is_light(const struct flow *flow, int sd)
 	return now >= flow->clients[sd].light_at && sent_lately(flow, sd, now) < LIGHT_SENDER;
 }
 
-/* How long senders have been held for the reader, less what it has earned since. */
-static int64_t used_budget(const struct flow_client *reader, int64_t now)
+/* Notes that a reader has fallen behind, and that it had taken everything by then. It gets back the
+ * time in which it held senders, as far as it could not have taken that much in the time left at
+ * CATCH_UP bytes a second. */
+static void fall_behind(const struct flow *flow, struct flow_client *reader, int64_t now)
 {
-	return max(reader->rested_at - now, 0) / REFILL;
-}
-
-static void use_budget(struct flow_client *reader, int64_t now, int64_t duration)
-{
-	reader->rested_at = now + max(used_budget(reader, now) + duration, 0) * REFILL;
-}
-
-/* Has a reader earn what it has caught up with. */
-static void catch_up(struct flow *flow, struct flow_client *reader, int64_t now)
-{
-	int64_t backlog = (int64_t)(flow->bytes - reader->behind_from);
-
 	/* By the millisecond: a product with all bytes could overflow. */
-	use_budget(reader, now, -(backlog / (CATCH_UP / 1000) * 1000));
-	reader->is_holding = false;
+	uint64_t taken = (flow->bytes_before - reader->behind_from) / (CATCH_UP / 1000) * 1000;
+
+	reader->rested_at -= max((int64_t)taken - (now - reader->idle_from), 0) * REFILL;
+	reader->behind_from = flow->bytes_before;
+	reader->holds_from = flow->bytes_before + flow->backlog_limit;
+	reader->idle_from = now;
+}
+
+/* Charges a reader for the time that senders have waited for it, and lets them send a little. */
+static void charge(const struct flow *flow, struct flow_client *reader, int64_t now)
+{
+	int64_t waited = now - flow->updated_at;
+
+	reader->rested_at = max(reader->rested_at, now) + waited * REFILL;
+	reader->holds_from += flow->allowance * (uint64_t)waited / BUDGET_US;
+	reader->idle_from += waited;
 }
 
 /* Decides what a reader that is behind lets others have sent. */
 static int64_t most_sent(const struct flow *flow, struct flow_client *reader, int64_t now)
 {
-	uint64_t backlog = flow->bytes - reader->behind_from;
-	uint64_t used = (uint64_t)used_budget(reader, now);
-
-	reader->is_holding = used < BUDGET_US &&
-	                     backlog >= flow->backlog_limit +
-	                                        flow->backlog_allowance * used / BUDGET_US;
+	reader->is_holding = flow->bytes >= reader->holds_from &&
+	                     reader->rested_at - now < BUDGET_US * REFILL;
 	if (!reader->is_holding)
 		return INT64_MAX;
-	return backlog < flow->backlog_limit + flow->backlog_allowance ? HEAVY_SENDER : VERY_LITTLE;
+	if (flow->bytes - reader->behind_from >= flow->most_backlog)
+		return 0;
+	return flow->bytes < reader->holds_from + flow->allowance ? HEAVY_SENDER : VERY_LITTLE;
 }
 
 void flow_update(struct flow *flow, const fd_set *behind)
@@ -120,25 +131,20 @@ void flow_update(struct flow *flow, const fd_set *behind)
 	int sd;
 
 	flow->most_sent = INT64_MAX;
-	FOR_EACH_FD (sd, &flow->behind) {
-		struct flow_client *reader = &flow->clients[sd];
-
-		if (reader->is_holding && flow->somebody_waits)
-			use_budget(reader, now, now - flow->updated_at);
-		if (!FD_ISSET(sd, behind))
-			catch_up(flow, reader, now);
-	}
 	FOR_EACH_FD (sd, behind) {
 		struct flow_client *reader = &flow->clients[sd];
 		int64_t most;
 
 		if (!FD_ISSET(sd, &flow->behind))
-			reader->behind_from = flow->bytes;
+			fall_behind(flow, reader, now);
+		else if (reader->is_holding && flow->somebody_waits)
+			charge(flow, reader, now);
 		most = most_sent(flow, reader, now);
 		if (most < flow->most_sent)
 			flow->most_sent = most;
 	}
 	flow->behind = *behind;
+	flow->bytes_before = flow->bytes;
 	flow->updated_at = now;
 	flow->somebody_waits = false;
 }

@@ -1,12 +1,11 @@
 /*
  * flow.h - backpressure: heavy senders wait for slow readers.
  *
- * A reader is behind while data is queued for it. Once backlog_limit bytes have come in since it
- * fell behind, it holds heavy senders: they are not read, so that TCP slows them down, and new
- * clients are accepted slowly. Holding uses up the reader's budget; the more of it is used, the
- * more may come in, up to backlog_allowance, and with nothing left it holds nobody. It earns a
- * second by catching up with CATCH_UP bytes, and a thirtieth of the time that passes. If many who
- * send a little exceed the allowance all the same, only those who send very little are read.
+ * A reader is behind while data is queued for it. Once backlog_limit bytes have come in, it holds
+ * heavy senders: they are read slowly, so that TCP slows them down, and so are newcomers accepted.
+ * It may do so for three seconds, which it has again after 90, and for longer if it takes CATCH_UP
+ * bytes a second. A newcomer has as little left as the reader that has least. The further a reader
+ * is behind, the less others may have sent lately to be read.
  *
  * Without this, a sender at full speed would have every reader cut off that is a little slower.
  */
@@ -26,14 +25,18 @@ struct flow_client {
 	int64_t forgotten_at; /* when what it has sent counts no more */
 	int64_t light_at;     /* when it may count as a light sender again */
 	int64_t rested_at;    /* when its budget is full again */
-	uint64_t behind_from; /* flow.bytes when it fell behind */
+	uint64_t behind_from; /* flow.bytes when it last fell behind */
+	uint64_t holds_from;  /* flow.bytes above which it holds senders */
+	int64_t idle_from;    /* when it last fell behind, and later by the time it has held */
 	bool is_holding;
 };
 
 struct flow {
-	size_t backlog_limit;     /* bytes that may come in before a reader holds senders */
-	size_t backlog_allowance; /* bytes more by the time its budget is used up */
-	uint64_t bytes;           /* received from all clients since the start */
+	size_t backlog_limit;  /* bytes that may come in before a reader holds senders */
+	size_t allowance;      /* bytes more while it uses up its budget */
+	size_t most_backlog;   /* with more than this, nobody at all is read */
+	uint64_t bytes;        /* relayed since the start */
+	uint64_t bytes_before; /* the same at the last update */
 	int64_t updated_at;
 	int64_t most_sent;   /* clients that have sent more lately are held; INT64_MAX: none */
 	bool somebody_waits; /* for a reader, since the last pass */
@@ -45,10 +48,10 @@ struct flow {
  * 0 is no limit. */
 void flow_init(struct flow *flow, size_t max_queue);
 
-/* Forgets the client that had this descriptor before. */
+/* Forgets the client that had this descriptor before, but for its budget. */
 void flow_join(struct flow *flow, int sd);
 
-/* Counts what a client has sent. */
+/* Counts what a client has sent. What is relayed of it, the caller adds to `bytes`. */
 void flow_received(struct flow *flow, int sd, size_t length);
 
 /* Whether a client has sent so little lately that it is read before the others. */

@@ -47,8 +47,7 @@ void stats_departed(struct stats *stats, int sd, conn_pool_t *pool)
 		stats->sent_to_departed += info.sent_bytes;
 }
 
-void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int clients,
-               uint64_t bytes_in)
+void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int clients)
 {
 	uint64_t bytes_out = stats->sent_to_departed, queued = 0;
 	const conn_t *conn;
@@ -65,7 +64,7 @@ void stats_log(const struct stats *stats, conn_pool_t *pool, unsigned int client
 	         "stats: clients=%u messages_in=%" PRIu64 " bytes_in=%" PRIu64
 	         " messages_out=%" PRIu64 " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64
 	         " cut_off=%" PRIu64 " refused=%" PRIu64 " dropped_lines=%" PRIu64 " uptime_s=%jd",
-	         clients, stats->messages_in, bytes_in, stats->messages_out, bytes_out, queued,
-	         stats->cut_off, stats->refused, log_dropped(),
+	         clients, stats->messages_in, stats->bytes_in, stats->messages_out, bytes_out,
+	         queued, stats->cut_off, stats->refused, log_dropped(),
 	         (intmax_t)(now_us() - stats->started_at) / 1000000);
 }

@@ -108,6 +108,31 @@ impl PoolBox {
         outcome(|| unsafe { c::chat_feed(sd, start(bytes), length(bytes), self.0) })
     }
 
+    pub(crate) fn receive(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
+        // SAFETY: as for `add_msg`.
+        outcome(|| unsafe { c::chat_receive(sd, start(bytes), length(bytes), self.0) })
+    }
+
+    /// A copy of the next line; nothing where there is none.
+    pub(crate) fn next_line(&mut self, sd: c_int) -> Result<Vec<u8>, c_int> {
+        let (mut line, mut length) = (ptr::null(), 0);
+        outcome(|| {
+            // SAFETY: as for `add_conn`; the address may be written.
+            length = unsafe { c::chat_next_line(sd, &mut line, self.0) };
+            length.min(0)
+        })?;
+        assert_eq!(line.is_null(), length == 0);
+        let bytes = line.cast::<u8>();
+        // SAFETY: the library vouches for so many bytes, until its next call.
+        Ok((0..length as usize).map(|at| unsafe { *bytes.add(at) }).collect())
+    }
+
+    /// For -1, everyone is a recipient.
+    pub(crate) fn say(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
+        // SAFETY: as for `add_msg`.
+        outcome(|| unsafe { c::chat_say(sd, start(bytes), length(bytes), self.0) })
+    }
+
     pub(crate) fn tell(&mut self, sd: c_int, bytes: &[u8]) -> Outcome {
         // SAFETY: as for `add_msg`.
         outcome(|| unsafe { c::chat_tell(sd, start(bytes), length(bytes), self.0) })
@@ -134,13 +159,13 @@ impl PoolBox {
         let (pool, none) = (self.0, ptr::null_mut());
         let mut text = *b"hello";
         let hello = text.as_mut_ptr().cast();
-        let info = ptr::null_mut();
+        let (info, mut line) = (ptr::null_mut(), ptr::null());
         let mut expected = 0;
         let outcome = outcome(|| {
             // SAFETY: the pool is as for `add_conn`, and NULL is for the library to refuse; so is a
             // length that the bytes do not have.
             let (status, errno) = unsafe {
-                match which % 20 {
+                match which % 26 {
                     0 => (c::init_pool(none), libc::EINVAL),
                     1 => (c::add_conn(5, none), libc::EINVAL),
                     2 => (c::add_conn(-1, pool), libc::EINVAL),
@@ -160,6 +185,12 @@ impl PoolBox {
                     16 => (c::chat_tell(5, none.cast(), 5, pool), libc::EINVAL),
                     17 => (c::chat_cork(none), libc::EINVAL),
                     18 => (c::chat_uncork(none), libc::EINVAL),
+                    19 => (c::chat_receive(5, hello, -1, pool), libc::EINVAL),
+                    20 => (c::chat_receive(c_int::MAX, hello, 5, pool), libc::ENOENT),
+                    21 => (c::chat_next_line(5, ptr::null_mut(), pool), libc::EINVAL),
+                    22 => (c::chat_next_line(-1, &mut line, pool), libc::ENOENT),
+                    23 => (c::chat_say(-2, hello, 5, pool), libc::EINVAL),
+                    24 => (c::chat_say(5, none.cast(), 5, pool), libc::EINVAL),
                     _ => (c::chat_get_info(5, pool, info), libc::EINVAL),
                 }
             };

@@ -1,4 +1,5 @@
-//! The model of what `chat_feed` makes of chunks: byte by byte, in the plainest words.
+//! The model of what `chat_feed`, or `chat_receive`, makes of chunks: byte by byte, in the plainest
+//! words.
 
 use super::calls::{PoolBox, be_quiet};
 use super::direct_access;
@@ -20,6 +21,12 @@ pub(crate) fn assemble(line: &mut Vec<u8>, bytes: &[u8]) -> Vec<u8> {
         }
     }
     said
+}
+
+/// Takes the first line out, or the first piece of a long one; nothing where there is none.
+pub(crate) fn take_first(lines: &mut Vec<u8>) -> Vec<u8> {
+    let end = lines.iter().position(|byte| *byte == b'\n').map_or(lines.len(), |at| at + 1);
+    lines.drain(..end.min(LONGEST)).collect()
 }
 
 /// A sender, and what a single `read` got from it.
@@ -50,20 +57,21 @@ pub(crate) fn decode(mut input: &[u8]) -> Vec<Chunk> {
     chunks
 }
 
-/// Feeds the chunks to a pool, and takes what is queued out of the queues by itself. The
-/// descriptors are not open: the library does not look at them.
+/// Feeds the chunks to a pool, and takes what is queued out of the queues by itself. Another pool
+/// gets them for `chat_next_line`. The descriptors are not open: the library does not look at them.
 pub(crate) fn play(chunks: &[Chunk]) {
     const FIRST: c_int = 900;
     let number = |speaker: usize| FIRST + c_int::try_from(speaker).expect("few speakers");
     be_quiet();
-    let mut pool = PoolBox::new();
+    let (mut pool, mut reader) = (PoolBox::new(), PoolBox::new());
     let mut lines = [const { Vec::new() }; SPEAKERS];
     for speaker in 0..SPEAKERS {
         assert_eq!(pool.add_conn(number(speaker), 0), Ok(()));
+        assert_eq!(reader.add_conn(number(speaker), 0), Ok(()));
     }
     let silence = (0..SPEAKERS).map(|speaker| Chunk { speaker, bytes: Vec::new() });
     for Chunk { speaker, bytes } in chunks.iter().chain(&silence.collect::<Vec<_>>()) {
-        let said = assemble(&mut lines[*speaker], bytes);
+        let mut said = assemble(&mut lines[*speaker], bytes);
         assert_eq!(pool.feed(number(*speaker), bytes), Ok(()));
         for at in 0..SPEAKERS {
             let wanted = if at == *speaker || said.is_empty() { None } else { Some(&said) };
@@ -73,8 +81,14 @@ pub(crate) fn play(chunks: &[Chunk]) {
                 "one message for all lines of a call"
             );
         }
+        assert_eq!(reader.receive(number(*speaker), bytes), Ok(()));
+        while !said.is_empty() {
+            assert!(reader.next_line(number(*speaker)) == Ok(take_first(&mut said)));
+        }
+        assert_eq!(reader.next_line(number(*speaker)), Ok(Vec::new()));
     }
     for speaker in 0..SPEAKERS {
         assert_eq!(pool.remove_conn(number(speaker), 0), Ok(()));
+        assert_eq!(reader.remove_conn(number(speaker), 0), Ok(()));
     }
 }

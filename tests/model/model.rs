@@ -41,8 +41,10 @@ pub(crate) struct Member {
     /// What was sent to it while the pool is corked, and has yet to be delivered.
     pending: Vec<u8>,
     own: Own,
+    /// Whole lines that it has sent, and that have not been fetched.
+    ready: Vec<u8>,
     line: Vec<u8>,
-    /// It has been given to `chat_feed`.
+    /// It has been given to `chat_feed` or `chat_receive`.
     fed: bool,
 }
 
@@ -167,6 +169,7 @@ impl Model {
             cut_off: false,
             pending: Vec::new(),
             own: Own::Nowhere,
+            ready: Vec::new(),
             line: Vec::new(),
             fed: false,
         });
@@ -303,8 +306,32 @@ impl Model {
         let at = self.find(who)?;
         let member = &mut self.pools[who.pool].members[at];
         member.fed = true;
-        let said = line::assemble(&mut member.line, bytes);
+        let mut said = line::assemble(&mut member.line, bytes);
+        // What has not been fetched goes before it.
+        if bytes.is_empty() || !said.is_empty() {
+            said = [std::mem::take(&mut member.ready), said].concat();
+        }
         self.say(who, said)
+    }
+
+    pub(crate) fn receive(&mut self, who: Who, bytes: &[u8]) -> Outcome {
+        let at = self.find(who)?;
+        let member = &mut self.pools[who.pool].members[at];
+        member.fed = true;
+        let lines = line::assemble(&mut member.line, bytes);
+        member.ready.extend(lines);
+        Ok(())
+    }
+
+    /// The next line; nothing where there is none.
+    pub(crate) fn next_line(&mut self, who: Who) -> Result<Vec<u8>, c_int> {
+        let at = self.find(who)?;
+        Ok(line::take_first(&mut self.pools[who.pool].members[at].ready))
+    }
+
+    /// Queues some text for everyone, the seat included.
+    pub(crate) fn announce(&mut self, pool: usize, text: Vec<u8>) -> Outcome {
+        self.say(Who { pool, seat: SEATS }, text)
     }
 
     pub(crate) fn write(&mut self, who: Who) -> Outcome {

@@ -72,6 +72,22 @@ impl Room {
             }
             Step::Feed(who, text) => self.feed(who, text),
             Step::EndLine(who) => self.feed(who, Text { length: 0, line: 0 }),
+            Step::Receive(who, text) => self.receive(who, text),
+            Step::EndInput(who) => self.receive(who, Text { length: 0, line: 0 }),
+            Step::Fetch(who, count) => (0..count).for_each(|_| {
+                let line = self.pools[who.pool].next_line(NUMBERS[who.seat]);
+                assert!(line == self.expected.next_line(who));
+            }),
+            Step::Announce(who, text) => {
+                let text = self.text(text);
+                let outcome = self.pools[who.pool].say(NUMBERS[who.seat], &text);
+                assert_eq!(outcome, self.expected.say(who, text));
+            }
+            Step::AnnounceToAll(pool, text) => {
+                let text = self.text(text);
+                let outcome = self.pools[pool].say(-1, &text);
+                assert_eq!(outcome, self.expected.announce(pool, text));
+            }
             Step::Tell(who, text) => {
                 let text = self.text(text);
                 let outcome = self.pools[who.pool].tell(NUMBERS[who.seat], &text);
@@ -161,6 +177,12 @@ impl Room {
         let text = self.text(text);
         let outcome = self.pools[who.pool].feed(NUMBERS[who.seat], &text);
         assert_eq!(outcome, self.expected.feed(who, &text));
+    }
+
+    fn receive(&mut self, who: Who, text: Text) {
+        let text = self.text(text);
+        let outcome = self.pools[who.pool].receive(NUMBERS[who.seat], &text);
+        assert_eq!(outcome, self.expected.receive(who, &text));
     }
 
     fn write(&mut self, who: Who, name: u8) {

@@ -74,6 +74,15 @@ pub(crate) enum Step {
     Feed(Who, Text),
     /// What a program does at the end of the file.
     EndLine(Who),
+    Receive(Who, Text),
+    /// The same for `chat_receive`.
+    EndInput(Who),
+    /// Fetches so many lines.
+    Fetch(Who, usize),
+    /// `chat_say`.
+    Announce(Who, Text),
+    /// The same with nobody left out.
+    AnnounceToAll(usize, Text),
     Tell(Who, Text),
     Write(Who, u8),
     WriteAll(usize),
@@ -115,13 +124,18 @@ impl Step {
             0..6 if style < 208 => Self::Join(who, Kind::Pipe, size),
             0..6 => Self::Join(who, Kind::Lone, size),
             6..9 => Self::Leave(who, size),
-            9..15 => Self::Say(who, text),
+            9..13 => Self::Say(who, text),
+            13..15 if style < 128 => Self::Announce(who, text),
+            13..15 => Self::AnnounceToAll(who.pool, text),
             15 => Self::Chatter(who, usize::from(size) % 80),
             16..18 => Self::Shout(who, text),
-            18..22 => Self::Feed(who, text),
-            22..24 => Self::EndLine(who),
+            18..20 => Self::Feed(who, text),
+            20..22 => Self::Receive(who, text),
+            22 => Self::EndLine(who),
+            23 => Self::EndInput(who),
             24..27 => Self::Tell(who, text),
-            27..32 => Self::Write(who, size),
+            27..31 => Self::Write(who, size),
+            31 => Self::Fetch(who, usize::from(size)),
             32..35 => Self::Cork(who.pool),
             35..38 => Self::Uncork(who.pool),
             38 => Self::Info(who),

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many bytes in lines, less than makes a heavy sender of somebody.
 fn a_little_less_than_much() -> Vec<u8> {
@@ -121,4 +121,84 @@ fn who_trickles_holds_nobody_for_ever() {
         is_over.store(true, Ordering::Relaxed);
     });
     server.stop();
+}
+
+/// Each of them reads nothing, and comes again as soon as it is cut off.
+#[test]
+fn who_stops_reading_again_and_again_holds_senders_once() {
+    let server = Server::start_with(&["--quiet"]);
+    let [flooder, recipient] = server.quiet_joins();
+    let is_over = AtomicBool::new(false);
+    let times: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| keep_saying(&flooder, &a_little_less_than_much(), &is_over));
+        scope.spawn(|| recipient.ignore_all());
+        let times = (0..6).map(|_| {
+            let start = Instant::now();
+            let _stopped = Client::connect_narrow(server.port);
+            server.wait_for_complaint("cut off: too far behind the others");
+            start.elapsed()
+        });
+        let times = times.collect();
+        is_over.store(true, Ordering::Relaxed);
+        recipient.fall_silent();
+        times
+    });
+    let shortest = times.iter().min().expect("some");
+    assert!(times[0] > *shortest + Duration::from_secs(1), "{times:?}");
+    server.stop();
+}
+
+/// They all send at once, and little each.
+#[test]
+fn a_small_limit_cuts_off_nobody_who_reads() {
+    const FLOODERS: usize = 60;
+    let server = Server::start_with(&["--max-queue", "65536"]);
+    let flooders = server.crowd(FLOODERS);
+    let mut readers: Vec<_> = (0..3).map(|_| Client::connect_narrow(server.port)).collect();
+    server.let_in(&mut readers);
+    let text = &a_little_less_than_much()[..24 << 10];
+    server.pause();
+    flooders.iter().for_each(|flooder| flooder.say(text));
+    server.resume();
+    thread::scope(|scope| {
+        for flooder in &flooders {
+            scope.spawn(|| flooder.ignore_all());
+        }
+        let all = FLOODERS * text.len();
+        let heard = readers.iter().map(|reader| scope.spawn(move || reader.hear(all).len()));
+        for heard in heard.collect::<Vec<_>>() {
+            assert_eq!(heard.join().expect("it reads"), all);
+        }
+        flooders.iter().for_each(Client::hang_up);
+    });
+    let complaints = server.stop().complaints;
+    assert!(!complaints.contains("cut off"), "{complaints}");
+}
+
+/// Nothing is relayed of a line until it ends, and these end all at once.
+#[test]
+fn lines_that_were_held_back_cut_off_nobody_who_reads() {
+    const SENDERS: usize = 80;
+    const LINE: usize = 64 << 10;
+    let server = Server::start_with(&["--max-queue", "1M"]);
+    let senders = server.crowd(SENDERS);
+    let mut readers = [Client::connect_narrow(server.port)];
+    server.let_in(&mut readers);
+    for sender in &senders {
+        sender.say(vec![b'x'; LINE - 1]);
+        server.wait_for_bytes(sender.sd, LINE - 1);
+    }
+    server.pause();
+    senders.iter().for_each(|sender| sender.say("\n"));
+    server.resume();
+    thread::scope(|scope| {
+        for sender in &senders {
+            scope.spawn(|| sender.ignore_all());
+        }
+        let heard = readers[0].hear(SENDERS * LINE).len();
+        senders.iter().for_each(Client::hang_up);
+        assert_eq!(heard, SENDERS * LINE);
+    });
+    let complaints = server.stop().complaints;
+    assert!(!complaints.contains("cut off"), "{complaints}");
 }

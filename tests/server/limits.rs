@@ -149,7 +149,7 @@ fn a_pass_that_has_enough_to_do_leaves_the_rest_to_the_next() {
     let (senders, recipients) = room.split_at(SENDERS);
     server.pause();
     for (number, sender) in senders.iter().enumerate() {
-        sender.say(format!("{number:>width$}\n", width = READ_SIZE - 1));
+        sender.say(format!("{number:>1023}\n").repeat(READ_SIZE / 1024));
     }
     server.resume();
     server.until(|line| line.ends_with(" is readable\n"));

@@ -1,5 +1,6 @@
 //! The library as `make` builds it: what it exports, what it needs, how large it is.
 
+use crate::common::compiler;
 use crate::common::headers::{self, HEADERS};
 use crate::common::make;
 use std::collections::BTreeSet;
@@ -35,7 +36,47 @@ fn defined(symbols: &str) -> BTreeSet<String> {
 #[test]
 fn archive_exports_what_the_headers_declare() {
     assert!(declared().contains("add_conn") && declared().contains("chat_version"));
-    assert_eq!(defined(&readelf("--symbols", &built("libchatserver.a"))), declared());
+    let mut defined = defined(&readelf("--symbols", &built("libchatserver.a")));
+    defined.retain(|name| !name.starts_with("chat_core_"));
+    assert_eq!(defined, declared());
+}
+
+/// Has the linker look for what the first names, in one style, and define what the second names,
+/// as functions of the program's own; returns whether it agrees.
+fn links(called: &[&str], own: &[&str]) -> bool {
+    let archive = built("libchatserver.a");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let name = format!("own-{}-{}", called[0], own.join("-"));
+    let source = folder.join(&name).with_extension("c");
+    let declared: String = called.iter().map(|name| format!("void {name}(void);\n")).collect();
+    let defined: String = own.iter().map(|name| format!("void {name}(void) {{}}\n")).collect();
+    let calls: String = called.iter().chain(own).map(|name| format!("\t{name}();\n")).collect();
+    let main = format!("int main(void)\n{{\n{calls}}}\n");
+    fs::write(&source, [declared, defined, main].concat()).expect("the folder can be written to");
+    compiler::build(&source, &[archive.display().to_string()], &folder.join(name)).is_ok()
+}
+
+const SNAKE_CASE: [&str; 5] = ["init_pool", "add_conn", "remove_conn", "add_msg", "write_msg"];
+const CAMEL_CASE: [&str; 5] = ["initPool", "addConn", "removeConn", "addMsg", "writeToClient"];
+
+#[test]
+fn a_program_in_one_style_may_have_functions_with_the_names_of_the_other() {
+    assert!(links(&SNAKE_CASE, &CAMEL_CASE));
+    assert!(links(&CAMEL_CASE, &SNAKE_CASE));
+    for own in [&CAMEL_CASE[1..2], &CAMEL_CASE[3..]] {
+        assert!(links(&SNAKE_CASE, own), "{own:?}");
+    }
+    for own in [&SNAKE_CASE[1..2], &SNAKE_CASE[3..]] {
+        assert!(links(&CAMEL_CASE, own), "{own:?}");
+    }
+}
+
+#[test]
+fn a_function_that_a_program_has_not_dropped_is_not_linked() {
+    for at in 1..5 {
+        assert!(!links(&SNAKE_CASE[..at], &SNAKE_CASE[at..]), "from {}", SNAKE_CASE[at]);
+        assert!(!links(&CAMEL_CASE[..at], &CAMEL_CASE[at..]), "from {}", CAMEL_CASE[at]);
+    }
 }
 
 /// GNU ld would add the version's own name; that linker is used only where rustc brings none.

@@ -105,6 +105,23 @@ fn compile(compiler: &str, language: &str, standard: &str, program: &str) -> Out
     child.wait_with_output().expect("the compiler ends")
 }
 
+/// The sets would be larger than the library's, or the program would take them for it.
+#[test]
+fn a_program_with_another_fd_setsize_is_refused() {
+    for size in ["512", "4096", "(2 * 1024)"] {
+        for header in HEADERS {
+            let program = format!(
+                "#include <sys/select.h>\n#undef FD_SETSIZE\n#define FD_SETSIZE {size}\n\
+                 #include \"{header}\"\n"
+            );
+            let output = compile("cc", "c", "c99", &program);
+            assert!(!output.status.success(), "{header} with {size}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("FD_SETSIZE is 1024 in libchatserver"), "{said}");
+        }
+    }
+}
+
 fn check(compiler: &str, language: &str) {
     if !is_installed(compiler) {
         return skip(&format!("no {compiler}"));

@@ -39,6 +39,15 @@ fn everything_has_the_version_of_the_crate() {
     let debian = read("packaging/debian/changelog");
     assert_eq!(between(&debian, "chatserver (", "-"), VERSION, "packaging/debian/changelog");
 
+    let header = read("include/chatServerExt.h");
+    let number = |name: &str| between(&header, &format!("#define {name} "), "\n").parse::<u32>();
+    let parts = ["_MAJOR", "_MINOR", "_PATCH"]
+        .map(|part| number(&format!("CHATSERVER_VERSION{part}")).expect("a number"));
+    assert_eq!(parts.map(|part| part.to_string()).join("."), VERSION, "chatServerExt.h");
+    let [major, minor, patch] = parts;
+    let all = number("CHATSERVER_VERSION");
+    assert_eq!(all, Ok(major * 1_000_000 + minor * 1000 + patch), "CHATSERVER_VERSION");
+
     let shared = format!("build/libchatserver.so.{VERSION}");
     let dynamic = output("readelf", &["--dynamic", "--wide", &shared]);
     assert_eq!(between(&dynamic, "soname: [libchatserver.so.", "]"), MAJOR, "SONAME");

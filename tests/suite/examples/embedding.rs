@@ -1,12 +1,16 @@
 //! The library used from C, from C++, from Python, and beside a program's own loop.
 
+use super::moving::blocks;
 use super::programs::{built, script};
 use super::room::{Room, chat, chats, waits_for_a_descriptor};
 use super::root;
 use crate::common::compiler;
+use crate::common::example::folder;
+use crate::common::make;
 use crate::common::program::Program;
 use libc::SIGTERM;
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -108,9 +112,54 @@ fn the_loop_goes_on_with_its_own_work_and_the_room_hears_of_it() {
     }
 }
 
+/// The functions of chat.c, with the loops of docs/embedding.md, of poll and epoll.
+fn other_loops() -> Vec<Command> {
+    const MAIN: &str = "
+        int main(int argc, char *argv[])
+        {
+            int listener = listen_on(argc == 2 ? atoi(argv[1]) : 0);
+            conn_pool_t pool;
+
+            init_pool(&pool);
+            if (add_conn(listener, &pool) == -1)
+                give_up(\"add_conn\");
+            serve(listener, &pool);
+            return EXIT_FAILURE;
+        }\n";
+    make::all();
+    let chat = fs::read_to_string(root().join("examples/chat.c")).expect("it is there");
+    let (functions, _) = chat.split_once("int main(").expect("it is a program");
+    let page = fs::read_to_string(root().join("docs/embedding.md")).expect("it is there");
+    let loops = blocks(&page);
+    assert_eq!(loops.len(), 2, "a loop of poll, and one of epoll");
+    let build = |(number, (_, block)): (usize, &(_, &str))| {
+        let folder = folder(&format!("loop-{number}"));
+        let source = folder.join("chat.c");
+        fs::write(&source, format!("{functions}{block}{MAIN}")).expect("a file can be written");
+        let archive = root().join("build/libchatserver.a").display().to_string();
+        compiler::build(&source, &[archive], &folder.join("chat")).expect("it can be built");
+        Command::new(folder.join("chat"))
+    };
+    loops.iter().enumerate().map(build).collect()
+}
+
+#[test]
+fn a_room_works_in_a_loop_of_poll_or_epoll() {
+    for command in other_loops() {
+        let room = Room::open(command);
+        chat(&room);
+        room.comes_to_rest();
+        let ended = room.end_by(SIGTERM);
+        assert_eq!((ended.status.signal(), ended.complaints.as_str()), (Some(SIGTERM), ""));
+    }
+    for (command, own) in other_loops().into_iter().zip([4, 5]) {
+        waits_for_a_descriptor(command, own);
+    }
+}
+
 /// All example programs, by each compiler.
 fn everything() -> impl Iterator<Item = Command> {
-    ["chat", "room", "own_loop"].into_iter().flat_map(built).chain(script())
+    ["chat", "room", "own_loop", "talker"].into_iter().flat_map(built).chain(script())
 }
 
 /// Runs a program that must fail at once, and returns its standard error.

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 mod embedding;
+mod fit;
 mod moving;
 mod programs;
 mod room;
+mod talker;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

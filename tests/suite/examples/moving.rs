@@ -16,7 +16,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 /// The blocks of code in a text, each with its language.
-fn blocks(text: &str) -> Vec<(&str, &str)> {
+pub(crate) fn blocks(text: &str) -> Vec<(&str, &str)> {
     let parts = text.split("```").skip(1).step_by(2);
     parts.map(|part| part.split_once('\n').expect("a block has a language")).collect()
 }
@@ -136,7 +136,7 @@ impl Transcribed {
 }
 
 /// Checks a chat in whole lines to the byte, and returns the transcript.
-fn chat_in_lines(program: &Path) -> String {
+pub(crate) fn chat_in_lines(program: &Path) -> String {
     let mut server = Transcribed::open(program);
     let [one, two, three] = [server.join(), server.join(), server.join()];
     server.says(&one, "hello\n");

@@ -29,7 +29,7 @@ impl Room {
     }
 
     /// For a program that may have so many descriptors.
-    fn open_with_limit(command: Command, limit: u64) -> Self {
+    pub(crate) fn open_with_limit(command: Command, limit: u64) -> Self {
         let mut room = Self::start_with_limit(command, limit);
         assert!(room.program.listens_on(room.port), "{}", room.program.ended().complaints);
         room

@@ -52,6 +52,9 @@ functions! {
     write_to_client(sd: c_int, pool: *mut Pool) -> c_int;
     writeToClient(sd: c_int, pool: *mut Pool) -> c_int;
     chat_feed(sd: c_int, buffer: *const c_char, len: c_int, pool: *mut Pool) -> c_int;
+    chat_receive(sd: c_int, buffer: *const c_char, len: c_int, pool: *mut Pool) -> c_int;
+    chat_next_line(sd: c_int, line: *mut *const c_char, pool: *mut Pool) -> c_int;
+    chat_say(sd: c_int, buffer: *const c_char, len: c_int, pool: *mut Pool) -> c_int;
     chat_tell(sd: c_int, buffer: *const c_char, len: c_int, pool: *mut Pool) -> c_int;
     chat_cork(pool: *mut Pool) -> c_int;
     chat_uncork(pool: *mut Pool) -> c_int;

@@ -39,8 +39,8 @@ RUST_ARCHIVE := $(BUILD)/cargo/libchatserver.a
 ARCHIVE      := $(BUILD)/libchatserver.a
 SHARED       := $(BUILD)/libchatserver.so.$(VERSION)
 
-SERVER_SOURCES := $(wildcard src/server/*.c)
-SERVER_FILES   := $(SERVER_SOURCES) $(wildcard src/server/*.h) $(HEADERS)
+SERVER_SOURCES := $(wildcard src/common/*.c src/server/*.c)
+SERVER_FILES   := $(SERVER_SOURCES) $(wildcard src/common/*.h src/server/*.h) $(HEADERS)
 
 # GNU ld enters a version's own name among the exported symbols; the linker that comes with rustc
 # exports the functions alone. Where there is none, GNU ld's shared object serves as well.
@@ -193,10 +193,10 @@ CLEAN_DIRS := abi benches covered crate fuzz oldest private sanitized \
 clean: ## remove what was built, except the dependencies
 	$(CLEAN)
 	$(CLEAN) --release
-	rm -rf $(BUILD) server $(foreach folder,$(CLEAN_DIRS),'$(TARGET_DIR)/$(folder)')
+	rm -rf $(BUILD) server relay $(foreach folder,$(CLEAN_DIRS),'$(TARGET_DIR)/$(folder)')
 
 include $(addprefix make/,examples.mk checks.mk fuzz.mk bench.mk docs.mk web.mk)
-include packaging/install.mk packaging/dist.mk
+include packaging/install.mk packaging/dist.mk make/relay.mk
 
 # Said before anything is done. These targets take none of the tools.
 NEEDED := $(filter-out help uninstall $(if $(NOT_BUILT),,install),$(GOALS))

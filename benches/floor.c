@@ -28,7 +28,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../src/server/fdset_next.h"
+#include "../src/common/fdset_next.h"
 #include "../src/server/listen.h"
 
 enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../src/server/listen.h"
+#include "../src/common/tcp.h"
 
 #define printf(...)           ((void)0)
 #define fflush(stream)        ((void)0)

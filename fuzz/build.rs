@@ -15,8 +15,8 @@ fn main() {
             .flag("-fsanitize=address")
             .flag("-fsanitize-coverage=inline-8bit-counters,pc-table");
     }
-    for name in ["telnet", "printable"] {
-        let stem = format!("../src/server/{name}");
+    for name in ["common/telnet", "server/printable"] {
+        let stem = format!("../src/{name}");
         println!("cargo::rerun-if-changed={stem}.c");
         println!("cargo::rerun-if-changed={stem}.h");
         build.file(stem + ".c");

@@ -9,7 +9,8 @@ LOAD_MANIFEST := benches/load/Cargo.toml
 LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir '$(TARGET_DIR)/benches'
 RUN_LOAD      := $(CARGO) run --release --quiet $(LOAD) --
 RIVALS        := $(addprefix $(BENCH)/,floor copies uncorked original)
-LISTEN        := src/server/listen.c src/server/listen.h src/server/fdset_next.h
+LISTEN        := $(addprefix src/,server/listen.c server/listen.h common/tcp.c common/tcp.h \
+	common/fdset_next.h)
 
 $(BENCH)/floor: benches/floor.c $(LISTEN)
 	$(COMPILE)

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE /* accept4 */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,19 +18,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
+#include "../common/fdset_next.h"
+#include "../common/log.h"
+#include "../common/notify.h"
+#include "../common/signals.h"
+#include "../common/tcp.h"
+#include "../common/telnet.h"
 #include "chatServerExt.h"
-#include "clock.h"
-#include "fdset_next.h"
 #include "flow.h"
 #include "listen.h"
-#include "log.h"
 #include "options.h"
 #include "pass.h"
 #include "printable.h"
-#include "signals.h"
 #include "stats.h"
 #include "systemd.h"
-#include "telnet.h"
 
 /* Connections accepted in one pass: enough for a rush, and the clients do not have to wait. */
 enum { ACCEPTS_A_PASS = 16 };
@@ -77,8 +80,8 @@ struct client {
 struct server {
 	struct options options;
 	conn_pool_t pool;
-	fd_set listeners;
-	int inherited; /* how many of them a service manager has passed */
+	fd_set listeners, inherited; /* all; those that a service manager has passed */
+	bool has_inherited;
 	unsigned int listener_count;
 	bool accept_failing; /* accept() has failed since it last succeeded */
 	bool batch_pending;  /* memory was short for a part of the batch */
@@ -144,6 +147,14 @@ static bool retry_accept(struct server *server)
 	return false;
 }
 
+/* Whether the room is full, and newcomers at this listener wait: where it was passed, another
+ * process may accept them meanwhile. */
+static bool has_to_wait(const struct server *server, int listener)
+{
+	return FD_ISSET(listener, &server->inherited) &&
+	       count_clients(server) >= server->options.max_clients;
+}
+
 /* Accepts one connection. Returns false when there is no other to accept. */
 static bool accept_client(struct server *server, int listener)
 {
@@ -164,13 +175,15 @@ static bool accept_client(struct server *server, int listener)
 	}
 	/* The client may have connected before the listener was set up. If this fails, the
 	 * connection is broken and the first read() reports it. */
-	if (server->inherited > 0)
+	if (server->has_inherited)
 		set_up_tcp(sd);
 	server->clients[sd] = client;
 	flow_join(&server->flow, sd);
 	transcript("New incoming connection on sd %d\n", sd);
 	if (server->options.verbose)
 		log_text(LOG_INFO, "%s: joined", client.address);
+	if (has_to_wait(server, listener))
+		log_warning(NULL, "accept", "the room is full");
 	return true;
 }
 
@@ -179,7 +192,7 @@ static void accept_clients(struct server *server, int listener)
 	bool one_at_a_time = flow_holds_newcomers(&server->flow);
 	int left = one_at_a_time ? 1 : ACCEPTS_A_PASS;
 
-	while (left > 0 && accept_client(server, listener))
+	while (left > 0 && !has_to_wait(server, listener) && accept_client(server, listener))
 		left--;
 	if (one_at_a_time)
 		pause_listeners(server);
@@ -452,6 +465,7 @@ static const struct timespec *prepare_select(struct server *server)
 	conn_pool_t *pool = &server->pool;
 	const int64_t now = now_us();
 	bool must_retry = log_flush();
+	int sd;
 
 	must_retry |= !notify_ready();
 	if (fdset_next(&server->leaving, 0) < FD_SETSIZE)
@@ -462,6 +476,10 @@ static const struct timespec *prepare_select(struct server *server)
 	pool->ready_read_set = pool->read_set;
 	if (now < server->accept_at)
 		ignore_listeners(server);
+	FOR_EACH_FD (sd, &server->inherited) {
+		if (has_to_wait(server, sd))
+			FD_CLR(sd, &pool->ready_read_set);
+	}
 	pool->ready_write_set = now < server->write_at ? empty_set : pool->write_set;
 	if (flow_throttle(&server->flow, &pool->ready_read_set))
 		timeout = &recheck;
@@ -542,19 +560,35 @@ static int fail(const char *what)
 static int open_listeners(struct server *server)
 {
 	const struct options *options = &server->options;
+	fd_set own = empty_set;
 	int at, sd;
 
 	for (at = 0; at < options->address_count; at++) {
 		if (listen_on(options->addresses[at], options->port, options->address_count == 1,
-		              &server->listeners) == -1)
+		              &own) == -1)
 			return -1;
 	}
+	server->listeners = server->inherited;
+	FOR_EACH_FD (sd, &own)
+		FD_SET(sd, &server->listeners);
 	FOR_EACH_FD (sd, &server->listeners) {
 		if (add_conn(sd, &server->pool) == -1)
 			return fail("add_conn");
 	}
 	server->listener_count = server->pool.nr_conns;
 	return 0;
+}
+
+/* Sees to it that the room is full where select() cannot watch another client. */
+static void limit_clients(struct server *server)
+{
+	unsigned int seats = 0;
+	int fd;
+
+	for (fd = 0; fd < FD_SETSIZE; fd++)
+		seats += fcntl(fd, F_GETFD) == -1;
+	if (seats < server->options.max_clients)
+		server->options.max_clients = seats;
 }
 
 static void log_listeners(const struct server *server)
@@ -576,15 +610,17 @@ int main(int argc, char *argv[])
 {
 	static struct server server;
 	struct options *options = &server.options;
+	int inherited;
 
 	if (signals_prepare() == -1)
 		return fail("signals");
 	if (log_reserve() == -1)
 		return fail("/dev/null");
-	server.inherited = inherit_listeners(&server.listeners);
-	if (server.inherited == -1)
+	inherited = inherit_listeners(&server.inherited);
+	if (inherited == -1)
 		return EXIT_FAILURE;
-	parse_options(argc, argv, server.inherited > 0, options);
+	server.has_inherited = inherited > 0;
+	parse_options(argc, argv, server.has_inherited, options);
 	if (log_open(options->quiet) == -1)
 		return fail("standard output or error");
 	raise_limit();
@@ -595,6 +631,8 @@ int main(int argc, char *argv[])
 	init_pool(&server.pool);
 	if (open_listeners(&server) != 0)
 		return EXIT_FAILURE;
+	if (server.has_inherited)
+		limit_clients(&server);
 	/* Not earlier: until here a signal ends the program, even during a slow name lookup. */
 	if (signals_block(&server.waiting_mask) == -1)
 		return fail("signals");

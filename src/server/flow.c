@@ -4,8 +4,8 @@
 
 #include "flow.h"
 
-#include "clock.h"
-#include "fdset_next.h"
+#include "../common/clock.h"
+#include "../common/fdset_next.h"
 
 /* Each byte that a client sends is forgotten after this time, one after the other: 15 KiB a second.
  * Somebody who only chats sends less. */

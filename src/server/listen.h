@@ -10,9 +10,6 @@
 /* Room for the longest address: of IPv6, with a zone and a port. */
 enum { ADDRESS_SIZE = 96 };
 
-/* The kernel has no TCP_USER_TIMEOUT, and set_up_tcp() does without it. */
-extern bool user_timeout_is_missing;
-
 /* Writes ADDRESS:PORT, an address of IPv6 in brackets. A client of IPv4 appears as one also where
  * its listener is of IPv6. */
 void format_address(const struct sockaddr_storage *address, char text[ADDRESS_SIZE]);
@@ -25,9 +22,5 @@ struct sockaddr_storage local_address(int sd);
  * sockets, which do not block, to the set. On failure prints why on standard error and returns -1.
  */
 int listen_on(const char *name, const char *port, bool alone, fd_set *listeners);
-
-/* Sets TCP_NODELAY and keepalive. Sockets accepted from a listener inherit both if their connection
- * came after this call. Returns -1 with errno set on failure. */
-int set_up_tcp(int sd);
 
 #endif /* LISTEN_H */

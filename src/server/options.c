@@ -8,35 +8,18 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/number.h"
 #include "chatServerExt.h"
 
 #define USAGE "Usage: %s <port>\n"
 
 /* The default queue limit in bytes, which is the library's as well. */
 enum { MAX_QUEUE = 8 << 20 };
-
-bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_t most,
-                  uintmax_t *number)
-{
-	size_t length = strspn(text, "0123456789");
-	int letter = toupper((unsigned char)text[length]);
-	const char *unit = letter != '\0' ? strchr(units, letter) : NULL;
-	int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
-
-	errno = 0;
-	*number = strtoumax(text, NULL, 10);
-	if (length == 0 || errno != 0 || *number > most >> shift ||
-	    text[length + (unit != NULL)] != '\0')
-		return false;
-	*number <<= shift;
-	return *number >= least;
-}
 
 static void help(void)
 {
@@ -54,7 +37,8 @@ static void help(void)
 	       "  -h, --help             print this and end\n"
 	       "  -V, --version          print the version and end\n"
 	       "\n"
-	       "Where systemd passes sockets to listen on, neither --bind nor the port is given.\n"
+	       "Where systemd passes sockets to listen on, no port is needed; with --bind and a\n"
+	       "port, the server listens there, too.\n"
 	       "SIGINT, SIGTERM or SIGHUP ends the server, SIGUSR1 has it log its statistics.\n"
 	       "chatserver(1) has the details.\n",
 	       program_invocation_short_name, MAX_QUEUE >> 20);
@@ -152,11 +136,11 @@ void parse_options(int argc, char *argv[], bool has_listeners, struct options *o
 	}
 	if (options->raw && options->printable)
 		REJECT("--raw and --printable exclude each other");
-	if (has_listeners) {
-		if (argc == optind && options->address_count == 0)
-			return;
-		errx(EXIT_FAILURE, "sockets to listen on have been passed: no --bind and no port");
-	}
+	if (has_listeners && argc == optind && options->address_count == 0)
+		return;
+	if (has_listeners && (argc == optind || options->address_count == 0))
+		errx(EXIT_FAILURE,
+		     "sockets to listen on have been passed: another needs --bind and a port");
 	if (argc <= optind && parse_number(last_value, "", 0, 65535, &number))
 		REJECT("the port is missing, or the value of --%s, which took '%s'",
 		       name_of(last_option), last_value);

@@ -20,13 +20,8 @@ struct options {
 };
 
 /* Parses the command line; *options is all zero before. Exits after --help and --version, and when
- * the command line is wrong: the port is required, unless listeners have been inherited, which
- * exclude both it and --bind. */
+ * the command line is wrong: the port is required, unless listeners have been inherited; then it
+ * may be given together with --bind. */
 void parse_options(int argc, char *argv[], bool has_listeners, struct options *options);
-
-/* Parses a whole number from `least` to `most`. It is of digits alone, or has one of `units`, in
- * either case, behind them, each of which is 1,024 times the one before. */
-bool parse_number(const char *text, const char *units, uintmax_t least, uintmax_t most,
-                  uintmax_t *number);
 
 #endif /* OPTIONS_H */

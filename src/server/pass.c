@@ -4,7 +4,7 @@
 
 #include "pass.h"
 
-#include "clock.h"
+#include "../common/clock.h"
 
 /* The most that one pass delivers, in bytes to all recipients together: ten full reads, each to a
  * thousand clients. A build that copies every message for every recipient sets it lower. */

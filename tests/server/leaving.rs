@@ -131,7 +131,8 @@ fn who_leaves_and_is_cut_off_is_counted_as_cut_off() {
 fn impatient_server() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = crate::harness::scratch("impatient").join("server");
-    let sources = std::fs::read_dir(root.join("src/server")).expect("it is there");
+    let folders = ["src/common", "src/server"].map(|folder| root.join(folder));
+    let sources = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("it is there"));
     let sources = sources.map(|entry| entry.expect("an entry").path());
     let status = Command::new(std::env::var_os("CC").unwrap_or("cc".into()))
         .args(["-std=c99", "-DSTALLED_S=2", "-o"])

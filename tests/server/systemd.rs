@@ -278,8 +278,55 @@ fn sockets_that_are_passed_to_another_process_do_not_count() {
     }
 }
 
+/// Another process may listen at the same socket, and have a seat.
 #[test]
-fn passed_sockets_leave_nothing_to_be_said_of_addresses() {
+fn newcomers_at_a_passed_socket_wait_while_the_room_is_full() {
+    let arguments = ["--max-clients", "2"];
+    let addresses = [Ipv4Addr::LOCALHOST.into()];
+    let Some((server, port)) = activated_with(&addresses, &arguments, USUAL_LIMIT) else { return };
+    let mut room = [(); 3].map(|()| Client::connect(Ipv4Addr::LOCALHOST.into(), port));
+    server.let_in(&mut room[..2]);
+    server.wait_for_complaint("accept: the room is full");
+    server.pass();
+    server.passes_so_far();
+    // This is the measurement itself: how often it looks in a second.
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(server.passes_so_far(), 0);
+
+    let [first, second, third] = &mut room;
+    first.hang_up();
+    server.let_in(std::slice::from_mut(third));
+    third.say("at last\n");
+    second.expect("at last\n");
+    server.wait_for_complaint("accept: the room is full");
+    assert_eq!(Stats::of(&server).refused, 0);
+    server.stop();
+}
+
+/// As a relay does, which is to have its seat before the clients come.
+#[test]
+fn beside_a_passed_socket_there_may_be_another() {
+    let other = free_port();
+    let text = other.to_string();
+    let arguments = ["--max-clients", "2", "--bind", "127.0.0.1", &text];
+    let addresses = [Ipv4Addr::LOCALHOST.into()];
+    let Some((server, port)) = activated_with(&addresses, &arguments, USUAL_LIMIT) else { return };
+    let mut public = Client::connect(Ipv4Addr::LOCALHOST.into(), port);
+    is_listening(&server, 2);
+    server.let_in(std::slice::from_mut(&mut public));
+    let mut private = Client::connect(Ipv4Addr::LOCALHOST.into(), other);
+    server.let_in(std::slice::from_mut(&mut private));
+    private.say("hello\n");
+    public.expect("hello\n");
+
+    let refused = Client::connect(Ipv4Addr::LOCALHOST.into(), other);
+    refused.expect("The room is full. Please come back later.\r\n");
+    refused.expect_end();
+    server.stop();
+}
+
+#[test]
+fn beside_passed_sockets_an_address_needs_a_port_and_a_port_an_address() {
     for arguments in [&["5555"][..], &["--bind", "127.0.0.1"]] {
         let addresses = [Ipv4Addr::LOCALHOST.into()];
         let Some((server, port)) = activated_with(&addresses, arguments, USUAL_LIMIT) else {
@@ -289,7 +336,8 @@ fn passed_sockets_leave_nothing_to_be_said_of_addresses() {
         let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
         is_started(&server);
         let ended = server.ended();
-        let complaint = ": sockets to listen on have been passed: no --bind and no port\n";
+        let complaint =
+            ": sockets to listen on have been passed: another needs --bind and a port\n";
         assert!(ended.complaints.ends_with(complaint), "{}", ended.complaints);
         assert_eq!(ended.status.code(), Some(1));
     }

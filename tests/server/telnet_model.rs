@@ -15,13 +15,14 @@ use std::sync::LazyLock;
 
 fn functions() -> &'static Functions {
     static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let program = scratch("filters").join("filters.so");
-        let arguments = [folder.join("printable.c").display().to_string()]
+        let arguments = [folder.join("server/printable.c").display().to_string()]
             .into_iter()
             .chain(["-shared", "-fPIC"].map(str::to_owned))
             .collect::<Vec<_>>();
-        compiler::build(&folder.join("telnet.c"), &arguments, &program).expect("it can be built");
+        compiler::build(&folder.join("common/telnet.c"), &arguments, &program)
+            .expect("it can be built");
         // SAFETY: nothing runs when it is loaded, it is never unloaded, and the types are those of
         // the two headers.
         unsafe {

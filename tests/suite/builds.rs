@@ -29,7 +29,8 @@ impl Clone {
         fs::create_dir_all(&folder).expect("a folder");
         for entry in fs::read_dir(ROOT).expect("the sources") {
             let name = entry.expect("an entry").file_name();
-            let is_built = ["build", "target", "server", ".git"].iter().any(|built| name == *built);
+            let is_built =
+                ["build", "target", "server", "relay", ".git"].iter().any(|built| name == *built);
             let link = folder.join(&name);
             if !is_built && !link.is_symlink() {
                 symlink(Path::new(ROOT).join(&name), link).expect("a link");

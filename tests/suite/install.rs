@@ -189,7 +189,11 @@ fn expected([bin, lib, include, man, units, doc]: [&str; 6]) -> BTreeSet<String>
         format!("{lib}/cmake/chatserver/chatserver-config.cmake"),
         format!("{lib}/cmake/chatserver/chatserver-config-version.cmake"),
     ]);
-    files.extend(names("man", ".1").iter().map(|page| format!("{man}/man1/{page}.1")));
+    // The relay is installed where it has been built.
+    let has_relay = Path::new(ROOT).join("relay").exists();
+    let programs = names("man", ".1").into_iter().filter(|page| has_relay || page == "chatserver");
+    files.extend(programs.map(|page| format!("{man}/man1/{page}.1")));
+    files.extend(has_relay.then(|| format!("{bin}/chatserver-relay")));
     let pages = [names("man", ".3"), names("build/man", ".3")].concat();
     files.extend(pages.iter().map(|page| format!("{man}/man3/{page}.3")));
     files.extend(names("packaging/systemd", ".in").iter().map(|unit| format!("{units}/{unit}")));

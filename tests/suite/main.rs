@@ -18,4 +18,5 @@ mod layout;
 mod manual;
 mod properties;
 mod readme;
+mod relay_parts;
 mod versions;

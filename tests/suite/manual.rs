@@ -103,55 +103,70 @@ fn loop_of_the_overview_compiles() {
     answers(shell(&format!("cc -I{}/include -c loop.c", root().display()), &folder), "");
 }
 
-/// The options with their arguments, as `--help` lists them.
-#[test]
-fn server_page_has_every_option() {
+/// The programs, each with its page and its sources. The relay is there if it could be built.
+fn programs() -> Vec<(&'static str, String, String)> {
     make::all();
-    let help = Command::new(root().join("server")).arg("--help").output().expect("it can be run");
-    let help = String::from_utf8(help.stdout).expect("text");
-    let listed = help.lines().filter_map(|line| line.strip_prefix("  -"));
-    let listed: BTreeSet<_> =
-        listed.map(|line| line.split("  ").next().expect("an option").to_owned()).collect();
-    assert!(listed.contains("b, --bind ADDRESS"), "{help}");
-    let page = read("man/chatserver.1");
-    let items = section(&page, ".Sh DESCRIPTION").lines();
-    let items = items.filter_map(|line| line.strip_prefix(".It Fl "));
-    let items = items.map(|item| item.replace(" , Fl -", ", --").replace("Ar ", ""));
-    assert_eq!(items.collect::<BTreeSet<_>>(), listed);
-
-    let letters: BTreeSet<_> = listed.iter().filter_map(|option| option.chars().next()).collect();
-    let synopsis = section(&page, ".Sh SYNOPSIS").lines();
-    let flags = synopsis.filter_map(|line| line.split_once("Fl "));
-    let flags = flags.flat_map(|(_, flags)| flags.split(" Ar ").next().unwrap_or(flags).chars());
-    assert_eq!(flags.filter(char::is_ascii_alphabetic).collect::<BTreeSet<_>>(), letters);
+    let programs = [("server", "chatserver"), ("relay", "chatserver-relay")];
+    let built = programs.into_iter().filter(|(program, _)| root().join(program).exists());
+    let texts = built.map(|(program, page)| {
+        let sources = [files(&format!("src/{program}"), ".c"), files("src/common", ".c")].concat();
+        (program, read(format!("man/{page}.1")), sources.into_iter().map(read).collect())
+    });
+    texts.collect()
 }
 
-/// The server formats each value of its statistics as `name=%...`, and logs by calls whose first
+/// The options with their arguments, as `--help` lists them.
+#[test]
+fn page_of_each_program_has_every_option() {
+    for (program, page, _) in programs() {
+        let help = Command::new(root().join(program)).arg("--help").output();
+        let help = String::from_utf8(help.expect("it can be run").stdout).expect("text");
+        let listed = help.lines().filter_map(|line| line.strip_prefix("  -"));
+        let listed: BTreeSet<_> =
+            listed.map(|line| line.split("  ").next().expect("an option").to_owned()).collect();
+        assert!(listed.contains("V, --version"), "{help}");
+        let items = section(&page, ".Sh DESCRIPTION").lines();
+        let items = items.filter_map(|line| line.strip_prefix(".It Fl "));
+        let items = items.map(|item| item.replace(" , Fl -", ", --").replace("Ar ", ""));
+        assert_eq!(items.collect::<BTreeSet<_>>(), listed);
+
+        let letters: BTreeSet<_> =
+            listed.iter().filter_map(|option| option.chars().next()).collect();
+        let synopsis = section(&page, ".Sh SYNOPSIS").lines();
+        let flags = synopsis.filter_map(|line| line.split_once("Fl "));
+        let flags =
+            flags.flat_map(|(_, flags)| flags.split(" Ar ").next().unwrap_or(flags).chars());
+        assert_eq!(flags.filter(char::is_ascii_alphabetic).collect::<BTreeSet<_>>(), letters);
+    }
+}
+
+/// A program formats each value of its statistics as `name=%...`, and logs by calls whose first
 /// literal says what has happened.
 #[test]
-fn server_page_has_every_statistic_and_every_log_line() {
-    let sources: String = files("src/server", ".c").into_iter().map(read).collect();
-    let page = read("man/chatserver.1");
+fn page_of_each_program_has_every_statistic_and_every_log_line() {
+    for (_, page, sources) in programs() {
+        let mut pieces: Vec<_> = sources.split("=%").collect();
+        pieces.pop();
+        let values = pieces.iter().filter_map(|piece| piece.rsplit([' ', '"']).next());
+        let items = section(&page, ".Ss Statistics").lines();
+        let items = items.filter_map(|line| line.strip_prefix(".It Cm "));
+        assert_eq!(items.collect::<BTreeSet<_>>(), values.collect());
 
-    let mut pieces: Vec<_> = sources.split("=%").collect();
-    pieces.pop();
-    let values = pieces.iter().filter_map(|piece| piece.rsplit([' ', '"']).next());
-    let items = section(&page, ".Ss Statistics").lines();
-    let items = items.filter_map(|line| line.strip_prefix(".It Cm "));
-    assert_eq!(items.collect::<BTreeSet<_>>(), values.collect());
-
-    let calls = ["log_warning(", "log_text("];
-    let calls = calls.into_iter().flat_map(|name| sources.split(name).skip(1));
-    let calls = calls.filter_map(|call| call.split_once(';'));
-    let literals = calls.filter_map(|(call, _)| call.split('"').nth(1));
-    // The client's address may come first.
-    let events = literals.map(|literal| literal.trim_start_matches("%s: "));
-    let events = events.filter_map(|literal| literal.split([':', '%']).next());
-    let diagnostics = section(&page, ".Sh DIAGNOSTICS");
-    let items: String = diagnostics.lines().filter(|line| line.starts_with(".It ")).collect();
-    // A call within log.c has a format alone.
-    for event in events.filter(|event| !event.is_empty()) {
-        let item = format!("\"{}", event.trim_end());
-        assert!(items.contains(&item), "{event:?} is not in the page");
+        let calls = ["log_warning(", "log_text("];
+        let calls = calls.into_iter().flat_map(|name| sources.split(name).skip(1));
+        let calls = calls.filter_map(|call| call.split_once(';'));
+        let literals = calls.filter_map(|(call, _)| call.split('"').nth(1));
+        // The client's address may come first.
+        let events = literals.map(|literal| literal.trim_start_matches("%s: "));
+        let events = events.filter_map(|literal| literal.split([':', '%']).next());
+        let diagnostics = section(&page, ".Sh DIAGNOSTICS");
+        let items: String = diagnostics.lines().filter(|line| line.starts_with(".It ")).collect();
+        // A call within log.c has a format alone.
+        for event in events.filter(|event| !event.is_empty()) {
+            let item = event.trim_end();
+            let is_there =
+                items.contains(&format!("\"{item}")) || items.contains(&format!(": {item}"));
+            assert!(is_there, "{event:?} is not in the page");
+        }
     }
 }

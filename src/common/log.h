@@ -1,7 +1,7 @@
 /*
- * log.h - what the server prints: the transcript on standard output, the log on standard error.
+ * log.h - what a program prints: the transcript on standard output, the log on standard error.
  *
- * The server never waits for them: a reader that does not read must not stop the room. What an
+ * The program never waits for them: a reader that does not read must not stop the room. What an
  * output does not take at once is kept, as far as there is room for it, and tried again; whole
  * lines beyond that are dropped and counted. O_NONBLOCK is never set on a description that other
  * processes share.

@@ -1,5 +1,5 @@
 /*
- * signals.h - SIGINT, SIGTERM and SIGHUP end the server, SIGUSR1 has it log its statistics.
+ * signals.h - SIGINT, SIGTERM and SIGHUP end the program, SIGUSR1 has it log its statistics.
  *
  * They have handlers from the start: process 1, as in a container, has no default actions.
  */
@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Call it first. Until signals_block() a signal that ends the server does so at once. SIGHUP stays
+/* Call it first. Until signals_block() a signal that ends it does so at once. SIGHUP stays
  * ignored if it was, as under nohup(1). Returns -1 with errno set on failure. */
 int signals_prepare(void);
 
@@ -19,7 +19,7 @@ int signals_prepare(void);
  * failure. */
 int signals_block(sigset_t *waiting_mask);
 
-/* Delivers pending signals. Returns whether one of those that end the server has come. */
+/* Delivers pending signals. Returns whether one of those that end the program has come. */
 bool should_stop(void);
 
 /* Whether SIGUSR1 has been delivered since the last call. */

@@ -1,0 +1,41 @@
+# The relay, which alone needs libmosquitto. `make` builds it where pkg-config finds that and the
+# compiler links it, and `make install` installs it where it has been built.
+
+PKG_CONFIG    ?= pkg-config
+MOSQUITTO     := $(shell libs=$$($(PKG_CONFIG) --libs libmosquitto 2>/dev/null) && \
+	echo 'int main(void) { return 0; }' | \
+	$(CC) -x c - -o /dev/null $(LDFLAGS) $$libs 2>/dev/null && echo libmosquitto)
+RELAY_SOURCES := $(wildcard src/common/*.c src/relay/*.c)
+RELAY_FILES   := $(RELAY_SOURCES) $(wildcard src/common/*.h src/relay/*.h) Cargo.toml
+RELAY_FLAGS    = $(shell $(PKG_CONFIG) --cflags libmosquitto) -DVERSION='"$(VERSION)"'
+RELAY_LIBS     = $(shell $(PKG_CONFIG) --libs libmosquitto) -ldl
+RELAY_MAN     := man/chatserver-relay.1
+
+.PHONY: no-relay lint-relay install-relay uninstall-relay
+
+all: $(if $(MOSQUITTO),relay,no-relay)
+
+no-relay:
+	@echo 'relay: not built, since pkg-config and $(CC) find no libmosquitto'
+
+relay: $(RELAY_FILES) $(SETTINGS) ## build the relay, which joins servers to one room by MQTT
+	$(if $(MOSQUITTO),,@echo 'make relay needs libmosquitto, and pkg-config to find it' \
+		'(apt install libmosquitto-dev pkg-config)' >&2; exit 1)
+	$(call COMPILE,$(RELAY_FLAGS),$(RELAY_LIBS))
+
+lint: lint-relay
+
+lint-relay:
+	$(if $(MOSQUITTO),$(CC) $(WARNINGS) -Werror $(CFLAGS) $(RELAY_FLAGS) -fsyntax-only \
+		$(RELAY_SOURCES),@echo 'skipped: no libmosquitto')
+
+install: install-relay
+uninstall: uninstall-relay
+
+install-relay: $(if $(NOT_BUILT),all)
+	[ ! -e relay ] || $(INSTALL) -D -m 755 relay "$$DESTDIR$(BINDIR)/chatserver-relay"
+	[ ! -e relay ] || $(call put,$(RELAY_MAN),$(MANDIR)/man1)
+
+uninstall-relay:
+	@CDPATH= cd "$$DESTDIR/" || exit; [ ! -e .$(PKGCONFIGDIR)/libchatserver.pc ] || \
+		rm -f .$(BINDIR)/chatserver-relay .$(MANDIR)/man1/$(notdir $(RELAY_MAN))

@@ -1,0 +1,15 @@
+/* tcp.h - options of sockets. */
+
+#ifndef TCP_H
+#define TCP_H
+
+#include <stdbool.h>
+
+/* The kernel has no TCP_USER_TIMEOUT, and set_up_tcp() does without it. */
+extern bool user_timeout_is_missing;
+
+/* Sets TCP_NODELAY and keepalive. Sockets accepted from a listener inherit both if their connection
+ * came after this call. Returns -1 with errno set on failure. */
+int set_up_tcp(int sd);
+
+#endif /* TCP_H */

@@ -1,0 +1,32 @@
+/*
+ * lookup.h - addresses, looked up once, at the start: a name server that does not answer would
+ * stop the relay, and while it does not read, the server holds others back.
+ */
+
+#ifndef LOOKUP_H
+#define LOOKUP_H
+
+#include <netdb.h>
+#include <stdbool.h>
+
+struct addresses {
+	const char *host, *port;
+	struct addrinfo *first;
+	const struct addrinfo *next; /* the one to try next */
+};
+
+/* Looks up host and port. On failure prints why on standard error and returns -1. */
+int look_up(struct addresses *addresses);
+
+/* Returns the address to try, and goes on to the next. */
+const struct addrinfo *addresses_take(struct addresses *addresses);
+
+/* Whether each has been tried as often as the others. */
+bool addresses_all_tried(const struct addresses *addresses);
+
+/* From now on getaddrinfo() gives one of these addresses for their host, each time the next, and
+ * for NULL none. libmosquitto calls it at each connect. It needs to have the name, and not an
+ * address, to compare it with the broker's certificate. */
+void look_up_nothing_but(struct addresses *addresses);
+
+#endif /* LOOKUP_H */

@@ -1,0 +1,60 @@
+/* room.h - the relay as a client of its server. It reads always, and never waits. */
+
+#ifndef ROOM_H
+#define ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/select.h>
+
+#include "lookup.h"
+#include "spool.h"
+#include "trouble.h"
+
+/* PIECE: longer lines go on in pieces, as the server does it. */
+enum { PIECE = 64 * 1024 };
+
+struct room {
+	struct addresses *addresses;
+	struct spool *spool; /* for what is said in the room */
+	int sd;              /* -1 for none */
+	bool is_connected;
+	bool is_silent;  /* nothing has come from this connection yet */
+	bool is_settled; /* it takes what is sent to it */
+	bool is_closing; /* nothing is to be heard any more */
+	int64_t at;      /* when to connect; once connected, when to begin to write */
+	int64_t backoff; /* until the next attempt */
+	struct trouble trouble;
+	uint64_t connections; /* since the start */
+	size_t in_length;
+	char in[2 * PIECE]; /* begins with a line that is not complete */
+	char *out;          /* waits for the server; NULL for nothing */
+	size_t out_length, out_size, out_sent;
+	const void *speaker;          /* whose text is last in `out` */
+	bool in_line, is_cut_in_line; /* `out` ends within a line; what has been sent does */
+};
+
+void room_init(struct room *room, struct addresses *addresses, struct spool *spool);
+
+/* Connects if it is time. Adds what is to be watched to the sets, and lowers *due to the time when
+ * the relay has to look again. */
+void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t *due);
+
+/* Reads what has been said, and spools it. */
+void room_serve(struct room *room, const fd_set *readable, const fd_set *writable);
+
+/* Says a text of a speaker; a whole line unless it `is_piece`. Returns false when there is no
+ * memory for it. */
+bool room_say(struct room *room, const void *speaker, const char *text, size_t length,
+              bool is_piece);
+
+/* Sends what the server takes. */
+void room_flush(struct room *room);
+
+/* Whether so much waits for the server that nothing should be added. */
+bool room_is_behind(const struct room *room);
+
+void room_close(struct room *room);
+
+#endif /* ROOM_H */

@@ -187,7 +187,7 @@ test: all ## run all tests, each once
 # change when Cargo.lock does. Cargo cleans one profile at a time. CLEAN_DIRS are the folders that
 # the rules give it, and two of its own that others use, too, where they share CARGO_TARGET_DIR.
 CLEAN      := $(CARGO) clean --quiet --package chatserver --target-dir '$(TARGET_DIR)' $(OFFLINE)
-CLEAN_DIRS := abi benches covered crate fuzz oldest private sanitized \
+CLEAN_DIRS := abi benches covered crate fuzz loom oldest private sanitized threaded \
 	$(if $(CARGO_TARGET_DIR),,doc tmp)
 
 clean: ## remove what was built, except the dependencies

@@ -1,8 +1,8 @@
 //! Runs the test programs of this folder against the library that C programs get.
 //!
-//! Every `*.c` is built with the `cc` crate's compiler, through the public headers alone, and three
-//! times: with the archive, with the shared object, and with the archive under torture. Each test
-//! runs in a process of its own, so that a crash fails one test only.
+//! Every `*.c` is compiled with the `cc` crate's compiler, through the public headers alone, and
+//! linked three times: with the archive, with the shared object, and with the archive under
+//! torture. Each test runs in a process of its own, so that a crash fails one test only.
 //!
 //! Under torture the allocations and system calls of every library call fail, one after the other;
 //! what the tests expect must hold all the same (`torture/calls.c`).
@@ -20,7 +20,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -91,14 +91,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         torture = Some(compile_torture(root, "torture.o", &[])?);
         trials = plant(root)?;
     }
-    for source in sources(&root.join("c-tests"))? {
-        for (linkage, program) in compile(&source, &library, torture.as_deref())? {
-            let stem = source.file_stem().expect("a *.c has a stem").to_string_lossy();
-            for test in tests_of(&program)? {
-                let name = format!("{}::{stem}::{test}", linkage.name());
-                let program = program.clone();
-                trials.push(Trial::test(name, move || run(linkage, &program, &test)));
-            }
+    let sources = sources(&root.join("c-tests"))?;
+    let built = in_parallel(&sources, |source| compile(source, &library, torture.as_deref()));
+    for (linkage, program) in built?.into_iter().flatten() {
+        let stem = program.file_name().expect("a program has a name").to_string_lossy();
+        for test in tests_of(&program)? {
+            let name = format!("{}::{stem}::{test}", linkage.name());
+            let program = program.clone();
+            trials.push(Trial::test(name, move || run(linkage, &program, &test)));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -106,6 +106,23 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         println!("{FAULTS_MARK}{faults}");
     }
     Ok(conclusion.exit_code())
+}
+
+/// Does the work for each item, on all processors.
+fn in_parallel<Item: Sync, Made: Send>(
+    items: &[Item],
+    work: impl Fn(&Item) -> Result<Made, Box<dyn Error>> + Sync,
+) -> Result<Vec<Made>, Box<dyn Error>> {
+    let work = |item| work(item).map_err(|error| error.to_string());
+    let share = items.len().div_ceil(thread::available_parallelism()?.get());
+    let made: Result<Vec<_>, _> = thread::scope(|scope| {
+        let shares = items.chunks(share);
+        let workers: Vec<_> = shares
+            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<_>>()))
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("no panic")).collect()
+    });
+    Ok(made?)
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
@@ -138,8 +155,8 @@ fn compile_torture(
 /// Builds a program for each planted defect, and returns tests that expect the torture to find it.
 fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
     let (stem, test) = FIELD;
-    let mut trials = Vec::new();
-    for (at, (name, complaint)) in PLANTED.into_iter().enumerate() {
+    let defects: Vec<_> = PLANTED.into_iter().enumerate().collect();
+    in_parallel(&defects, |&(at, (name, complaint))| {
         let plant = [
             format!("-DPLANTED={}", at + 1),
             "-D__real_add_msg=planted_add_msg".into(),
@@ -154,19 +171,18 @@ fn plant(root: &Path) -> Result<Vec<Trial>, Box<dyn Error>> {
             &arguments,
             &program,
         )?;
-        trials.push(Trial::test(format!("torture::planted::{name}"), move || {
+        Ok(Trial::test(format!("torture::planted::{name}"), move || {
             let output = command(&program, true).arg(test).output()?;
             let said = String::from_utf8_lossy(&output.stderr);
             if output.status.success() || !said.contains(complaint) {
                 return Err(format!("{}: it has not been found\n{said}", output.status).into());
             }
             Ok(())
-        }));
-    }
-    Ok(trials)
+        }))
+    })
 }
 
-/// Builds one source with every linkage that it is meant for.
+/// Compiles one source, and links it in every way that it is meant for.
 fn compile(
     source: &Path,
     library: &Path,
@@ -178,13 +194,15 @@ fn compile(
     } else {
         &[Linkage::Archive]
     };
+    let stem = source.file_stem().expect("a *.c has a stem");
+    let object = library.join("c-tests").join(stem).with_extension("o");
+    compiler::build(source, &["-c".to_owned()], &object)?;
     let mut programs = Vec::new();
     for linkage in linkages {
-        let stem = source.file_stem().expect("a *.c has a stem");
         let program = library.join("c-tests").join(linkage.name()).join(stem);
         let mut arguments = linkage.arguments(library, torture.unwrap_or_default());
         arguments.extend_from_slice(&special);
-        compiler::build(source, &arguments, &program)?;
+        compiler::build(&object, &arguments, &program)?;
         programs.push((*linkage, program));
     }
     Ok(programs)

@@ -47,7 +47,7 @@ bench-flood: all ## measure the latency of the others while one, ten or sixty cl
 	$(CARGO) run --release --quiet $(LOAD) --bin flood -- './server --quiet {port}'
 
 bench-check: all $(RIVALS) $(BENCH)/micro ## try the benchmarks, without a meaningful result
-	$(CARGO) test --quiet $(LOAD)
+	$(CARGO) test --release --quiet $(LOAD)
 	$(RUN_LOAD) --preset check $(OPTIONS)
 	$(RUN_LOAD) --preset check-flood $(OPTIONS)
 	for operation in $$($(BENCH)/micro 2>&1 | sed -n 's/^  //p'); do \

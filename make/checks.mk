@@ -1,6 +1,6 @@
 # What `make test` does not check: layout and style, and the tests once more under instruments.
 
-.PHONY: lint oldest memcheck torture sanitize coverage abi crate
+.PHONY: lint oldest memcheck torture sanitize threads coverage abi crate
 
 # clang-format's opinion changes with its version, so one version is asked.
 CLANG_FORMAT ?= clang-format-14
@@ -16,6 +16,8 @@ lint: ## check formatting and line width, with every warning as an error
 	$(CARGO) fmt --check --manifest-path $(FUZZ_MANIFEST)
 	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir '$(TARGET_DIR)/fuzz' \
 		--no-default-features -- -D warnings
+	$(CARGO) fmt --check --manifest-path $(LOOM_MANIFEST)
+	$(CARGO) clippy --all-targets --quiet $(LOOM) -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \
 		$(wildcard benches/*.c examples/*.c examples/functions/*.c $(MOVING)/*/*.c)
 	$(CXX) $(CXX_WARNINGS) -Werror $(CXXFLAGS) -Iinclude -fsyntax-only \
@@ -44,12 +46,12 @@ oldest: ## build the library and check the tests with the oldest Rust that will 
 MEMCHECK_TESTS := relay lines misbehaving telnet above_fd_setsize stats passed ready \
 	--skip memory:: --skip fairness::
 
+# The shared object is linked from the archive's object, so its code is not checked once more.
 memcheck: all ## run the C tests, and most of the server's, under valgrind
-	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture
+	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- --skip torture --skip shared::
 	SERVER_RUNNER=tests/memcheck.sh $(CARGO) test --test server -- $(MEMCHECK_TESTS)
 	EXAMPLE_RUNNER=tests/memcheck.sh $(CARGO) test --test suite -- _chats loop_goes_on \
 		same_chat --skip smallest --skip script
-	$(CARGO) test --test suite instruments::
 
 # Under torture the library's allocations and system calls fail one after the other: in the C tests,
 # and in a server that is linked with c-tests/torture. In the plain server strace makes the system
@@ -98,13 +100,32 @@ sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sani
 	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
 		injected:: fairness:: --skip what_fails_at_the_start \
 		$(SANITIZE_SKIP:%=--skip %)
-	$(CARGO) test --test suite instruments::
 
 $(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
 
-# A program full of faults, for tests/suite/instruments.rs: valgrind and the sanitizers must find
-# them.
+# Loom tries all interleavings on the index. ThreadSanitizer watches the tests with threads, at
+# fixed addresses, since it knows no others. GNU's has the functions for memory under their usual
+# names alone. Of Rust's core, which is not instrumented, the library uses what is inlined. Two
+# pools with the same descriptor both close it, which is no race in memory.
+LOOM_MANIFEST := loom/Cargo.toml
+LOOM          := --manifest-path $(LOOM_MANIFEST) --target-dir '$(TARGET_DIR)/loom'
+THREADED      := $(BUILD)/threaded
+TSAN          := -fsanitize=thread -static-libtsan \
+	$(foreach name,memcpy memmove memset,-Wl,--defsym=__tsan_$(name)=$(name))
+
+$(THREADED)/libchatserver.a: INSTRUMENTS := -Zsanitizer=thread -Zexternal-clangrt \
+	-Cunsafe-allow-abi-mismatch=sanitizer -Cdebuginfo=2
+
+threads: $(THREADED)/libchatserver.a ## check what threads share, by loom and ThreadSanitizer
+	$(CARGO) test --release --quiet $(LOOM)
+	echo 'race:close' >$(THREADED)/suppressions
+	TSAN_OPTIONS=suppressions=$(CURDIR)/$(THREADED)/suppressions \
+		LIBRARY=$(THREADED) CFLAGS='$(CFLAGS) $(TSAN)' \
+		C_TEST_RUNNER='setarch -R' $(CARGO) test --test c -- threads::
+
+# A program full of faults, for tests/suite/instruments.rs, which `make test` runs: valgrind and the
+# sanitizers must find them.
 $(BUILD)/instruments: tests/suite/instruments.c $(HEADERS) $(ARCHIVE)
 	$(call COMPILE,-g)
 

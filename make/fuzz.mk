@@ -17,10 +17,12 @@ fuzzers:
 	@mkdir -p $(FUZZERS:%=$(FUZZ)/%)
 
 # All fuzzers run at the same time. Each begins with the corpus and with what earlier runs found.
+# The schedule that -entropic=0 switches off would take a quarter of the time.
 fuzz: fuzzers ## play random calls against a model for FUZZ_SECONDS (600)
 	@for fuzzer in $(FUZZERS); do \
 		'$(FUZZ_PROGRAMS)'/$$fuzzer $(FUZZ)/$$fuzzer fuzz/corpus/$$fuzzer \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -timeout=60 \
+			-entropic=0 \
 			-artifact_prefix=$(FUZZ)/$$fuzzer- >$(FUZZ)/$$fuzzer.log 2>&1 & \
 		running="$$running $$fuzzer:$$!"; \
 	done; for one in $$running; do \

@@ -1,11 +1,11 @@
 # What came of the tests: summary.awk OUTPUT SKIPPED, with what `cargo test` printed, and a line of
 # name and reason for each test that was skipped. To Cargo, those have passed.
 
-/^test .*\.\.\. FAILED$/ { failures = failures "  failed: " $2 "\n" }
+/^test .*\.\.\. FAILED$/ { failures = failures "failed: " $2 "\n" }
 /^test result: / { passed += $4; failed += $6 }
 
 NR > FNR {
-	skips = skips "  skipped: " $0 "\n"
+	skips = skips "skipped: " $0 "\n"
 	if (!seen[$1]++) {
 		skipped++
 	}

@@ -46,12 +46,12 @@ ip -n $here link set lo up
 for room in silent talking; do
 	port=$([[ $room = silent ]] && echo 5555 || echo 5556)
 	ip netns exec $here ./server "$port" >"$scratch/$room" 2>/dev/null &
-	await "$scratch/$room" '^MaxFd 3' 1 10
+	await "$scratch/$room" '^MaxFd 3' 1 60
 	sleep infinity | ip netns exec $there nc 10.99.0.1 "$port" >/dev/null &
-	await "$scratch/$room" '^New incoming' 1 10
+	await "$scratch/$room" '^New incoming' 1 60
 done
 (while sleep 1; do echo still here; done) | ip netns exec $here nc 10.99.0.1 5556 >/dev/null &
-await "$scratch/talking" '^New incoming' 2 10
+await "$scratch/talking" '^New incoming' 2 60
 
 ip -n $here link set chat0 down
 SECONDS=0

@@ -3,15 +3,11 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
-/// Builds one program from one source on the public headers, with `arguments` for the linker.
-pub(crate) fn build(
-    source: &Path,
-    arguments: &[String],
-    program: &Path,
-) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(program.parent().expect("a program lies in a folder"))?;
-    let compiler = cc::Build::new()
+/// The `cc` crate runs the compiler to find out which it is.
+static COMPILER: LazyLock<cc::Tool> = LazyLock::new(|| {
+    cc::Build::new()
         .target(env!("TARGET"))
         .host(env!("TARGET"))
         .opt_level(1)
@@ -21,8 +17,17 @@ pub(crate) fn build(
         .extra_warnings(true)
         .warnings_into_errors(true)
         .include(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
-        .try_get_compiler()?;
-    let status = compiler
+        .get_compiler()
+});
+
+/// Builds one program from one source on the public headers, with `arguments` for the linker.
+pub(crate) fn build(
+    source: &Path,
+    arguments: &[String],
+    program: &Path,
+) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(program.parent().expect("a program lies in a folder"))?;
+    let status = COMPILER
         .to_command()
         .arg(source)
         .args(arguments)

@@ -129,7 +129,7 @@ impl Room {
         let mut listener = BufReader::new(listener);
         let mut heard = String::new();
         // The second client may be accepted only after the first lines.
-        for _ in 0..50 {
+        for _ in 0..300 {
             speaker.write_all(b"hello\n").expect("the room takes a line");
             if listener.read_line(&mut heard).is_ok() {
                 break;

@@ -1,22 +1,24 @@
-//! The model of what `chat_feed`, or `chat_receive`, makes of chunks: byte by byte, in the plainest
+//! The model of what `chat_feed`, or `chat_receive`, makes of chunks: line by line, in the plainest
 //! words.
 
 use super::calls::{PoolBox, be_quiet};
 use super::direct_access;
 use libc::c_int;
+use std::io::{BufRead, Read};
 
 /// The most that is kept of a line that does not end; see the header.
 const LONGEST: usize = 64 * 1024;
 
 /// Adds what has been read to a line that has not ended, and returns what is to be sent now.
-pub(crate) fn assemble(line: &mut Vec<u8>, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn assemble(line: &mut Vec<u8>, mut bytes: &[u8]) -> Vec<u8> {
     if bytes.is_empty() {
         return std::mem::take(line);
     }
     let mut said = Vec::new();
-    for byte in bytes {
-        line.push(*byte);
-        if *byte == b'\n' || line.len() == LONGEST {
+    while !bytes.is_empty() {
+        let room = (LONGEST - line.len()) as u64;
+        bytes.by_ref().take(room).read_until(b'\n', line).expect("memory can be read");
+        if line.ends_with(b"\n") || line.len() == LONGEST {
             said.append(line);
         }
     }
@@ -50,7 +52,8 @@ pub(crate) fn decode(mut input: &[u8]) -> Vec<Chunk> {
             _ => (count.min(rest.len()), 0),
         };
         let (bytes, next) = rest.split_at(literal);
-        let bytes = [bytes, &vec![b'a' + head % 26; filler]].concat();
+        let mut bytes = bytes.to_vec();
+        bytes.resize(literal + filler, b'a' + head % 26);
         chunks.push(Chunk { speaker: usize::from(*head) % SPEAKERS, bytes });
         input = next;
     }

@@ -27,7 +27,7 @@ pub(crate) fn play(steps: &[Step]) {
 struct Room {
     pools: [PoolBox; POOLS],
     expected: Model,
-    /// Where in the endless pattern the next text begins.
+    /// Where in the pattern the next text begins.
     said: usize,
     _alone: MutexGuard<'static, ()>,
 }

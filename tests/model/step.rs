@@ -1,5 +1,7 @@
 //! One thing that a program or a peer does.
 
+use std::sync::LazyLock;
+
 /// How many descriptors take part. Few, so that they meet each other often.
 pub(crate) const SEATS: usize = 6;
 
@@ -26,8 +28,8 @@ pub(crate) enum Kind {
     Lone,
 }
 
-/// A message, in short. The room decides where in an endless pattern its bytes begin, so that no
-/// two messages are the same.
+/// A message, in short. The room decides where in a long pattern its bytes begin, so that no two
+/// messages are the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     pub(crate) length: usize,
@@ -43,12 +45,19 @@ impl Text {
     }
 
     pub(crate) fn bytes(self, start: usize) -> Vec<u8> {
-        let byte = |at: usize| match (at * 7 + at / 251 * 13 + at / 65521) % 256 {
-            0x0A => b' ',
-            byte => byte as u8,
-        };
-        let ends = |at: usize| self.line > 0 && (at + 1) % self.line == 0;
-        (0..self.length).map(|at| if ends(at) { b'\n' } else { byte(start + at) }).collect()
+        static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let byte = |at: usize| match (at * 7 + at / 251 * 13 + at / 65521) % 256 {
+                0x0A => b' ',
+                byte => byte as u8,
+            };
+            (0..8 << 20).map(byte).collect()
+        });
+        let start = start % (PATTERN.len() - self.length);
+        let mut bytes = PATTERN[start..start + self.length].to_vec();
+        if self.line > 0 {
+            bytes.iter_mut().skip(self.line - 1).step_by(self.line).for_each(|byte| *byte = b'\n');
+        }
+        bytes
     }
 }
 

@@ -31,7 +31,7 @@ const missing = (scheme, ...tools) => {
     return absent.length > 0 && `not found on this machine: ${absent.join(', ')}`;
 };
 
-async function until(what, check, milliseconds = 20000) {
+async function until(what, check, milliseconds = 60000) {
     for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) {
         const value = await check();
         if (value) return value;

@@ -1,5 +1,6 @@
 //! The programs that are compared, and what /proc has about a running one.
 
+use crate::room::TIMEOUT;
 use anyhow::{Context, Error, Result, bail, ensure};
 use procfs::process::{Process, Status};
 use rustix::process::{Pid, Signal, kill_process};
@@ -87,10 +88,10 @@ impl Server {
         Ok(self.process.fd_count()?)
     }
 
-    /// Ends it with SIGTERM; fails when it still runs after a second.
+    /// Ends it with SIGTERM; fails when it still runs after `TIMEOUT`.
     pub fn end(&mut self) -> Result<ExitStatus> {
         kill_process(self.pid(), Signal::TERM)?;
-        let given_up = Instant::now() + Duration::from_secs(1);
+        let given_up = Instant::now() + TIMEOUT;
         while Instant::now() < given_up {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);

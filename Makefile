@@ -133,7 +133,7 @@ $(BUILD)/core.o: $(BUILD)/chatserver.o src/names/core.h Makefile
 	$(call say,LD)
 	@printf '%s\n' 'SECTIONS {' '.text : { *(.text .text.*) }' '.data : { *(.data.*) }' \
 		'.bss : { *(.bss.*) }' '.eh_frame : { KEEP(*(.eh_frame)) }' '}' >$(@D)/core.ld
-	$Q$(CC) -r -nostdlib -Wl,--gc-sections,--discard-all,-T,$(@D)/core.ld -o $@ $< \
+	$Q$(CC) -r -nostdlib -Wl,--gc-sections,-T,$(@D)/core.ld -o $@ $< \
 		$(RENAMED:%=-Wl,-u,%) $(CHAT:%=-Wl,-u,%)
 	$Q$(OBJCOPY) $(foreach name,$(RENAMED),--redefine-sym $(name)=chat_core_$(name)) \
 		$(RENAMED:%=--keep-global-symbol=chat_core_%) $(CHAT:%=--keep-global-symbol=%) $@

@@ -4,7 +4,9 @@
     chat.py PORT        serves until SIGINT or SIGTERM
     chat.py --layout    prints where the fields of the structs lie
 
-Types and functions are read from the headers, so nothing here has to be kept in step with them.
+Types and functions are read from the headers, so nothing here has to be kept in step with them. In
+the source tree these are the tree's headers and library; elsewhere the installed ones, which
+LD_LIBRARY_PATH and CPATH can name, as for compilers. Needs Python 3.8 or later.
 """
 
 import contextlib
@@ -18,9 +20,30 @@ import socket
 import sys
 from pathlib import Path
 
+if sys.version_info < (3, 8):
+    sys.exit("Python 3.8 or later is needed")
+
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = [ROOT / "include" / name for name in ("chatServer.h", "chatServerExt.h")]
-LIBRARY = ROOT / "build" / "libchatserver.so"
+TREE = ROOT / "build" / "libchatserver.so"
+
+
+def find():
+    """The two headers and the library."""
+    if TREE.exists():
+        folders, library = [ROOT / "include"], str(TREE)
+    else:
+        told = filter(None, os.environ.get("CPATH", "").split(":"))
+        folders = [Path(folder) for folder in (*told, "/usr/local/include", "/usr/include")]
+        library = "libchatserver.so.1"
+    for folder in folders:
+        headers = [folder / name for name in ("chatServer.h", "chatServerExt.h")]
+        if all(header.exists() for header in headers):
+            try:
+                return headers, ctypes.CDLL(library, use_errno=True)
+            except OSError as error:
+                sys.exit(f"{error}: run make, or install the library")
+    sys.exit("no chatServerExt.h: install the library, or name its folder in CPATH")
+
 
 BUFFER_SIZE = 4096
 
@@ -105,7 +128,7 @@ def raise_on_failure(result, function, _arguments):
     return result
 
 
-chat = Interface(HEADERS, ctypes.CDLL(str(LIBRARY), use_errno=True))
+chat = Interface(*find())
 
 
 def print_layout():

@@ -6,7 +6,7 @@
 
 BENCH         := $(BUILD)/benches
 LOAD_MANIFEST := benches/load/Cargo.toml
-LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir $(TARGET_DIR)/benches
+LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir '$(TARGET_DIR)/benches'
 RUN_LOAD      := $(CARGO) run --release --quiet $(LOAD) --
 RIVALS        := $(addprefix $(BENCH)/,floor copies uncorked original)
 LISTEN        := $(addprefix src/,server/listen.c server/listen.h common/tcp.c common/tcp.h \

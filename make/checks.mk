@@ -1,6 +1,6 @@
 # What `make test` does not check: layout and style, and the tests once more under instruments.
 
-.PHONY: lint memcheck torture sanitize threads coverage abi crate
+.PHONY: lint oldest memcheck torture sanitize threads coverage abi crate
 
 # clang-format's opinion changes with its version, so one version is asked.
 CLANG_FORMAT ?= clang-format-14
@@ -10,11 +10,11 @@ lint: ## check formatting and line width, with every warning as an error
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --quiet
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items --quiet \
-		--target-dir $(TARGET_DIR)/private
+		--target-dir '$(TARGET_DIR)/private'
 	$(CARGO) fmt --check --manifest-path $(LOAD_MANIFEST)
 	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
 	$(CARGO) fmt --check --manifest-path $(FUZZ_MANIFEST)
-	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir $(TARGET_DIR)/fuzz \
+	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir '$(TARGET_DIR)/fuzz' \
 		--no-default-features -- -D warnings
 	$(CARGO) fmt --check --manifest-path $(LOOM_MANIFEST)
 	$(CARGO) clippy --all-targets --quiet $(LOOM) -- -D warnings
@@ -31,6 +31,15 @@ lint: ## check formatting and line width, with every warning as an error
 		git ls-files '*.c' '*.h' '*.cpp' ':!include' \
 			| xargs $(CLANG_FORMAT) --dry-run -Werror; \
 	fi
+
+# Clippy looks for functions that are newer than the Rust of Cargo.toml, but not for syntax, and the
+# library's path to a panic depends on the compiler.
+oldest: export CARGO_TARGET_DIR = $(TARGET_DIR)/oldest
+oldest: ## build the library and check the tests with the oldest Rust that will do
+	@if $(CARGO) +$(RUST_WANTED) --version; then set -ex; \
+		$(MAKE) lib BUILD=$(BUILD)/oldest CARGO='$(CARGO) +$(RUST_WANTED)'; \
+		$(CARGO) +$(RUST_WANTED) check --quiet --all-targets; \
+	else echo 'skipped: no Rust $(RUST_WANTED) (rustup toolchain install $(RUST_WANTED))'; fi
 
 # The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
 # descriptors of its own.
@@ -68,8 +77,8 @@ RELEASE = $(TARGET_DIR)/$*/$(HOST)/release
 $(BUILD)/%/libchatserver.a: FORCE
 	@mkdir -p $(@D)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS='$(INSTRUMENTS)' $(CARGO) build --release --quiet \
-		--target $(HOST) --target-dir $(TARGET_DIR)/$*
-	cmp -s $(RELEASE)/libchatserver.a $@ || cp $(RELEASE)/libchatserver.a $@
+		--target $(HOST) --target-dir '$(TARGET_DIR)/$*'
+	cmp -s '$(RELEASE)/libchatserver.a' $@ || cp '$(RELEASE)/libchatserver.a' $@
 
 SANITIZED := $(BUILD)/sanitized
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
@@ -100,7 +109,7 @@ $(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
 # names alone. Of Rust's core, which is not instrumented, the library uses what is inlined. Two
 # pools with the same descriptor both close it, which is no race in memory.
 LOOM_MANIFEST := loom/Cargo.toml
-LOOM          := --manifest-path $(LOOM_MANIFEST) --target-dir $(TARGET_DIR)/loom
+LOOM          := --manifest-path $(LOOM_MANIFEST) --target-dir '$(TARGET_DIR)/loom'
 THREADED      := $(BUILD)/threaded
 TSAN          := -fsanitize=thread -static-libtsan \
 	$(foreach name,memcpy memmove memset,-Wl,--defsym=__tsan_$(name)=$(name))
@@ -156,7 +165,7 @@ ABI_LIBRARY := $(BUILD)/abi/libchatserver.so.$(VERSION)
 
 $(ABI_LIBRARY): FORCE
 	CARGO_PROFILE_RELEASE_DEBUG=2 \
-		$(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR=$(TARGET_DIR)/abi STRIP= $@
+		$(MAKE) BUILD=$(BUILD)/abi CARGO_TARGET_DIR='$(TARGET_DIR)/abi' STRIPPED= $@
 
 abi: $(ABI_LIBRARY) ## renew the record of the ABI, for a release
 	abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file $(BUILD)/abi/record $<
@@ -166,11 +175,12 @@ abi: $(ABI_LIBRARY) ## renew the record of the ABI, for a release
 # The tests that find a file missing which the library, the server or their documents need. Cargo
 # would take the package's objects for those of the working tree, had it no setting of its own. The
 # packages below fuzz/ and benches/ are not in the crate, so links to them lead nowhere there.
+ABSOLUTE    := $(if $(filter /%,$(TARGET_DIR)),,$(CURDIR)/)$(TARGET_DIR)
 CRATE       := $(TARGET_DIR)/crate/package/chatserver-$(VERSION)
 CRATE_TESTS := header layout manual readme versions
 
 crate: ## test the crate as Cargo packs it
-	$(CARGO) package --allow-dirty --quiet --target-dir $(TARGET_DIR)/crate
-	cd $(CRATE) && $(CARGO) test --quiet --target-dir $(abspath $(TARGET_DIR)) \
+	$(CARGO) package --allow-dirty --quiet --target-dir '$(TARGET_DIR)/crate'
+	cd '$(CRATE)' && $(CARGO) test --quiet --target-dir '$(ABSOLUTE)' \
 		--config profile.dev.package.chatserver.codegen-units=255 \
 		--test suite -- $(CRATE_TESTS:%=%::) --skip every_block --skip links_lead

@@ -1,8 +1,10 @@
-# The relay, which alone needs libmosquitto. `make` builds it where pkg-config finds that, and
-# `make install` installs it where it has been built.
+# The relay, which alone needs libmosquitto. `make` builds it where pkg-config finds that and the
+# compiler links it, and `make install` installs it where it has been built.
 
 PKG_CONFIG    ?= pkg-config
-MOSQUITTO     := $(shell $(PKG_CONFIG) --exists libmosquitto 2>/dev/null && echo libmosquitto)
+MOSQUITTO     := $(shell libs=$$($(PKG_CONFIG) --libs libmosquitto 2>/dev/null) && \
+	echo 'int main(void) { return 0; }' | \
+	$(CC) -x c - -o /dev/null $(LDFLAGS) $$libs 2>/dev/null && echo libmosquitto)
 RELAY_SOURCES := $(wildcard src/common/*.c src/relay/*.c)
 RELAY_FILES   := $(RELAY_SOURCES) $(wildcard src/common/*.h src/relay/*.h) Cargo.toml
 RELAY_FLAGS    = $(shell $(PKG_CONFIG) --cflags libmosquitto) -DVERSION='"$(VERSION)"'
@@ -15,9 +17,9 @@ RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 all: $(if $(MOSQUITTO),relay,no-relay)
 
 no-relay:
-	@echo 'relay: not built, since pkg-config finds no libmosquitto'
+	@echo 'relay: not built, since pkg-config and $(CC) find no libmosquitto'
 
-relay: $(RELAY_FILES) ## build the relay, which joins servers to one room by an MQTT broker
+relay: $(RELAY_FILES) $(SETTINGS) ## build the relay, which joins servers to one room by MQTT
 	$(if $(MOSQUITTO),,@echo 'make relay needs libmosquitto, and pkg-config to find it' \
 		'(apt install libmosquitto-dev pkg-config)' >&2; exit 1)
 	$(call COMPILE,$(RELAY_FLAGS),$(RELAY_LIBS))
@@ -32,14 +34,14 @@ install: install-relay
 uninstall: uninstall-relay
 
 install-relay: $(if $(NOT_BUILT),all)
-	[ ! -e relay ] || $(INSTALL) -D -m 755 relay '$(DESTDIR)$(BINDIR)/chatserver-relay'
+	[ ! -e relay ] || $(INSTALL) -D -m 755 relay "$$DESTDIR$(BINDIR)/chatserver-relay"
 	[ ! -e relay ] || $(call put,$(RELAY_MAN),$(MANDIR)/man1)
 	@[ ! -e relay ] || { $(call fill_in,$(RELAY_UNIT),$(UNITDIR)); }
 
 uninstall-relay:
-	cd '$(DESTDIR)/' && rm -f '.$(BINDIR)/chatserver-relay' \
-		'.$(MANDIR)/man1/$(notdir $(RELAY_MAN))' \
-		'.$(UNITDIR)/$(notdir $(RELAY_UNIT:.in=))'
+	@CDPATH= cd "$$DESTDIR/" || exit; [ ! -e .$(PKGCONFIGDIR)/libchatserver.pc ] || \
+		rm -f .$(BINDIR)/chatserver-relay .$(MANDIR)/man1/$(notdir $(RELAY_MAN)) \
+		.$(UNITDIR)/$(notdir $(RELAY_UNIT:.in=))
 
 # With real brokers, and every line checked at every client. Most of them only wait, so many run at
 # a time. RELAY_TESTS names some of them.

@@ -36,20 +36,22 @@ fn position(fd: c_int) -> Option<(usize, c_ulong)> {
     Some((fd / BITS, 1 << (fd % BITS)))
 }
 
+/// The word with the bit of `fd`, and a mask.
+fn word_of(set: &mut fd_set, fd: c_int) -> Option<(&mut c_ulong, c_ulong)> {
+    let (word, mask) = position(fd)?;
+    Some((words_mut(set).get_mut(word)?, mask))
+}
+
 /// Adds `fd` to the set.
 pub(crate) fn insert(set: &mut fd_set, fd: c_int) {
-    if let Some((word, mask)) = position(fd)
-        && let Some(word) = words_mut(set).get_mut(word)
-    {
+    if let Some((word, mask)) = word_of(set, fd) {
         *word |= mask;
     }
 }
 
 /// Removes `fd` from the set.
 pub(crate) fn remove(set: &mut fd_set, fd: c_int) {
-    if let Some((word, mask)) = position(fd)
-        && let Some(word) = words_mut(set).get_mut(word)
-    {
+    if let Some((word, mask)) = word_of(set, fd) {
         *word &= !mask;
     }
 }

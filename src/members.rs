@@ -48,9 +48,8 @@ impl PoolRef {
     /// the whole list. In these cases the indexed pointer is not followed, and the list is
     /// searched.
     pub(crate) fn find(&self, fd: c_int) -> Result<ConnRef, Errno> {
-        if self.has_valid_state()
-            && let Some(conn) = self.indexed(fd)
-        {
+        let indexed = if self.has_valid_state() { self.indexed(fd) } else { None };
+        if let Some(conn) = indexed {
             return Ok(conn);
         }
         self.search(fd)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -4,6 +4,7 @@
 
 #include "listen.h"
 
+#include <err.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -70,8 +71,8 @@ static struct addrinfo *look_up(const char *name, const char *port)
 		close(sd);
 	failure = getaddrinfo(name != NULL ? name : wildcard, port, &hints, &found);
 	if (failure != 0)
-		fprintf(stderr, "%s: %s\n", name != NULL ? name : wildcard,
-		        failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
+		warnx("%s: %s", name != NULL ? name : wildcard,
+		      failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
 	return found;
 }
 
@@ -109,7 +110,7 @@ static void report_failure(const char *name, const struct addrinfo *address, con
 
 	getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0,
 	            NI_NUMERICHOST);
-	fprintf(stderr, "cannot listen on port %s", port);
+	fprintf(stderr, "%s: cannot listen on port %s", program_invocation_short_name, port);
 	if (name != NULL)
 		fprintf(stderr, " of %s", name);
 	if (name != NULL && strcmp(name, host) != 0)

@@ -1,12 +1,12 @@
 /* systemd.c - see systemd.h. */
 
-#define _GNU_SOURCE /* setenv, SO_PROTOCOL */
+#define _GNU_SOURCE /* setenv, SO_PROTOCOL, warnx */
 
 #include "systemd.h"
 
+#include <err.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,12 +29,12 @@ static int get_number(int fd, int option)
 static int inherit_listener(int fd)
 {
 	if (get_number(fd, SO_ACCEPTCONN) != 1 || get_number(fd, SO_PROTOCOL) != IPPROTO_TCP) {
-		fprintf(stderr, "passed descriptor %d: not a listening TCP socket\n", fd);
+		warnx("passed descriptor %d: not a listening TCP socket", fd);
 		return -1;
 	}
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) == -1 ||
 	    set_up_tcp(fd) == -1) {
-		perror("passed descriptor");
+		warn("passed descriptor");
 		return -1;
 	}
 	return 0;
@@ -49,14 +49,14 @@ static int count_announced(void)
 	if (pid == NULL || fds == NULL)
 		return 0;
 	if (!parse_number(pid, "", 1, UINTMAX_MAX, &number)) {
-		fprintf(stderr, "LISTEN_PID: not the number of a process: '%s'\n", pid);
+		warnx("LISTEN_PID: not the number of a process: '%s'", pid);
 		return -1;
 	}
 	/* The variables were meant for the process that started this one. */
 	if (number != (uintmax_t)getpid())
 		return 0;
 	if (!parse_number(fds, "", 0, FD_SETSIZE - FIRST_INHERITED, &number)) {
-		fprintf(stderr, "LISTEN_FDS: not a number of sockets: '%s'\n", fds);
+		warnx("LISTEN_FDS: not a number of sockets: '%s'", fds);
 		return -1;
 	}
 	return (int)number;

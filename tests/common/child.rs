@@ -1,7 +1,8 @@
 //! For programs that run beside a test: a free port, and their output line by line.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -24,6 +25,17 @@ pub(crate) fn free_port() -> u16 {
         if is_free {
             return port;
         }
+    }
+}
+
+/// The reading and the writing end of a pipe that no program inherits.
+pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut ends = [-1; 2];
+    // SAFETY: the two numbers are ours to write, and what is opened is ours.
+    unsafe {
+        let outcome = libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC);
+        assert_eq!(outcome, 0, "{}", io::Error::last_os_error());
+        (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Runs the examples in a document, and compares what they print with what the document shows.
 
-use super::child::{PATIENCE, free_port};
+use super::child::{PATIENCE, free_port, pipe};
 use super::program::{Program, set_apart};
 use libc::{SIGINT, SIGKILL, c_int};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -57,12 +57,12 @@ pub(crate) fn shell(line: &str, folder: &Path) -> Command {
 /// Runs a command to its end, and compares its output with what is shown.
 pub(crate) fn answers(mut command: Command, shown: &str) {
     let what = format!("{command:?}");
-    let (mut output, both) = io::pipe().expect("a pipe");
+    let (output, both) = pipe();
     command.stdout(both.try_clone().expect("a descriptor")).stderr(both);
     let mut child = command.spawn().expect("sh can be run");
     // It holds the writing ends, too.
     drop(command);
-    let printed = io::read_to_string(&mut output).expect("text");
+    let printed = io::read_to_string(File::from(output)).expect("text");
     let status = child.wait().expect("it can be waited for");
     assert!(status.success(), "{what}: {status}\n{printed}");
     let printed: String = printed.lines().map(|line| format!("{}\n", line.trim_end())).collect();

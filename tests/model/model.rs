@@ -240,10 +240,10 @@ impl Model {
 
     /// Holds some text back. A sender that sends again after others have is first delivered theirs.
     fn gather(&mut self, who: Who, text: &[u8]) {
-        if let Some(at) = self.pools[who.pool].position(who.seat)
-            && self.pools[who.pool].members[at].own == Own::Before
-        {
-            self.deliver(who.pool, at);
+        if let Some(at) = self.pools[who.pool].position(who.seat) {
+            if self.pools[who.pool].members[at].own == Own::Before {
+                self.deliver(who.pool, at);
+            }
         }
         let pool = &mut self.pools[who.pool];
         for member in &mut pool.members {

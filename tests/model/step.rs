@@ -168,5 +168,6 @@ impl Step {
 
 /// The steps that some bytes mean; what is left at the end means none.
 pub(crate) fn decode(bytes: &[u8]) -> Vec<Step> {
-    bytes.as_chunks().0.iter().map(|record| Step::decode(*record)).collect()
+    let records = bytes.chunks_exact(4);
+    records.map(|record| Step::decode(record.try_into().expect("four bytes"))).collect()
 }

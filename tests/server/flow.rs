@@ -55,7 +55,7 @@ impl Flow {
     /// The function or the address of the variable with this name, which is a `T`.
     fn symbol<T: Copy>(&self, name: &str) -> T {
         // SAFETY: that is for the callers, which have the types from the source.
-        unsafe { *self.library.get(name).expect("it is there") }
+        unsafe { *self.library.get(name.as_bytes()).expect("it is there") }
     }
 
     fn join(&self, sd: c_int) {

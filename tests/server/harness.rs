@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{env, fs, io};
 
-pub(crate) use crate::child::{PATIENCE, free_port, lines_of};
+pub(crate) use crate::child::{PATIENCE, free_port, lines_of, pipe};
 pub(crate) use crate::program::Ended;
 
 /// The limit on descriptors that a server usually has.

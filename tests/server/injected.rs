@@ -136,8 +136,12 @@ fn what_fails_at_the_start_is_said() {
         ("rt_sigaction:error=EPERM:when=1", None, "signals: Operation not permitted"),
         ("rt_sigaction:error=EPERM:when=2", None, "signals: Operation not permitted"),
         ("rt_sigaction:error=EPERM:when=10", None, "signals: Operation not permitted"),
-        ("socket:error=EMFILE:when=2", None, "cannot listen on port : Too many open files"),
-        ("listen:error=EOPNOTSUPP", None, "cannot listen on port : Operation not supported"),
+        ("socket:error=EMFILE:when=2", None, "server: cannot listen on port : Too many open files"),
+        (
+            "listen:error=EOPNOTSUPP",
+            None,
+            "server: cannot listen on port : Operation not supported",
+        ),
     ] {
         let Some(outcome) = try_start_with(injection, path) else { return };
         assert_eq!(outcome.err(), Some(format!("{complaint}\n")), "{injection}");
@@ -162,7 +166,7 @@ fn an_option_that_cannot_be_set_is_said_to_be_missing() {
             server.await_listening().expect("it starts all the same");
             server.stop();
         } else {
-            let wanted = format!("cannot listen on port {port}: Protocol not available\n");
+            let wanted = format!("server: cannot listen on port {port}: Protocol not available\n");
             assert_eq!(complaint, wanted, "option {number}");
             assert_eq!(server.ended().status.code(), Some(1));
         }

@@ -172,6 +172,6 @@ fn a_listener_that_select_has_no_room_for_is_said_to_be() {
     let bash = ["bash", "-c", script, "bash"];
     let port = free_port();
     let outcome = Server::try_start(&bash, &[], port, 2000);
-    let complaint = format!("cannot listen on port {port}: Too many open files\n");
+    let complaint = format!("server: cannot listen on port {port}: Too many open files\n");
     assert_eq!(outcome.err(), Some(complaint));
 }

@@ -230,7 +230,7 @@ fn after(shell: &str, arguments: &[&str]) -> Ended {
 
 #[test]
 fn what_is_passed_and_is_of_no_use_is_named() {
-    const NOT_LISTENING: &str = "passed descriptor 3: not a listening TCP socket\n";
+    const NOT_LISTENING: &str = "server: passed descriptor 3: not a listening TCP socket\n";
     let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = other.local_addr().expect("it is bound").port();
     let connected = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; LISTEN_PID=$$ LISTEN_FDS=1");
@@ -238,10 +238,10 @@ fn what_is_passed_and_is_of_no_use_is_named() {
         (connected.as_str(), NOT_LISTENING),
         ("LISTEN_PID=$$ LISTEN_FDS=1", NOT_LISTENING),
         ("exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1", NOT_LISTENING),
-        ("LISTEN_PID=$$ LISTEN_FDS=x", "LISTEN_FDS: not a number of sockets: 'x'\n"),
-        ("LISTEN_PID=$$ LISTEN_FDS=-1", "LISTEN_FDS: not a number of sockets: '-1'\n"),
-        ("LISTEN_PID=$$ LISTEN_FDS=1022", "LISTEN_FDS: not a number of sockets: '1022'\n"),
-        ("LISTEN_PID=me LISTEN_FDS=1", "LISTEN_PID: not the number of a process: 'me'\n"),
+        ("LISTEN_PID=$$ LISTEN_FDS=x", "server: LISTEN_FDS: not a number of sockets: 'x'\n"),
+        ("LISTEN_PID=$$ LISTEN_FDS=-1", "server: LISTEN_FDS: not a number of sockets: '-1'\n"),
+        ("LISTEN_PID=$$ LISTEN_FDS=1022", "server: LISTEN_FDS: not a number of sockets: '1022'\n"),
+        ("LISTEN_PID=me LISTEN_FDS=1", "server: LISTEN_PID: not the number of a process: 'me'\n"),
     ];
     for (shell, complaint) in cases {
         let ended = after(shell, &[]);
@@ -264,7 +264,7 @@ fn a_passed_socket_that_is_not_of_tcp_is_refused() {
     server.next_complaint();
     let _client = unix::UnixStream::connect(&path).expect("it listens");
     let ended = server.ended();
-    let complaint = "passed descriptor 3: not a listening TCP socket\n";
+    let complaint = "server: passed descriptor 3: not a listening TCP socket\n";
     assert!(ended.complaints.ends_with(complaint), "{}", ended.complaints);
     assert_eq!(ended.status.code(), Some(1));
 }

@@ -28,8 +28,8 @@ fn functions() -> &'static Functions {
         unsafe {
             let library = Box::leak(Box::new(Library::new(&program).expect("it can be loaded")));
             Functions {
-                telnet_filter: *library.get("telnet_filter").expect("it is there"),
-                printable_filter: *library.get("printable_filter").expect("it is there"),
+                telnet_filter: *library.get(b"telnet_filter").expect("it is there"),
+                printable_filter: *library.get(b"printable_filter").expect("it is there"),
             }
         }
     });

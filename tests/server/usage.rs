@@ -72,7 +72,8 @@ fn a_port_that_is_taken_is_said_to_be() {
     let ended = Server::spawn(&[&server.port.to_string()]).ended();
     assert!(has_failed(&ended), "{}", ended.status);
     assert_eq!(ended.transcript, "");
-    let complaint = format!("cannot listen on port {}: Address already in use\n", server.port);
+    let complaint =
+        format!("server: cannot listen on port {}: Address already in use\n", server.port);
     assert_eq!(ended.complaints, complaint);
     first.say("still here\n");
     second.expect("still here\n");

@@ -1,6 +1,6 @@
 //! The source tarball: it is reproducible, and holds all that `make` needs without a network.
 
-use crate::common::installed::{is_installed, skip};
+use crate::common::installed::{is_installed, note, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -35,7 +35,7 @@ fn run(command: &mut Command) {
 /// is no repository to pack.
 fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
     if !Path::new(ROOT).join(".git").exists() {
-        println!("skipped: what has been packed once is not packed again");
+        note("what has been packed once is not packed again");
         return None;
     }
     if !is_installed("git") {

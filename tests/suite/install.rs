@@ -37,6 +37,7 @@ const EVERY_FOLDER: &[&str] = &[
     "INCLUDEDIR=/opt/headers",
     "MANDIR=/opt/manual",
     "UNITDIR=/lib/units",
+    "DOCDIR=/opt/papers",
 ];
 
 impl Stage {
@@ -54,16 +55,15 @@ impl Stage {
     /// Runs make without cargo and a compiler, since root may have neither, and with a strict
     /// umask.
     fn make(&self, goal: &str) {
-        let status = Command::new("sh")
-            .args(["-c", "umask 077 && exec make --silent \"$@\"", "make"])
-            .args([goal, "CARGO=none", "CC=none"])
-            .arg(format!("DESTDIR={}", self.destdir.display()))
-            .args(self.layout)
-            .current_dir(ROOT)
-            .env_remove("MAKEFLAGS")
-            .env_remove("MAKELEVEL")
-            .status();
-        assert!(status.expect("make can be run").success(), "make {goal} failed");
+        let mut command = make_apart(goal, &self.destdir);
+        succeeds(command.args(self.layout));
+    }
+
+    /// The folders below the staging folder.
+    fn folders(&self) -> Vec<PathBuf> {
+        let files = self.files();
+        let above = files.iter().flat_map(|file| Path::new(file).ancestors().skip(1));
+        above.filter_map(|path| Some(self.destdir.join(path.strip_prefix("/").ok()?))).collect()
     }
 
     /// The staged file or folder that will be installed at `path`.
@@ -111,17 +111,34 @@ impl Stage {
         if !is_installed("cmake") {
             return skip("no cmake");
         }
-        let project = self.destdir.join("project");
-        let mut cmake = Command::new("cmake");
-        cmake.arg("-S").arg(user_source().parent().expect("a folder")).arg("-B").arg(&project);
-        succeeds(cmake.arg(format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display())));
-        succeeds(Command::new("cmake").arg("--build").arg(&project));
-        for (library, needs) in [("shared", true), ("chatserver", true), ("static", false)] {
-            let program = project.join(format!("user-{library}"));
-            assert_eq!(needed(&program).contains(&soname()), needs, "{library}");
-            assert_eq!(output(&mut Command::new(program)), GREETING, "{library}");
-        }
+        let prefix = format!("-DCMAKE_PREFIX_PATH={}", self.staged(place).display());
+        let source = user_source();
+        let source = source.parent().expect("a folder");
+        build_and_run_project(source, &self.destdir.join("project"), &prefix);
     }
+}
+
+/// Builds a project of CMake's with this option, and runs its programs.
+fn build_and_run_project(source: &Path, project: &Path, option: &str) {
+    let mut cmake = Command::new("cmake");
+    succeeds(cmake.arg("-S").arg(source).arg("-B").arg(project).arg(option));
+    succeeds(Command::new("cmake").arg("--build").arg(project));
+    for (library, needs) in [("shared", true), ("chatserver", true), ("static", false)] {
+        let program = project.join(format!("user-{library}"));
+        assert_eq!(needed(&program).contains(&soname()), needs, "{library}");
+        assert_eq!(output(&mut Command::new(program)), GREETING, "{library}");
+    }
+}
+
+/// A call of make without cargo and a compiler, since root may have neither, and with a strict
+/// umask.
+fn make_apart(goal: &str, destdir: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077 && exec make --silent \"$@\"", "make"]);
+    command.args([goal, "CARGO=none", "CC=none"]);
+    command.arg(format!("DESTDIR={}", destdir.display())).current_dir(ROOT);
+    command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    command
 }
 
 fn user_source() -> PathBuf {
@@ -159,7 +176,7 @@ fn names(folder: &str, end: &str) -> Vec<String> {
 }
 
 /// The paths to be installed, given the folders.
-fn expected(bin: &str, lib: &str, include: &str, man: &str, units: &str) -> BTreeSet<String> {
+fn expected([bin, lib, include, man, units, doc]: [&str; 6]) -> BTreeSet<String> {
     let mut files = BTreeSet::from([
         format!("{bin}/chatserver"),
         format!("{include}/chatServer.h"),
@@ -180,23 +197,37 @@ fn expected(bin: &str, lib: &str, include: &str, man: &str, units: &str) -> BTre
     let pages = [names("man", ".3"), names("build/man", ".3")].concat();
     files.extend(pages.iter().map(|page| format!("{man}/man3/{page}.3")));
     files.extend(names("packaging/systemd", ".in").iter().map(|unit| format!("{units}/{unit}")));
+    let papers = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "operations.md"];
+    files.extend(papers.map(|paper| format!("{doc}/{paper}")));
     files
 }
 
 #[test]
 fn a_prefix_says_where_everything_goes() {
     let stage = Stage::new("prefix", PREFIX_ALONE);
-    let [bin, lib, include, man, units] =
-        ["bin", "lib", "include", "share/man", "lib/systemd/system"]
-            .map(|folder| format!("/opt/chat/{folder}"));
-    assert_eq!(stage.files(), expected(&bin, &lib, &include, &man, &units));
+    let files = expected([
+        "/opt/chat/bin",
+        "/opt/chat/lib",
+        "/opt/chat/include",
+        "/opt/chat/share/man",
+        "/opt/chat/lib/systemd/system",
+        "/opt/chat/share/doc/libchatserver",
+    ]);
+    assert_eq!(stage.files(), files);
 }
 
 #[test]
 fn each_folder_can_be_told_by_itself() {
     let stage = Stage::new("folders", EVERY_FOLDER);
-    let [bin, lib] = ["/opt/chat/games", "/opt/chat/lib/machine"];
-    assert_eq!(stage.files(), expected(bin, lib, "/opt/headers", "/opt/manual", "/lib/units"));
+    let files = expected([
+        "/opt/chat/games",
+        "/opt/chat/lib/machine",
+        "/opt/headers",
+        "/opt/manual",
+        "/lib/units",
+        "/opt/papers",
+    ]);
+    assert_eq!(stage.files(), files);
 }
 
 #[test]
@@ -211,6 +242,10 @@ fn shared_object_is_found_by_each_of_its_names() {
 fn files_are_readable_and_filled_in_and_know_no_staging_folder() {
     let stage = Stage::new("traces", EVERY_FOLDER);
     let folder = stage.destdir.to_str().expect("text").as_bytes();
+    for folder in stage.folders() {
+        let mode = fs::metadata(&folder).expect("a folder").permissions().mode();
+        assert_eq!(mode & 0o555, 0o555, "everybody may look into {}", folder.display());
+    }
     for file in stage.files() {
         let path = stage.staged(&file);
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
@@ -281,6 +316,44 @@ fn cmake_takes_the_package_out_of_any_folder() {
     stage.build_and_run_with_cmake("/opt/chat/lib/machine/cmake/chatserver");
 }
 
+#[test]
+fn cmake_builds_the_library_along_with_a_project() {
+    if !is_installed("cmake") {
+        return skip("no cmake");
+    }
+    let source = Path::new(ROOT).join("tests/install/along");
+    let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("along");
+    build_and_run_project(&source, &project, &format!("-DCHATSERVER_SOURCE={ROOT}"));
+}
+
+#[test]
+fn python_finds_the_library_outside_the_tree() {
+    let stage = Stage::new("python", PREFIX_ALONE);
+    if !is_installed("python3") {
+        return skip("no python3");
+    }
+    let script = stage.destdir.join("chat.py");
+    fs::copy(Path::new(ROOT).join("examples/chat.py"), &script).expect("a copy");
+    let layout = |script: &Path| {
+        let mut python = Command::new("python3");
+        python.arg(script).arg("--layout");
+        python
+    };
+    let mut outside = layout(&script);
+    outside.env("CPATH", stage.staged("/opt/chat/include"));
+    outside.env("LD_LIBRARY_PATH", stage.staged(stage.libdir));
+    let printed = outside.output().expect("python3 can be run");
+    let inside = output(&mut layout(&Path::new(ROOT).join("examples/chat.py")));
+    assert!(inside.contains("conn_pool.maxfd "), "{inside}");
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), inside, "{printed:?}");
+
+    // Where it is not installed, which it may be on this machine.
+    let bare = layout(&script).env("LD_LIBRARY_PATH", "/nowhere").env("CPATH", "/").output();
+    let bare = bare.expect("python3 can be run");
+    let complaint = String::from_utf8(bare.stderr).expect("text");
+    assert!(bare.status.success() || complaint.lines().count() == 1, "{complaint}");
+}
+
 /// The installed server; killed when dropped.
 struct Running(Child);
 
@@ -317,7 +390,7 @@ fn installed_server_relays() {
 #[test]
 fn uninstall_leaves_nothing_but_what_is_others() {
     for layout in [PREFIX_ALONE, EVERY_FOLDER] {
-        let stage = Stage::new("a folder with spaces", layout);
+        let stage = Stage::new("it's a folder & | # more", layout);
         let ours = stage.files();
         assert!(!ours.is_empty());
         // A file of another package lies beside each of ours.
@@ -330,10 +403,51 @@ fn uninstall_leaves_nothing_but_what_is_others() {
         assert_eq!(stage.files(), others);
         // Without such files the package's own folder is removed as well. A second time does
         // nothing.
-        let stage = Stage::new("a folder with spaces", layout);
+        let stage = Stage::new("it's a folder & | # more", layout);
         stage.make("uninstall");
         stage.make("uninstall");
         assert!(stage.files().is_empty());
-        assert!(!stage.staged(stage.libdir).join("cmake/chatserver").exists());
+        for folder in ["cmake/chatserver", "../share/doc/libchatserver"] {
+            assert!(!stage.staged(stage.libdir).join(folder).exists(), "{folder}");
+        }
     }
+}
+
+#[test]
+fn what_was_never_installed_is_not_removed() {
+    let stage = Stage::new("never", PREFIX_ALONE);
+    let ours = stage.files();
+    stage.make("uninstall");
+    for file in ours.iter().filter(|file| !file.ends_with(".pc")) {
+        let path = stage.staged(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "another program's").expect("a file");
+    }
+    let others = stage.files();
+    stage.make("uninstall");
+    assert_eq!(stage.files(), others);
+}
+
+/// pkg-config, CMake and systemd would take them for other names, and make for several.
+#[test]
+fn folders_that_cannot_be_written_down_are_refused() {
+    make::all();
+    let destdir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("install/refused");
+    let _ = fs::remove_dir_all(&destdir);
+    let special = "&'\"`|\\;*?<>()[]%#".chars().map(|character| format!("/opt/a{character}b"));
+    let odd = ["opt", "./opt", "../opt", "/opt/a b", "/opt ", "/opt/$b", "/opt/$$b"];
+    let prefixes: Vec<_> = special.chain(odd.map(str::to_owned)).collect();
+    let prefixes = prefixes.iter().map(|folder| ("PREFIX", folder.as_str()));
+    for (variable, folder) in prefixes.chain([("LIBDIR", "lib"), ("DOCDIR", "/opt/a b")]) {
+        for goal in ["install", "uninstall"] {
+            let setting = format!("{variable}={folder}");
+            let output = make_apart(goal, &destdir).arg(&setting).output();
+            let output = output.expect("make can be run");
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "make {goal} {setting}");
+            assert!(complaint.contains(&format!("*** {variable} ")), "{setting}: {complaint}");
+            assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        }
+    }
+    assert!(!destdir.exists(), "something is written first");
 }

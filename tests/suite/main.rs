@@ -6,6 +6,7 @@ mod common;
 
 mod abi;
 mod artifacts;
+mod builds;
 mod dist;
 mod examples;
 mod header;

@@ -102,7 +102,7 @@ impl Parts {
 
     fn symbol<T: Copy>(&self, name: &str) -> T {
         // SAFETY: that is for the callers, which have the types from the source.
-        unsafe { *self.library.get(name).expect("it is there") }
+        unsafe { *self.library.get(name.as_bytes()).expect("it is there") }
     }
 
     /// The verdict on a message, and how many lines are missing before it.

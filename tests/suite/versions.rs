@@ -67,8 +67,12 @@ fn everything_has_the_version_of_the_crate() {
 }
 
 #[test]
-fn readme_names_the_rust_that_is_needed() {
+fn readme_and_packages_name_the_rust_that_is_needed() {
     assert_eq!(between(&read("README.md"), "(Rust ", " or later"), RUST_VERSION, "README.md");
+    for package in ["cargo", "rustc"] {
+        let control = read("packaging/debian/control");
+        assert_eq!(between(&control, &format!("{package} (>= "), ")"), RUST_VERSION, "{package}");
+    }
 }
 
 /// Clippy checks the code itself (`make lint`).

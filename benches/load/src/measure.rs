@@ -154,10 +154,10 @@ fn each_in_turn(
 ) {
     for step in 0..sessions.len() {
         let outcome = &mut sessions[(first + step) % sessions.len()];
-        if let Ok(session) = outcome
-            && let Err(error) = next(session)
-        {
-            *outcome = Err(error);
+        if let Ok(session) = outcome {
+            if let Err(error) = next(session) {
+                *outcome = Err(error);
+            }
         }
     }
 }

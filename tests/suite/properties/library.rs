@@ -29,8 +29,9 @@ macro_rules! functions {
             pub(crate) unsafe extern "C" fn $name($($argument: $type),*) $(-> $answer)? {
                 type Function = unsafe extern "C" fn($($type),*) $(-> $answer)?;
                 static FUNCTION: OnceLock<Function> = OnceLock::new();
+                let name = stringify!($name).as_bytes();
                 // SAFETY: the types are the header's.
-                let find = || unsafe { *library().get(stringify!($name)).expect("exported") };
+                let find = || unsafe { *library().get(name).expect("exported") };
                 // SAFETY: the caller has the same duties.
                 unsafe { FUNCTION.get_or_init(find)($($argument),*) }
             }

@@ -1,6 +1,6 @@
 //! Brokers, relays and servers that end, are killed, or are stuck for a while.
 
-use crate::talk::{SERVERS, Talk, chat};
+use load::talk::{SERVERS, Talk, chat};
 use anyhow::{Result, ensure};
 use load::rooms::{Program, Rooms};
 use rustix::process::Signal;

@@ -1,6 +1,6 @@
 //! Much at once: what is beyond a bound is lost to somebody, told, and costs nobody else a line.
 
-use crate::talk::{SERVERS, Talk, flood};
+use load::talk::{SERVERS, Talk, flood};
 use anyhow::{Result, ensure};
 use load::rooms::{PATIENCE, Rooms, wait_until};
 use rustix::process::Signal;

@@ -1,7 +1,7 @@
 //! Several brokers, other brokers, and one port for several servers: with the settings as they are
 //! shipped, but for addresses, ports and folders.
 
-use crate::talk::{SERVERS, Talk, chat};
+use load::talk::{SERVERS, Talk, chat};
 use anyhow::{Result, ensure};
 use load::cell::{Cell, Pace};
 use load::room;

@@ -133,6 +133,11 @@ impl Ledger {
         self.is_timed = Box::new(is_timed);
     }
 
+    /// A sender may have no more than so many lines on their way from now on.
+    pub fn limit(&mut self, window: usize) {
+        self.sent.iter_mut().for_each(|sent| sent.window = sent.window.min(window));
+    }
+
     /// The number of lines a sender may send before earlier ones have reached every recipient.
     pub fn room(&self, sender: usize) -> usize {
         self.sent[sender].window.saturating_sub(self.sent[sender].outstanding())

@@ -1,10 +1,10 @@
 //! Servers that form one room, their clients, and what has become of what these say.
 
-use anyhow::{Context, Result, ensure};
 use crate::cell::{Cell, Pace};
 use crate::generator::Generator;
 use crate::ledger::Faults;
 use crate::rooms::{self, Rooms};
+use anyhow::{Context, Result, ensure};
 use std::thread;
 use std::time::Duration;
 

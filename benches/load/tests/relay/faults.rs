@@ -1,8 +1,8 @@
 //! Brokers, relays and servers that end, are killed, or are stuck for a while.
 
-use load::talk::{SERVERS, Talk, chat};
 use anyhow::{Result, ensure};
 use load::rooms::{Program, Rooms};
+use load::talk::{SERVERS, Talk, chat};
 use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;

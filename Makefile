@@ -69,7 +69,7 @@ endef
 
 TRY := ./server is built: try ./server 5555 and, in two other terminals, nc localhost 5555
 
-all: server lib ## build the library (build/) and the server (./server); the default
+all: server lib ## build library (build/), server and, with libmosquitto, relay; the default
 	$(if $(filter all,$(GOALS)),@echo '$(TRY)')
 
 lib: $(ARCHIVE) $(SHARED) ## build the library alone

@@ -10,6 +10,9 @@
  * No function blocks, exits or raises a signal, but for one line that remove_conn prints through
  * the program's own stdio: where standard output is a full pipe, that waits for its reader, and
  * where it is a broken pipe, SIGPIPE is raised, as by a printf of the program's.
+ *
+ * Below, "the original" is the chatServer.h of a widespread exercise, with the five functions as
+ * they are usually written for it.
  */
 
 /* Generated from src/abi.rs and src/ffi.rs by `make header`; change it there. */

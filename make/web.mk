@@ -12,8 +12,8 @@ web: server ## serve the room in a browser, on port 8080, and to terminals, on p
 		echo 'lighttpd is not on this machine: sudo apt install lighttpd' >&2; exit 1; }
 	@./server --quiet 5555 & server=$$!; trap "kill $$server 2>/dev/null" EXIT; \
 		sleep 0.5; kill -0 $$server 2>/dev/null || exit 1; \
-		echo 'The room is at http://localhost:8080/ and for nc at localhost 5555. Ctrl-C' \
-			'ends it.'; \
+		echo 'Starting lighttpd: the room will be at http://localhost:8080/ and for nc at' \
+			'localhost 5555. Ctrl-C ends it.'; \
 		$(WITH_SBIN) lighttpd -D -f $(WEB_CONF)
 
 # The tests fetch two packages into build/, and skip what they miss another tool for. One of them

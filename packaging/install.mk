@@ -36,7 +36,7 @@ PKGCONFIG := packaging/libchatserver.pc.in
 CMAKE     := $(wildcard packaging/cmake/*.in)
 # The relay's unit is installed with the relay.
 UNITS     := $(filter-out %/chatserver-relay@.service.in,$(wildcard packaging/systemd/*.in))
-DOCS      := README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/operations.md
+DOCS      := README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT $(wildcard docs/*.md)
 
 INSTALLED := $(BINDIR)/chatserver \
 	$(addprefix $(INCLUDEDIR)/,$(notdir $(HEADERS))) \

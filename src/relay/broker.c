@@ -4,6 +4,7 @@
 
 #include "broker.h"
 
+#include <err.h>
 #include <errno.h>
 #include <mqtt_protocol.h>
 #include <stdio.h>
@@ -259,14 +260,14 @@ int broker_init(struct broker *broker)
 	mosquitto_lib_init();
 	broker->client = mosquitto_new(id, false, broker);
 	if (broker->client == NULL) {
-		perror(id);
+		warn("%s", id);
 		return -1;
 	}
 	errno = 0;
 	result = set_up(broker);
 	if (result != MOSQ_ERR_SUCCESS)
-		fprintf(stderr, "%s: %s\n", options->ca != NULL ? options->ca : "libmosquitto",
-		        errno != 0 ? strerror(errno) : mosquitto_strerror(result));
+		warnx("%s: %s", options->ca != NULL ? options->ca : "libmosquitto",
+		      errno != 0 ? strerror(errno) : mosquitto_strerror(result));
 	return result == MOSQ_ERR_SUCCESS ? 0 : -1;
 }
 

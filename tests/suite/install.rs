@@ -197,8 +197,9 @@ fn expected([bin, lib, include, man, units, doc]: [&str; 6]) -> BTreeSet<String>
     let pages = [names("man", ".3"), names("build/man", ".3")].concat();
     files.extend(pages.iter().map(|page| format!("{man}/man3/{page}.3")));
     files.extend(names("packaging/systemd", ".in").iter().map(|unit| format!("{units}/{unit}")));
-    let papers = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "operations.md"];
-    files.extend(papers.map(|paper| format!("{doc}/{paper}")));
+    let guides = ["browser.md", "embedding.md", "operations.md", "scale-out.md"];
+    let papers = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
+    files.extend(papers.iter().chain(&guides).map(|paper| format!("{doc}/{paper}")));
     files
 }
 

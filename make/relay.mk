@@ -12,7 +12,8 @@ RELAY_LIBS     = $(shell $(PKG_CONFIG) --libs libmosquitto) -ldl
 RELAY_MAN     := man/chatserver-relay.1
 RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 
-.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check bench-rooms bench-room
+.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check
+.PHONY: bench-rooms bench-room bench-faults
 
 all: $(if $(MOSQUITTO),relay,no-relay)
 
@@ -52,11 +53,14 @@ relay-check: server relay ## try rooms over many servers, with real brokers that
 	$(CARGO) test --release --quiet $(LOAD) --test relay -- --test-threads 6 $(RELAY_TESTS)
 
 # OPTIONS are for the tool (OPTIONS=--help).
-RUN_ROOMS := $(CARGO) run --release --quiet $(LOAD) --bin rooms --
+RUN_BIN   := $(CARGO) run --release --quiet $(LOAD) --bin
 
 bench-rooms: server relay ## measure one to five servers with relays beside one server alone
-	$(RUN_ROOMS) --out benches/results/rooms.md $(OPTIONS)
+	$(RUN_BIN) rooms -- --out benches/results/rooms.md $(OPTIONS)
 
 bench-room: server relay ## measure one room of 10,000 on ten servers beside ten rooms of 1,000
-	$(RUN_ROOMS) --apart --servers 10 --clients 10000 --window 1 --seconds 5 \
+	$(RUN_BIN) rooms -- --apart --servers 10 --clients 10000 --window 1 --seconds 5 \
 		--out benches/results/room.md $(OPTIONS)
+
+bench-faults: server relay ## measure what is lost and who waits when broker, relay or server fails
+	$(RUN_BIN) faults -- --out benches/results/rooms-faults.md $(OPTIONS)

@@ -80,8 +80,8 @@ pub struct Ledger {
     recipients: usize,
     /// Recipient and sender are in the same room when their numbers are the same modulo this.
     rooms: usize,
-    /// Latencies are those between servers; a client's is its number modulo this.
-    servers: usize,
+    /// Whether the latency from a sender to a recipient is recorded.
+    is_timed: Box<dyn Fn(usize, usize) -> bool + Send>,
     sent: Vec<SentLines>,
     /// The number of the line that a recipient is to receive next from a sender.
     next: Vec<u32>,
@@ -111,7 +111,7 @@ impl Ledger {
             bytes,
             recipients,
             rooms: 1,
-            servers: 1,
+            is_timed: Box::new(|_, _| true),
             sent: windows.iter().enumerate().map(sent).collect(),
             next: vec![0; recipients * windows.len()],
             missing: HashSet::new(),
@@ -128,9 +128,14 @@ impl Ledger {
         Self { rooms, ..self }
     }
 
-    /// For so many servers, of which clients take turns: only the latency between two is recorded.
-    pub fn at_servers(self, servers: usize) -> Self {
-        Self { servers, ..self }
+    /// Only the latencies from such a sender to such a recipient are recorded.
+    pub fn time_only(&mut self, is_timed: impl Fn(usize, usize) -> bool + Send + 'static) {
+        self.is_timed = Box::new(is_timed);
+    }
+
+    /// A sender may have no more than so many lines on their way from now on.
+    pub fn limit(&mut self, window: usize) {
+        self.sent.iter_mut().for_each(|sent| sent.window = sent.window.min(window));
     }
 
     /// The number of lines a sender may send before earlier ones have reached every recipient.
@@ -249,8 +254,7 @@ impl Ledger {
     fn accept(&mut self, recipient: usize, sender: usize, number: u32, now: u64) {
         let sent = &self.sent[sender];
         self.deliveries += 1;
-        let is_between = self.servers == 1 || recipient % self.servers != sender % self.servers;
-        if sent.is_timed && is_between {
+        if sent.is_timed && (self.is_timed)(sender, recipient) {
             self.latencies.saturating_record(now - sent.slots[sent.slot(number)].at);
         }
         self.next[recipient * self.sent.len() + sender] = number + 1;

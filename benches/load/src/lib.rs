@@ -10,3 +10,4 @@ pub mod line;
 pub mod machine;
 pub mod room;
 pub mod rooms;
+pub mod talk;

@@ -129,6 +129,16 @@ impl Program {
         Ok(line)
     }
 
+    /// A figure of its statistics.
+    pub fn figure(&mut self, name: &str) -> Result<usize> {
+        self.signal(Signal::USR1)?;
+        let line = self.wait_for("stats:")?;
+        let figure = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        figure
+            .and_then(|figure| figure.parse().ok())
+            .with_context(|| format!("no figure '{name}': {line}"))
+    }
+
     pub fn log(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
     }

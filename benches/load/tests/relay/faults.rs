@@ -1,8 +1,8 @@
 //! Brokers, relays and servers that end, are killed, or are stuck for a while.
 
-use crate::talk::{SERVERS, Talk, chat};
 use anyhow::{Result, ensure};
 use load::rooms::{Program, Rooms};
+use load::talk::{SERVERS, Talk, chat};
 use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
@@ -24,6 +24,9 @@ fn nothing_is_lost_when_the_broker_restarts() -> Result<()> {
         thread::sleep(SECOND);
         rooms.start_broker(0)
     })?;
+    for relay in 0..SERVERS {
+        ensure!(talk.figure(relay, "loops")? == 0, "a relay gets its own messages");
+    }
     talk.nothing_is_lost()
 }
 

@@ -1,8 +1,8 @@
 //! Much at once: what is beyond a bound is lost to somebody, told, and costs nobody else a line.
 
-use crate::talk::{SERVERS, Talk, flood};
 use anyhow::{Result, ensure};
 use load::rooms::{PATIENCE, Rooms, wait_until};
+use load::talk::{SERVERS, Talk, flood};
 use rustix::process::Signal;
 use std::io::Read;
 use std::net::TcpStream;

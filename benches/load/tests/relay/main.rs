@@ -7,5 +7,4 @@
 mod faults;
 mod floods;
 mod others;
-mod talk;
 mod topologies;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use load::rooms::{PATIENCE, Rooms, wait_until};
+use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -104,6 +105,47 @@ fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new(program).args(arguments).output()?;
     ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(output.stdout)
+}
+
+/// The broker forgets who has subscribed, and the one who has something to say connects first.
+#[test]
+fn a_relay_waits_until_the_others_have_subscribed_too() -> Result<()> {
+    let mut rooms = Rooms::start("subscribes_late", 2, "")?;
+    let (mut speaker, mut listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
+    heard(&mut speaker, &mut listener)?;
+    wait_until("all is acknowledged", || Ok(rooms.relays[0].figure("in_flight")? == 0))?;
+    rooms.brokers[0].kill()?;
+    let _ = fs::remove_file(rooms.folder.join("broker-0/mosquitto.db"));
+    rooms.relays[1].wait_for("broker: ")?;
+    rooms.relays[1].signal(Signal::STOP)?;
+    speaker.write_all(b"the first one again\n")?;
+    wait_until("it is spooled", || Ok(rooms.relays[0].figure("spooled_lines")? == 1))?;
+    rooms.start_broker(0)?;
+    rooms.relays[0].wait_for("broker: connected")?;
+    rooms.relays[1].signal(Signal::CONT)?;
+    let lines = BufReader::new(&mut listener).lines();
+    let line = lines.map_while(Result::ok).find(|line| line != "hello");
+    ensure!(line.as_deref() == Some("the first one again"), "{line:?}");
+    Ok(())
+}
+
+#[test]
+fn what_comes_back_under_the_own_name_is_not_said_again() -> Result<()> {
+    let mut rooms = Rooms::new("own_name")?;
+    let broker = rooms.add_broker(|settings| settings)?;
+    rooms.add_server("")?;
+    rooms.add_relay(&format!("mqtt://127.0.0.1:{broker}/room"))?;
+    rooms.start_all()?;
+    let mut listener = client(&rooms, 0)?;
+    let port = broker.to_string();
+    for (name, text) in [("relay-0", "said here before"), ("somebody", "said elsewhere")] {
+        let topic = format!("chat/room/{name}");
+        run("mosquitto_pub", &["-p", &port, "-q", "1", "-t", &topic, "-m", text])?;
+    }
+    let line = BufReader::new(&mut listener).lines().next().context("there is a line")??;
+    ensure!(line == "said elsewhere", "{line:?}");
+    ensure!(rooms.relays[0].figure("loops")? == 1, "it is not counted");
+    Ok(())
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Several brokers, other brokers, and one port for several servers: with the settings as they are
 //! shipped, but for addresses, ports and folders.
 
-use crate::talk::{SERVERS, Talk, chat};
 use anyhow::{Result, ensure};
 use load::cell::{Cell, Pace};
 use load::room;
 use load::rooms::{Program, Rooms, sbin};
+use load::talk::{SERVERS, Talk, chat};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

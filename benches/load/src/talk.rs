@@ -1,11 +1,10 @@
 //! Servers that form one room, their clients, and what has become of what these say.
 
+use crate::cell::{Cell, Pace};
+use crate::generator::Generator;
+use crate::ledger::Faults;
+use crate::rooms::{self, Rooms};
 use anyhow::{Context, Result, ensure};
-use load::cell::{Cell, Pace};
-use load::generator::Generator;
-use load::ledger::Faults;
-use load::rooms::{self, Rooms};
-use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
 
@@ -102,13 +101,7 @@ impl Talk {
 
     /// A figure of a relay's statistics.
     pub fn figure(&mut self, relay: usize, name: &str) -> Result<usize> {
-        let relay = &mut self.rooms.relays[relay];
-        relay.signal(Signal::USR1)?;
-        let line = relay.wait_for("stats:")?;
-        let figure = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        figure
-            .and_then(|figure| figure.parse().ok())
-            .with_context(|| format!("no figure '{name}': {line}"))
+        self.rooms.relays[relay].figure(name)
     }
 
     fn servers(&self) -> usize {

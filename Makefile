@@ -101,11 +101,13 @@ PROFILE := panic="abort" codegen-units=1 opt-level=3 lto=false incremental=false
 $(RUST_ARCHIVE): FORCE
 	$(call say,CARGO)
 	@mkdir -p $(@D)
-	$QCARGO_INCREMENTAL=0 $(CARGO) rustc --release --quiet --lib --crate-type staticlib \
-		--target-dir '$(TARGET_DIR)' $(PROFILE:%=--config 'profile.release.%') $(OFFLINE) \
-		--message-format json-render-diagnostics >$@.json
-	@archive=$$(sed -n 's/.*"filenames":\["\([^"]*libchatserver\.a\)"\].*/\1/p' $@.json); \
-		cmp -s "$$archive" $@ || cp "$$archive" $@
+	$Qjson=$$(CARGO_INCREMENTAL=0 $(CARGO) rustc --release --quiet --lib \
+		--crate-type staticlib --target-dir '$(TARGET_DIR)' \
+		$(PROFILE:%=--config 'profile.release.%') $(OFFLINE) \
+		--message-format json-render-diagnostics) || exit; \
+	archive=$$(printf '%s\n' "$$json" | \
+		sed -n 's/.*"filenames":\["\([^"]*libchatserver\.a\)"\].*/\1/p'); \
+	cmp -s "$$archive" $@ || cp "$$archive" $@
 
 # Cargo's archive holds all of Rust's standard library. Nothing of it is needed, since the code has
 # no path to a panic, so what the exported functions do not reach is left out, and every other name
@@ -163,6 +165,7 @@ $(SHARED): $(BUILD)/chatserver.o $(BUILD)/libchatserver.map
 	$(call say,LD)
 	$Q$(CC) -shared -nostartfiles $(LINKER) -o $@ $< -Wl,-soname,$(SONAME) -Wl,--no-undefined \
 		-Wl,--version-script,$(BUILD)/libchatserver.map -Wl,-z,relro,-z,now \
+		-Wl,-Bsymbolic-functions \
 		$(filter-out -static%,$(LDFLAGS))
 	@ln -sf $(notdir $@) $(BUILD)/$(SONAME)
 	@ln -sf $(SONAME) $(BUILD)/libchatserver.so

@@ -33,7 +33,7 @@ extern "C" {
 #define CHATSERVER_VERSION_PATCH 0
 
 /**
- * All three in one number to compare with, in #if as well: 1002003 is version 1.2.3.
+ * All three in one number to compare with, by the preprocessor as well: 1002003 is version 1.2.3.
  */
 #define CHATSERVER_VERSION 1000000
 

@@ -18,6 +18,7 @@ RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 all: $(if $(MOSQUITTO),relay,no-relay)
 
 no-relay:
+	@rm -f relay
 	@echo 'relay: not built, since pkg-config and $(CC) find no libmosquitto'
 
 relay: $(RELAY_FILES) $(SETTINGS) ## build the relay, which joins servers to one room by MQTT
@@ -34,7 +35,7 @@ lint-relay:
 install: install-relay
 uninstall: uninstall-relay
 
-install-relay: $(if $(NOT_BUILT),all)
+install-relay: $(if $(NOT_BUILT),all) install-pkgconfig
 	[ ! -e relay ] || $(INSTALL) -D -m 755 relay "$$DESTDIR$(BINDIR)/chatserver-relay"
 	[ ! -e relay ] || $(call put,$(RELAY_MAN),$(MANDIR)/man1)
 	@[ ! -e relay ] || { $(call fill_in,$(RELAY_UNIT),$(UNITDIR)); }

@@ -64,12 +64,15 @@ fill_in = $(if $1,$(INSTALL) -d "$$DESTDIR$2" && for template in $1; do \
 	file="$$DESTDIR$2"/$$(basename $$template .in); \
 	$(FILL_IN) $$template >"$$file" && chmod 644 "$$file" || exit; done)
 
-.PHONY: install uninstall
+.PHONY: install install-pkgconfig uninstall
 
 NOT_BUILT := $(filter-out $(wildcard $(BUILT)),$(BUILT))
 
-install: $(if $(NOT_BUILT),all) $(PAGES) ## install below PREFIX (/usr/local)
+# This file comes first and goes last: uninstall looks for it.
+install-pkgconfig: $(if $(NOT_BUILT),all)
 	@$(call fill_in,$(PKGCONFIG),$(PKGCONFIGDIR))
+
+install: $(if $(NOT_BUILT),all) $(PAGES) install-pkgconfig ## install below PREFIX (/usr/local)
 	$(INSTALL) -D -m 755 server "$$DESTDIR$(BINDIR)/chatserver"
 	$(call put,$(HEADERS),$(INCLUDEDIR))
 	$(call put,$(ARCHIVE) $(SHARED),$(LIBDIR))
@@ -81,9 +84,9 @@ install: $(if $(NOT_BUILT),all) $(PAGES) ## install below PREFIX (/usr/local)
 	@$(call fill_in,$(CMAKE),$(CMAKEDIR))
 	@$(call fill_in,$(UNITS),$(UNITDIR))
 
-# The files are removed from within DESTDIR, whose name may have spaces in it. The file for
-# pkg-config comes first and goes last: where it is missing, files of these names are others'. Two
-# of the folders belong to this project alone.
+# The files are removed from within DESTDIR, whose name may have spaces in it. Where the file for
+# pkg-config is missing, files of these names are others'. Two of the folders belong to this project
+# alone.
 OURS := $(addprefix .,$(filter-out $(PKGCONFIGDIR)/%,$(INSTALLED)) \
 	$(filter $(PKGCONFIGDIR)/%,$(INSTALLED)))
 

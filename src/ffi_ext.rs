@@ -19,7 +19,7 @@ pub const CHATSERVER_VERSION_MINOR: c_int = 0;
 /// The third number.
 pub const CHATSERVER_VERSION_PATCH: c_int = 0;
 
-/// All three in one number to compare with, in #if as well: 1002003 is version 1.2.3.
+/// All three in one number to compare with, by the preprocessor as well: 1002003 is version 1.2.3.
 pub const CHATSERVER_VERSION: c_int = 1000000;
 
 /// Takes what read() returned from a connection, and queues the whole lines in it for all others,

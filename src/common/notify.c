@@ -32,14 +32,16 @@ bool notify_ready(void)
 		if (name[0] == '@')
 			address.sun_path[0] = '\0';
 		sd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT, (struct sockaddr *)&address,
-		           size) == -1)
+		if (sd == -1 || sendto(sd, ready, sizeof ready - 1, MSG_DONTWAIT,
+		                       (struct sockaddr *)&address, size) == -1)
 			error = errno;
-		close(sd);
+		if (sd != -1)
+			close(sd);
 	} else {
 		error = ENAMETOOLONG;
 	}
-	is_done = error != EAGAIN;
+	is_done = error != EAGAIN && error != EMFILE && error != ENFILE && error != ENOBUFS &&
+	          error != ENOMEM;
 	if (is_done && error != 0)
 		log_warning(NULL, "NOTIFY_SOCKET", strerror(error));
 	return is_done;

@@ -17,7 +17,7 @@
 
 #define CA_FOLDER "/etc/ssl/certs"
 
-enum { KEEPALIVE_S = 10, SESSION_S = 3600, AT_ONCE = 16, LONGEST = 1 << 20 };
+enum { KEEPALIVE_S = 10, SESSION_S = 3600, LONGEST = 1 << 20 };
 
 enum {
 	BACKOFF_US = 100000, /* until the next attempt to connect, and twice as long each time */
@@ -50,7 +50,9 @@ static void fail(struct broker *broker, const char *why)
 {
 	if (broker->state == BROKER_DOWN)
 		return;
-	trouble_log(&broker->trouble, "broker", why);
+	/* Each address may fail for a reason of its own: the last one's is logged. */
+	if (broker->state >= BROKER_CONNECTED || addresses_all_tried(&broker->options->broker))
+		trouble_log(&broker->trouble, "broker", why);
 	if (broker->state < BROKER_CONNECTED)
 		forget_cuts(broker);
 	broker->state = BROKER_DOWN;
@@ -60,8 +62,10 @@ static void fail(struct broker *broker, const char *why)
 	broker->backoff = broker->backoff * 2 < MOST_BACKOFF_US ? broker->backoff * 2
 	                                                        : MOST_BACKOFF_US;
 	/* libmosquitto sends unconfirmed messages again, but not these. */
-	if (broker->options->qos == 0)
+	if (broker->options->qos == 0) {
+		spool_lose(broker->spool, broker_unconfirmed(broker));
 		broker->in_flight = 0;
+	}
 }
 
 /* Takes the result of a call. Failures that concern the connection end it. */
@@ -138,13 +142,19 @@ static void on_publish(struct mosquitto *client, void *context, int id, int reas
                        const mosquitto_property *properties)
 {
 	struct broker *broker = context;
+	struct in_flight *sent = broker->sent, *end = broker->sent + broker->in_flight;
 
-	(void)client, (void)id, (void)properties;
+	(void)client, (void)properties;
 	broker->calls++;
-	if (broker->in_flight > 0)
-		broker->in_flight--;
-	if (reason >= MQTT_RC_UNSPECIFIED)
+	while (sent < end && sent->id != id)
+		sent++;
+	if (sent == end)
+		return;
+	if (reason >= MQTT_RC_UNSPECIFIED) {
 		log_warning(NULL, "broker refuses a message", mosquitto_reason_string(reason));
+		spool_lose(broker->spool, sent->lines);
+	}
+	*sent = broker->sent[--broker->in_flight];
 }
 
 /* Looks for the stamp, which is a property `n`. Returns false where memory is short. */
@@ -345,19 +355,31 @@ static bool publish(struct broker *broker, const struct message *message)
 {
 	mosquitto_property *properties = NULL;
 	char stamp[STAMP_SIZE];
+	struct in_flight *sent;
 	int result = MOSQ_ERR_SUCCESS;
 
 	stamp_format(&message->stamp, stamp);
 	if (!broker->is_old)
 		result = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY,
 		                                            "n", stamp);
+	/* Before the call: with QoS 0 it may call on_publish() itself. */
+	sent = &broker->sent[broker->in_flight++];
+	*sent = (struct in_flight){ .lines = message->lines };
 	if (result == MOSQ_ERR_SUCCESS)
-		result = mosquitto_publish_v5(broker->client, NULL, broker->topic,
+		result = mosquitto_publish_v5(broker->client, &sent->id, broker->topic,
 		                              (int)message->length, message->text,
 		                              broker->options->qos, false, properties);
 	mosquitto_property_free_all(&properties);
+	if (result == MOSQ_ERR_NOMEM || result == MOSQ_ERR_QOS_NOT_SUPPORTED ||
+	    result == MOSQ_ERR_OVERSIZE_PACKET || result == MOSQ_ERR_PAYLOAD_SIZE)
+		broker->in_flight--;
 	if (result == MOSQ_ERR_NOMEM)
 		return false;
+	if (result == MOSQ_ERR_QOS_NOT_SUPPORTED) {
+		log_warning(NULL, "broker", "it has no QoS 1, as if by --qos 0");
+		broker->options->qos = 0;
+		return false;
+	}
 	if (result == MOSQ_ERR_OVERSIZE_PACKET || result == MOSQ_ERR_PAYLOAD_SIZE) {
 		log_warning(NULL, "broker refuses a message", mosquitto_strerror(result));
 		spool_lose(broker->spool, message->lines);
@@ -365,7 +387,6 @@ static bool publish(struct broker *broker, const struct message *message)
 	}
 	/* With any other failure libmosquitto has taken it, and will send it later; and the loop
 	 * functions report what has become of the connection. */
-	broker->in_flight++;
 	broker->lines_out += message->lines;
 	return true;
 }
@@ -424,6 +445,16 @@ void broker_serve(struct broker *broker, bool hold, const fd_set *readable, cons
 		check(broker, mosquitto_loop_misc(broker->client));
 		broker->has_more = broker->options->tls;
 	}
+}
+
+uint64_t broker_unconfirmed(const struct broker *broker)
+{
+	uint64_t lines = 0;
+	unsigned int at;
+
+	for (at = 0; at < broker->in_flight; at++)
+		lines += broker->sent[at].lines;
+	return lines;
 }
 
 void broker_close(struct broker *broker)

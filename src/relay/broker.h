@@ -15,6 +15,9 @@
 /* TAKEOVERS: so many within a short time are by another relay, which has the same name. */
 enum { TAKEOVERS = 3 };
 
+/* At most so many messages are handed over and not confirmed. */
+enum { AT_ONCE = 16 };
+
 enum broker_state { BROKER_DOWN, BROKER_CONNECTING, BROKER_CONNECTED, BROKER_SUBSCRIBED };
 
 /* Called with each message of another relay. The stamp is NULL where it has none. */
@@ -38,7 +41,11 @@ struct broker {
 	int64_t backoff, patience;
 	int64_t cut_at[TAKEOVERS];
 	struct trouble trouble;
-	unsigned int in_flight;                        /* messages handed over and not confirmed */
+	struct in_flight {
+		int id;
+		uint64_t lines;
+	} sent[AT_ONCE]; /* handed over and not confirmed */
+	unsigned int in_flight;
 	uint64_t connections, loops, lines_out, calls; /* calls: of the functions set */
 };
 
@@ -52,6 +59,9 @@ void broker_prepare(struct broker *broker, bool hold, fd_set *readable, fd_set *
 
 /* Hears what is ready, and publishes what is spooled. */
 void broker_serve(struct broker *broker, bool hold, const fd_set *readable, const fd_set *writable);
+
+/* Counts the lines that have been handed over and not confirmed. */
+uint64_t broker_unconfirmed(const struct broker *broker);
 
 void broker_close(struct broker *broker);
 

@@ -221,6 +221,9 @@ static void end(struct relay *relay)
 		spool_remove_first(&relay->spool);
 	}
 	tell_losses(relay);
+	if (relay->broker.in_flight > 0)
+		log_text(LOG_WARNING, "not confirmed: %" PRIu64 " lines of this server",
+		         broker_unconfirmed(&relay->broker));
 	room_close(&relay->room);
 	broker_close(&relay->broker);
 }

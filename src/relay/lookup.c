@@ -47,8 +47,9 @@ void look_up_nothing_but(struct addresses *addresses)
 }
 
 /* Stands before the C library's for the whole process, which it calls itself. */
-int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
-                struct addrinfo **found)
+__attribute__((visibility("default"))) int getaddrinfo(const char *host, const char *port,
+                                                       const struct addrinfo *hints,
+                                                       struct addrinfo **found)
 {
 	int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 	const struct addrinfo *address;

@@ -98,12 +98,14 @@ static char *read_password(const char *name)
 	FILE *file = fopen(name, "re");
 	char *line = NULL;
 	size_t size = 0;
+	const ssize_t length = file != NULL ? getline(&line, &size, file) : -1;
 
-	if (file == NULL || (getline(&line, &size, file) == -1 && ferror(file)))
+	if (file == NULL || (length == -1 && !feof(file)))
 		err(EXIT_FAILURE, "%s", name);
-	if (line == NULL || feof(file) > 0)
+	if (length != -1)
+		line[strcspn(line, "\r\n")] = '\0';
+	if (length == -1 || *line == '\0')
 		errx(EXIT_FAILURE, "%s: no password in its first line", name);
-	line[strcspn(line, "\r\n")] = '\0';
 	fclose(file);
 	return line;
 }

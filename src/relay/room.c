@@ -17,6 +17,9 @@
  * told so after SETTLE_US: what is sent to it before that is lost. */
 enum { BACKOFF_US = 20000, MOST_BACKOFF_US = 500000, FULL_US = 1000000, SETTLE_US = 100000 };
 
+/* An attempt to connect is given up after so long. */
+enum { PATIENCE_US = 3000000 };
+
 /* While more waits for the server, the broker keeps the rest. */
 enum { BEHIND = 256 * 1024 };
 
@@ -75,7 +78,9 @@ static void lose(struct room *room, const char *why)
 	} else if (!addresses_all_tried(room->addresses)) {
 		wait = 0;
 	}
-	trouble_log(&room->trouble, "server", why);
+	/* Each address may fail for a reason of its own: the last one's is logged. */
+	if (wait != 0)
+		trouble_log(&room->trouble, "server", why);
 	room_close(room);
 	room->at = now_us() + wait;
 	if (wait != 0 && room->backoff < MOST_BACKOFF_US)
@@ -89,6 +94,7 @@ static void begin_connection(struct room *room)
 	const struct addrinfo *address = addresses_take(room->addresses);
 
 	room->is_silent = true;
+	room->at = now_us() + PATIENCE_US;
 	room->sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (room->sd == -1 || set_up_tcp(room->sd) == -1 ||
 	    (connect(room->sd, address->ai_addr, address->ai_addrlen) == -1 &&
@@ -119,6 +125,8 @@ void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t
 
 	if (room->sd == -1 && now >= room->at && !room->is_closing)
 		begin_connection(room);
+	else if (room->sd != -1 && !room->is_connected && now >= room->at)
+		lose(room, strerror(ETIMEDOUT));
 	if (room->at > now && room->at < *due)
 		*due = room->at;
 	if (room->sd == -1) {

@@ -88,6 +88,16 @@ fn shared_object_exports_the_same_under_a_version() {
     assert_eq!(&defined - &own_name, versioned);
 }
 
+/// As in the archive, no call within the library is to lead to a function of the program's.
+#[test]
+fn shared_object_looks_up_none_of_its_own_functions() {
+    let relocations = readelf("--relocs", &built("libchatserver.so"));
+    assert!(relocations.contains("malloc@"), "{relocations}");
+    for name in declared() {
+        assert!(!relocations.contains(&format!(" {name}@")), "{relocations}");
+    }
+}
+
 #[test]
 fn shared_object_has_a_soname_and_needs_libc_alone() {
     let dynamic = readelf("--dynamic", &built("libchatserver.so"));

@@ -42,7 +42,10 @@ for (const scheme of ['http', 'https']) {
             terminal.say('from a terminal\r\n');
             await Promise.all([one, two].map((tab) => tab.hears('from a terminal')));
             await two.say('from the other');
-            await Promise.all([one.hears('from the other'), terminal.hears('from the other\n')]);
+            await Promise.all([
+                ...[one, two].map((tab) => tab.hears('from the other')),
+                terminal.hears('from the other\n'),
+            ]);
             assert.deepEqual(await one.lines(), [
                 'from a tab',
                 'from a terminal',
@@ -167,14 +170,14 @@ for (const scheme of ['http', 'https']) {
             await terminal.hears('thanks\n');
         });
 
-        in_a_room('a server that restarts is seen within 3 s', { away: true }, async (room) => {
+        in_a_room('a server that restarts is seen within 5 s', { away: true }, async (room) => {
             const tab = await room.tab(browser);
             await room.stop_server();
             await tab.is('lost', 3000);
             assert.ok(await tab.page.isDisabled('#send'));
             await sleep(1000);
             await room.serve();
-            await tab.is('joined', 3000);
+            await tab.is('joined', 5000);
             room.terminal().say('here again\n');
             await tab.hears('here again');
             assert.deepEqual(await tab.lines(), [

@@ -47,7 +47,7 @@ for room in silent talking; do
 	port=$([[ $room = silent ]] && echo 5555 || echo 5556)
 	ip netns exec $here ./server "$port" >"$scratch/$room" 2>/dev/null &
 	await "$scratch/$room" '^MaxFd 3' 1 60
-	sleep infinity | ip netns exec $there nc 10.99.0.1 "$port" >/dev/null &
+	ip netns exec $there nc -d 10.99.0.1 "$port" >/dev/null &
 	await "$scratch/$room" '^New incoming' 1 60
 done
 (while sleep 1; do echo still here; done) | ip netns exec $here nc 10.99.0.1 5556 >/dev/null &

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../common/number.h"
+#include "../common/refuse.h"
 
 #define USAGE    "Usage: %s [OPTION]... mqtt[s]://[USER@]HOST[:PORT]/ROOM [HOST:]PORT\n"
 #define PASSWORD "CHATSERVER_RELAY_PASSWORD"
@@ -44,17 +45,6 @@ static void help(void)
 	       "chatserver-relay(1) has the details.\n",
 	       program_invocation_short_name, SPOOL >> 20);
 }
-
-/* Prints the usage and where to find more, and exits. */
-__attribute__((noreturn)) static void refer_to_help(void)
-{
-	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
-	printf(USAGE, program_invocation_short_name);
-	exit(EXIT_FAILURE);
-}
-
-/* Prints what is wrong with the command line, and exits. */
-#define REJECT(...) (warnx(__VA_ARGS__), refer_to_help())
 
 bool is_name(const char *text)
 {
@@ -195,7 +185,7 @@ static void handle(int option, const char *value, struct options *options)
 		printf("%s (libchatserver) " VERSION "\n", program_invocation_short_name);
 		exit(EXIT_SUCCESS);
 	case '?': /* getopt_long() has printed what is wrong */
-		refer_to_help();
+		refer_to_help(USAGE);
 	}
 }
 

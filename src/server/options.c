@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../common/number.h"
+#include "../common/refuse.h"
 #include "chatServerExt.h"
 
 #define USAGE "Usage: %s <port>\n"
@@ -43,17 +44,6 @@ static void help(void)
 	       "chatserver(1) has the details.\n",
 	       program_invocation_short_name, MAX_QUEUE >> 20);
 }
-
-/* Prints the usage and where to find more, and exits. */
-__attribute__((noreturn)) static void refer_to_help(void)
-{
-	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
-	printf(USAGE, program_invocation_short_name);
-	exit(EXIT_FAILURE);
-}
-
-/* Prints what is wrong with the command line, and exits. */
-#define REJECT(...) (warnx(__VA_ARGS__), refer_to_help())
 
 static const struct option known[] = {
 	{ "bind", required_argument, NULL, 'b' },
@@ -108,7 +98,7 @@ static void handle(int option, const char *value, struct options *options)
 		printf("%s (libchatserver) %s\n", program_invocation_short_name, chat_version());
 		exit(EXIT_SUCCESS);
 	case '?': /* getopt_long() has printed what is wrong */
-		refer_to_help();
+		refer_to_help(USAGE);
 	}
 	options->printable |= option == 'p';
 	options->raw |= option == 'r';

@@ -109,6 +109,13 @@ $(RUST_ARCHIVE): FORCE
 		sed -n 's/.*"filenames":\["\([^"]*libchatserver\.a\)"\].*/\1/p'); \
 	cmp -s "$$archive" $@ || cp "$$archive" $@
 
+# Compares what the target exports with the names that are given.
+define check_exports
+@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
+@printf '%s\n' $1 | sort | diff - $@.exports || { \
+	echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
+endef
+
 # Cargo's archive holds all of Rust's standard library. Nothing of it is needed, since the code has
 # no path to a panic, so what the exported functions do not reach is left out, and every other name
 # is made local.
@@ -120,9 +127,7 @@ $(BUILD)/chatserver.o: $(RUST_ARCHIVE) $(HEADERS) $(SETTINGS) Makefile
 	$Q$(OBJCOPY) $(STRIPPED) --remove-section=.comment $(FUNCTIONS:%=--keep-global-symbol=%) $@
 	@if $(READELF) -sW $@ | grep -E 'panic|rust_eh|_Unwind'; then \
 		echo '$@: the library has a path to a panic (see above)' >&2; exit 1; fi
-	@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
-	@printf '%s\n' $(FUNCTIONS) | sort | diff - $@.exports || { \
-		echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
+	$(call check_exports,$(FUNCTIONS))
 
 # The archive has the functions of chatServer.h once, and their names in members of their own, one
 # for each style (src/names/core.h).
@@ -149,9 +154,7 @@ $(ARCHIVE): $(BUILD)/core.o $(STYLES)
 	$(call say,AR)
 	@rm -f $@
 	$Q$(AR) rcs $@ $^
-	@$(READELF) -sW $@ | awk '$$5 == "GLOBAL" && $$7 != "UND" { print $$8 }' | sort >$@.exports
-	@printf '%s\n' $(FUNCTIONS) $(RENAMED:%=chat_core_%) | sort | diff - $@.exports || { \
-		echo '$@: what is exported (>) is not what the headers declare (<)' >&2; exit 1; }
+	$(call check_exports,$(FUNCTIONS) $(RENAMED:%=chat_core_%))
 	@{ printf 'void %s(void);\n' $(FUNCTIONS) && echo 'int main(void) {' && \
 		printf '%s();\n' $(FUNCTIONS) && echo 'return 0; }'; } >$(@D)/linked.c
 	@$(CC) $(CFLAGS) -o $(@D)/linked $(@D)/linked.c $@ $(LDFLAGS) || { \

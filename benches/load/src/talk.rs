@@ -99,6 +99,12 @@ impl Talk {
         Ok(lost)
     }
 
+    /// Between the servers lines may be lost, but each relay says how many.
+    pub fn losses_are_told(&mut self) -> Result<()> {
+        self.check(|from, to| from != to)?;
+        (0..self.servers()).try_for_each(|to| self.loss_is_told(to).map(drop))
+    }
+
     /// A figure of a relay's statistics.
     pub fn figure(&mut self, relay: usize, name: &str) -> Result<usize> {
         self.rooms.relays[relay].figure(name)

@@ -4,7 +4,7 @@ use crate::harness::{PATIENCE, Server};
 use crate::installed::{is_installed, skip};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 /// A program that is in the room; killed when dropped.
@@ -60,24 +60,12 @@ impl Tool {
     }
 
     /// Waits for a line on the screen that ends like this.
-    #[track_caller]
     pub(crate) fn shows_in_the_end(&self, wanted: &str) {
-        assert!(self.shows_before_it_ends(wanted), "{} does not show {wanted:?}", self.name);
-    }
-
-    /// Waits for a line on the screen that ends like this. Answers whether it comes before the
-    /// program ends.
-    #[track_caller]
-    pub(crate) fn shows_before_it_ends(&self, wanted: &str) -> bool {
-        loop {
-            match self.screen.recv_timeout(PATIENCE) {
-                Ok(line) if line.trim_end().ends_with(wanted) => return true,
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return false,
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("{} does not show {wanted:?}", self.name)
-                }
-            }
+        let mut line = String::new();
+        while !line.trim_end().ends_with(wanted) {
+            line = self.screen.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+                panic!("{} does not show {wanted:?}, but {line:?}: {error}", self.name)
+            });
         }
     }
 
@@ -141,7 +129,8 @@ fn command(name: &'static str, port: u16) -> Option<Command> {
     let mut command = Command::new(program);
     command.args(words);
     if name == "telnet" {
-        command.arg(format!("telnet {address} {port}")).arg("/dev/null");
+        // A shell that waited for telnet would die of the key for SIGQUIT, and the terminal with it.
+        command.arg(format!("exec telnet {address} {port}")).arg("/dev/null");
     }
     // Its messages in the language that is expected here.
     command.env("LC_ALL", "C");

@@ -202,7 +202,7 @@ fn the_talker_chats_with_telnet_and_nc() {
     for command in built("talker") {
         let room = Room::open(command);
         let port = room.port;
-        let telnet = format!("script -qec 'telnet 127.0.0.1 {port}' /dev/null");
+        let telnet = format!("script -qec 'exec telnet 127.0.0.1 {port}' /dev/null");
         let Some(mut telnet) = Terminal::run(&["script", "telnet"], &telnet) else { return };
         let Some(mut nc) = Terminal::run(&["nc"], &format!("nc 127.0.0.1 {port}")) else { return };
         telnet.shows("There are /nick NAME and /who.");

@@ -326,7 +326,9 @@ impl Model {
     /// The next line; nothing where there is none.
     pub(crate) fn next_line(&mut self, who: Who) -> Result<Vec<u8>, c_int> {
         let at = self.find(who)?;
-        Ok(line::take_first(&mut self.pools[who.pool].members[at].ready))
+        let ready = &mut self.pools[who.pool].members[at].ready;
+        let others = ready.split_off(line::first(ready));
+        Ok(std::mem::replace(ready, others))
     }
 
     /// Queues some text for everyone, the seat included.

@@ -202,11 +202,12 @@ impl Model {
         let pool = &mut pools[pool];
         let member = &mut pool.members[at];
         let socket = &mut sockets[member.seat];
-        if !member.has_room(text.len(), *limit) {
+        let (seat, mut has_room) = (member.seat, member.has_room(text.len(), *limit));
+        if !has_room {
             // If the peer is gone, the next write_msg reports it.
             let _ = send(socket, &mut member.queue, &mut member.sent);
+            has_room = member.has_room(text.len(), *limit);
         }
-        let (seat, has_room) = (member.seat, member.has_room(text.len(), *limit));
         if has_room {
             let may_join = may_join && member.queue.len() > 1;
             match member.queue.back_mut().filter(|_| may_join) {

@@ -39,7 +39,7 @@ const DO: u8 = 0xfd;
 const DONT: u8 = 0xfe;
 
 /// The text without telnet's commands, and the answers to these.
-fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (mut text, mut answers, mut speaks) = (Vec::new(), Vec::new(), false);
     while !bytes.is_empty() {
         let (taken, command) = match *bytes {
@@ -55,11 +55,13 @@ fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
             [IAC, WILL..=DONT] | [IAC] => (bytes.len(), true),
             [IAC, 0xec..=0xf9, ..] => (2, true),
             [IAC, _, ..] => (2, false),
-            _ => (1, false),
+            _ => (bytes.iter().position(|byte| *byte == IAC).unwrap_or(bytes.len()), false),
         };
         let (these, others) = bytes.split_at(taken);
         if command {
             speaks = true;
+        } else if !speaks {
+            text.extend_from_slice(these);
         } else {
             for byte in these {
                 let ends_line = speaks && *byte == 0 && text.last() == Some(&b'\r');

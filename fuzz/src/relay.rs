@@ -3,6 +3,7 @@
 
 use crate::telnet_model::without_commands;
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::io::BufRead;
 
 /// What the relay counts, as in relay.c.
 #[repr(C)]
@@ -67,8 +68,10 @@ enum Step {
 /// What is left of the input. After its end there are zeros.
 struct Input<'a> {
     bytes: &'a [u8],
-    /// Long messages take long, so there are few.
+    /// Long messages take long, so there are few; crowds and messages that are too long are in few
+    /// inputs.
     long: usize,
+    huge: usize,
 }
 
 impl Input<'_> {
@@ -115,15 +118,18 @@ impl Input<'_> {
     }
 
     /// Bytes of the input, behind others where it is to be long: about as long as what is filtered
-    /// at a time, as a piece of a line, or seldom as the longest message.
+    /// at a time, as a piece of a line, or as the longest message.
     fn payload(&mut self) -> Vec<u8> {
         let size = self.byte();
         let more = usize::from(size / 16);
         let filler = match size % 16 {
             13.. if self.long == 0 => 0,
             13 => 4096 - 8,
-            14 | 15 if size < 0xFE => PIECE - 8,
-            14 | 15 => LONGEST - 8,
+            14 => PIECE - 8,
+            15 if self.huge > 0 => {
+                self.huge -= 1;
+                LONGEST - 8
+            }
             _ => 0,
         };
         self.long -= usize::from(filler > 0);
@@ -153,8 +159,8 @@ impl Input<'_> {
 
     fn step(&mut self) -> Step {
         match self.byte() {
-            255 if self.long > 0 => {
-                self.long -= 1;
+            255 if self.huge > 0 => {
+                self.huge -= 1;
                 Step::Crowd(ORIGINS - 2 + usize::from(self.byte() % 4))
             }
             0..16 => Step::Flush,
@@ -165,8 +171,13 @@ impl Input<'_> {
     }
 }
 
-fn count_lines(text: &[u8]) -> u64 {
-    text.iter().filter(|byte| **byte == b'\n').count() as u64
+fn count_lines(mut text: &[u8]) -> u64 {
+    let last = u64::from(!text.is_empty() && !text.ends_with(b"\n"));
+    let mut lines = 0;
+    while text.skip_until(b'\n').expect("memory can be read") > 0 {
+        lines += 1;
+    }
+    lines - last
 }
 
 /// Epoch, number and lines before it.
@@ -379,8 +390,10 @@ fn tell(model: &mut Model) {
 
 /// Plays what the bytes mean, and compares after each step.
 pub(crate) fn play(bytes: &[u8]) {
-    let mut input = Input { bytes, long: 2 };
-    let mut model = Model { is_old: input.byte() % 8 == 7, ..Model::default() };
+    let mut input = Input { bytes, long: 2, huge: 0 };
+    let mode = input.byte();
+    input.huge = usize::from(mode >= 252);
+    let mut model = Model { is_old: mode % 8 == 7, ..Model::default() };
     let id = c_string(OWN_NAME);
     // SAFETY: the name ends with a NUL.
     unsafe { fuzz_begin(id.as_ptr(), model.is_old) };

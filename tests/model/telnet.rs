@@ -3,6 +3,7 @@
 //! `fuzz/` bring the functions under test.
 
 use libc::c_char;
+use std::io::BufRead;
 use std::ptr;
 
 /// A client's state in C, all zero at the start. Only its size matters here, and this is larger.
@@ -55,7 +56,7 @@ pub(crate) fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
             [IAC, WILL..=DONT] | [IAC] => (bytes.len(), true),
             [IAC, 0xec..=0xf9, ..] => (2, true),
             [IAC, _, ..] => (2, false),
-            _ => (bytes.iter().position(|byte| *byte == IAC).unwrap_or(bytes.len()), false),
+            _ => (length_of_text(bytes), false),
         };
         let (these, others) = bytes.split_at(taken);
         if command {
@@ -71,6 +72,12 @@ pub(crate) fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
         bytes = others;
     }
     (text, answers)
+}
+
+/// How many bytes there are before the first IAC, or in all.
+fn length_of_text(mut bytes: &[u8]) -> usize {
+    let ends = bytes.contains(&IAC);
+    bytes.skip_until(IAC).expect("memory can be read") - usize::from(ends)
 }
 
 /// How many bytes there are up to IAC SE, or in all.

@@ -68,8 +68,8 @@ enum Step {
 /// What is left of the input. After its end there are zeros.
 struct Input<'a> {
     bytes: &'a [u8],
-    /// Long messages take long, so there are few; crowds and messages that are too long are in few
-    /// inputs.
+    /// So many messages may be long, and so many crowds or messages that are too long may come:
+    /// none in most inputs, since they take long.
     long: usize,
     huge: usize,
 }
@@ -390,8 +390,9 @@ fn tell(model: &mut Model) {
 
 /// Plays what the bytes mean, and compares after each step.
 pub(crate) fn play(bytes: &[u8]) {
-    let mut input = Input { bytes, long: 2, huge: 0 };
+    let mut input = Input { bytes, long: 0, huge: 0 };
     let mode = input.byte();
+    input.long = if mode >= 224 { 2 } else { 0 };
     input.huge = usize::from(mode >= 252);
     let mut model = Model { is_old: mode % 8 == 7, ..Model::default() };
     let id = c_string(OWN_NAME);

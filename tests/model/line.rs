@@ -112,6 +112,14 @@ impl Room {
     }
 }
 
+impl Drop for Room {
+    fn drop(&mut self) {
+        for pool in [&mut self.pool, &mut self.reader] {
+            (0..SPEAKERS).for_each(|speaker| _ = pool.remove_conn(number(speaker), 0));
+        }
+    }
+}
+
 /// Plays chunks, and then an end of the input of each speaker, after which nothing is left. So the
 /// room can be used again, unless there was a failure: a new one takes long.
 pub(crate) fn play(chunks: &[Chunk]) {

@@ -1,6 +1,6 @@
 /*
- * relay.c - what the fuzzer calls of the relay: it passes messages to the function that libmosquitto
- * would call, and has a socket for a server.
+ * relay.c - what the fuzzer calls of the relay. Messages go to the function that libmosquitto would
+ * call, and a socket stands in for the server.
  */
 
 #define main relay_main

@@ -36,11 +36,10 @@ unsafe extern "C" {
 /// A line goes on in pieces of this size.
 const PIECE: usize = 64 << 10;
 
-/// A longer message is dropped.
-const LONGEST: usize = 1 << 20;
+/// A longer message is dropped, and nobody looks at its bytes.
+const LONGEST: c_int = 1 << 20;
 
-/// So many relays are remembered, and so many epochs of each.
-const ORIGINS: usize = 256;
+/// So many epochs of each relay are remembered.
 const EPOCHS: usize = 4;
 
 /// A name is shorter.
@@ -51,6 +50,8 @@ const OWN_NAME: &str = "me";
 struct Message {
     topic: String,
     retain: bool,
+    /// As is told; the payload may be short then.
+    is_too_long: bool,
     payload: Vec<u8>,
     /// The user properties, in pairs.
     properties: Vec<(&'static str, String)>,
@@ -58,8 +59,6 @@ struct Message {
 
 enum Step {
     Hear(Message),
-    /// A message of each of so many relays.
-    Crowd(usize),
     Flush,
     LoseServer,
     Tell,
@@ -68,10 +67,8 @@ enum Step {
 /// What is left of the input. After its end there are zeros.
 struct Input<'a> {
     bytes: &'a [u8],
-    /// So many messages may be long, and so many crowds or messages that are too long may come:
-    /// none in most inputs, since they take long.
+    /// So many messages may be long: none in most inputs, since they take long.
     long: usize,
-    huge: usize,
 }
 
 impl Input<'_> {
@@ -118,18 +115,14 @@ impl Input<'_> {
     }
 
     /// Bytes of the input, behind others where it is to be long: about as long as what is filtered
-    /// at a time, as a piece of a line, or as the longest message.
+    /// at a time, or as a piece of a line.
     fn payload(&mut self) -> Vec<u8> {
         let size = self.byte();
         let more = usize::from(size / 16);
         let filler = match size % 16 {
             13.. if self.long == 0 => 0,
             13 => 4096 - 8,
-            14 => PIECE - 8,
-            15 if self.huge > 0 => {
-                self.huge -= 1;
-                LONGEST - 8
-            }
+            14 | 15 => PIECE - 8,
             _ => 0,
         };
         self.long -= usize::from(filler > 0);
@@ -154,18 +147,15 @@ impl Input<'_> {
             _ => format!("chat/room/{short}"),
         };
         let (properties, payload) = (self.properties(), self.payload());
-        Message { topic, retain: name % 16 == 15, payload, properties }
+        let (retain, is_too_long) = (name % 16 == 15, name % 16 == 8);
+        Message { topic, retain, is_too_long, payload, properties }
     }
 
     fn step(&mut self) -> Step {
-        match self.byte() {
-            255 if self.huge > 0 => {
-                self.huge -= 1;
-                Step::Crowd(ORIGINS - 2 + usize::from(self.byte() % 4))
-            }
-            0..16 => Step::Flush,
-            16..32 => Step::LoseServer,
-            32..48 => Step::Tell,
+        match self.byte() % 16 {
+            0 => Step::Flush,
+            1 => Step::LoseServer,
+            2 => Step::Tell,
             _ => Step::Hear(self.message()),
         }
     }
@@ -201,7 +191,7 @@ struct Origin {
 #[derive(Default)]
 struct Model {
     is_old: bool,
-    /// The one heard last is the last.
+    /// Fewer than those of which the oldest is forgotten.
     origins: Vec<Origin>,
     /// What waits for the server, or has gone there unless it is heard at once.
     waiting: Vec<u8>,
@@ -214,33 +204,30 @@ struct Model {
 }
 
 impl Model {
-    /// The origin of this name, which is the last one then.
     fn origin(&mut self, name: &str) -> &mut Origin {
         let origins = &mut self.origins;
-        match origins.iter().position(|origin| origin.name == name) {
-            Some(at) => origins[at..].rotate_left(1),
+        let at = match origins.iter().position(|origin| origin.name == name) {
+            Some(at) => at,
             None => {
-                if origins.len() == ORIGINS {
-                    origins.remove(0);
-                }
                 let epochs = Default::default();
                 origins.push(Origin { name: name.to_owned(), epochs, lines: 0, untold: 0 });
+                origins.len() - 1
             }
-        }
-        origins.last_mut().expect("it is there")
+        };
+        &mut origins[at]
     }
 
     fn hear(&mut self, message: &Message) {
-        let Message { topic, retain, payload, properties } = message;
+        let Message { topic, retain, is_too_long, payload, properties } = message;
         let Some((_, name)) = topic.rsplit_once('/') else { return };
-        if *retain || payload.is_empty() {
+        if *retain || (payload.is_empty() && !is_too_long) {
             return;
         }
         if name == OWN_NAME {
             self.figures.loops += u64::from(!self.is_old);
             return;
         }
-        if payload.len() > LONGEST {
+        if *is_too_long {
             self.figures.warnings += 1;
             return;
         }
@@ -346,14 +333,19 @@ fn c_string(text: &str) -> CString {
 }
 
 /// Passes a message to the relay, in a buffer that has no byte more.
-fn pass(Message { topic, retain, payload, properties }: &Message) {
+fn pass(Message { topic, retain, is_too_long, payload, properties }: &Message) {
+    let length = if *is_too_long {
+        LONGEST + 1
+    } else {
+        c_int::try_from(payload.len()).expect("short enough for C")
+    };
     let mut payload = payload.clone().into_boxed_slice();
     let topic = c_string(topic);
     let texts = properties.iter().flat_map(|(name, value)| [c_string(name), c_string(value)]);
     let texts: Vec<_> = texts.collect();
     let pointers: Vec<_> = texts.iter().map(|text| text.as_ptr()).collect();
-    let length = c_int::try_from(payload.len()).expect("short enough for C");
-    // SAFETY: everything is there, with the lengths that are told.
+    // SAFETY: everything is there, with the lengths that are told; where that is too long, nobody
+    // reads.
     unsafe {
         fuzz_message(
             topic.as_ptr(),
@@ -364,11 +356,6 @@ fn pass(Message { topic, retain, payload, properties }: &Message) {
             pointers.len(),
         );
     }
-}
-
-fn hear(model: &mut Model, message: &Message) {
-    pass(message);
-    model.hear(message);
 }
 
 /// Sends what the server takes, and compares what arrives there.
@@ -390,22 +377,19 @@ fn tell(model: &mut Model) {
 
 /// Plays what the bytes mean, and compares after each step.
 pub(crate) fn play(bytes: &[u8]) {
-    let mut input = Input { bytes, long: 0, huge: 0 };
+    let mut input = Input { bytes, long: 0 };
     let mode = input.byte();
     input.long = if mode >= 224 { 2 } else { 0 };
-    input.huge = usize::from(mode >= 252);
     let mut model = Model { is_old: mode % 8 == 7, ..Model::default() };
     let id = c_string(OWN_NAME);
     // SAFETY: the name ends with a NUL.
     unsafe { fuzz_begin(id.as_ptr(), model.is_old) };
     while !input.bytes.is_empty() {
         match input.step() {
-            Step::Hear(message) => hear(&mut model, &message),
-            Step::Crowd(count) => (0..count).for_each(|number| {
-                let (topic, payload) = (format!("chat/room/{number}"), b"\n".to_vec());
-                let properties = vec![("n", "1.1.0".to_owned())];
-                hear(&mut model, &Message { topic, retain: false, payload, properties });
-            }),
+            Step::Hear(message) => {
+                pass(&message);
+                model.hear(&message);
+            }
             Step::Flush => _ = flush(&mut model),
             Step::LoseServer => {
                 // SAFETY: `fuzz_begin` has been called.

@@ -5,6 +5,7 @@ FUZZ_SECONDS  ?= 600
 FUZZ          := $(BUILD)/fuzz
 FUZZ_MANIFEST := fuzz/Cargo.toml
 FUZZERS        = calls lines telnet $(if $(MOSQUITTO),relay)
+FUZZ_FEATURES  = $(if $(MOSQUITTO),--features relay)
 FUZZ_PROGRAMS  = $(TARGET_DIR)/fuzz/$(HOST)/release
 FUZZ_FLAGS    := -Zsanitizer=address -Cpasses=sancov-module --cfg fuzzing \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table)
@@ -14,12 +15,13 @@ FUZZ_FLAGS    := -Zsanitizer=address -Cpasses=sancov-module --cfg fuzzing \
 fuzzers:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --release --quiet \
 		--manifest-path $(FUZZ_MANIFEST) --target $(HOST) --target-dir '$(TARGET_DIR)/fuzz' \
-		$(if $(MOSQUITTO),--features relay)
+		$(FUZZ_FEATURES)
 	@mkdir -p $(FUZZERS:%=$(FUZZ)/%)
 
 # All fuzzers run at the same time. Each begins with the corpus and with what earlier runs found.
 # The schedule that -entropic=0 switches off would take a quarter of the time.
 fuzz: fuzzers ## play random calls against a model for FUZZ_SECONDS (600)
+	@$(if $(MOSQUITTO),,echo 'relay: not played, since pkg-config and $(CC) find no libmosquitto')
 	@for fuzzer in $(FUZZERS); do \
 		'$(FUZZ_PROGRAMS)'/$$fuzzer $(FUZZ)/$$fuzzer fuzz/corpus/$$fuzzer \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=200 -len_control=0 -timeout=60 \

@@ -159,7 +159,7 @@ impl Checker {
     }
 
     /// Its commands must be answered with these.
-    pub fn expect(&mut self, id: Id, answers: Vec<OptionCommand>) {
+    pub fn expect_answers(&mut self, id: Id, answers: Vec<OptionCommand>) {
         self.recipient(id).answers.extend(answers);
     }
 
@@ -184,7 +184,7 @@ impl Checker {
         if self.is_behind(id) {
             return self.quit_abruptly(id);
         }
-        self.expect_nothing(id);
+        self.owe_nothing(id);
         let sender = self.sender(id);
         sender.end = Some(End::InOrder);
         let sent = sender.sent;
@@ -193,11 +193,11 @@ impl Checker {
 
     /// The same, where what nobody has received yet may be lost.
     pub fn quit_abruptly(&mut self, id: Id) {
-        self.expect_nothing(id);
+        self.owe_nothing(id);
         self.end_abruptly(id);
     }
 
-    fn expect_nothing(&mut self, id: Id) {
+    fn owe_nothing(&mut self, id: Id) {
         let recipient = self.recipient(id);
         recipient.is_quitting = true;
         recipient.owed = 0;

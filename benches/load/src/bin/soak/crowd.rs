@@ -264,7 +264,7 @@ impl Crowd {
         for _ in 0..lines {
             client.compose(&self.checker.lines.line(id, client.composed));
         }
-        self.checker.expect(id, client.take_answers());
+        self.checker.expect_answers(id, client.take_answers());
         client.manner = manner;
         self.go_on_sending(id).map(|_| ())
     }

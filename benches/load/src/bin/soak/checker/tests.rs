@@ -210,7 +210,7 @@ fn telnet_commands_are_answered_in_order_between_lines() {
     const WONT: [u8; 3] = [IAC, 252, START];
     const DONT: [u8; 3] = [IAC, 254, 1];
     let mut room = room();
-    room.expect(1, vec![WONT, DONT]);
+    room.expect_answers(1, vec![WONT, DONT]);
     assert_eq!(room.receive(1, &WONT[..2]), Ok(0));
     assert!(room.is_beginning(1, &WONT[..2]));
     assert!(!room.is_beginning(2, &WONT[..2]));

@@ -14,14 +14,14 @@ FUZZ_FLAGS    := -Zsanitizer=address -Cpasses=sancov-module --cfg fuzzing \
 
 fuzzers:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --release --quiet \
-		--manifest-path $(FUZZ_MANIFEST) --target $(HOST) --target-dir '$(TARGET_DIR)/fuzz' \
-		$(FUZZ_FEATURES)
+		--manifest-path $(FUZZ_MANIFEST) --target $(HOST) $(FUZZ_FEATURES) \
+		--target-dir '$(TARGET_DIR)/fuzz'
 	@mkdir -p $(FUZZERS:%=$(FUZZ)/%)
 
 # All fuzzers run at the same time. Each begins with the corpus and with what earlier runs found.
 # The schedule that -entropic=0 switches off would take a quarter of the time.
 fuzz: fuzzers ## play random calls against a model for FUZZ_SECONDS (600)
-	@$(if $(MOSQUITTO),,echo 'relay: not played, since pkg-config and $(CC) find no libmosquitto')
+	@$(if $(MOSQUITTO),,echo 'relay: skipped, since pkg-config finds no libmosquitto')
 	@for fuzzer in $(FUZZERS); do \
 		'$(FUZZ_PROGRAMS)'/$$fuzzer $(FUZZ)/$$fuzzer fuzz/corpus/$$fuzzer \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=200 -len_control=0 -timeout=60 \

@@ -17,7 +17,7 @@
  * told so after SETTLE_US: what is sent to it before that is lost. */
 enum { BACKOFF_US = 20000, MOST_BACKOFF_US = 500000, FULL_US = 1000000, SETTLE_US = 100000 };
 
-/* When to send again for which the kernel had no memory. */
+/* How long to wait where the kernel has no memory for what is sent. */
 enum { RETRY_US = 100000 };
 
 /* An attempt to connect is given up after so long. */

@@ -89,6 +89,16 @@ TEST_WITH_CLIENT(a_short_message_counts_for_64_bytes)
 	check_is_cut_off(client, pool);
 }
 
+TEST_WITH_CLIENT(a_long_message_counts_for_its_length)
+{
+	shrink_send_buffer(client.sd);
+	say(MUCH, pool);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	chat_set_max_queue(info_of(client, pool).queued_bytes + 1000);
+	say(1001, pool);
+	check_is_cut_off(client, pool);
+}
+
 TEST_WITH_CLIENT(without_a_limit_everything_waits)
 {
 	int count;

@@ -73,6 +73,22 @@ TEST_WITH_CLIENTS(what_the_kernel_leaves_of_a_batch_follows_once, 2)
 	free(text);
 }
 
+/* The kernel is offered none of this, since something is queued. */
+TEST_WITH_CLIENTS(what_follows_joins_no_long_message, 2)
+{
+	char text[10000];
+	int count;
+
+	fill(text, sizeof text, 0);
+	CHECK_EQ(chat_tell(clients[1].sd, "first", 5, pool), 0);
+	for (count = 1; count <= 3; count++) {
+		CHECK_EQ(chat_cork(pool), 0);
+		CHECK_EQ(add_msg(clients[0].sd, text, sizeof text, pool), 0);
+		CHECK_EQ(chat_uncork(pool), 0);
+		CHECK_EQ(queued(clients[1].sd, pool), 1 + count);
+	}
+}
+
 TEST_WITH_CLIENTS(after_uncorking_messages_are_queued_as_ever, 2)
 {
 	CHECK_EQ(chat_cork(pool), 0);

@@ -39,6 +39,16 @@ static void check_in_good_standing(struct client client, conn_pool_t *pool)
 	CHECK_EQ(info_of(client, pool).cut_off, 0);
 }
 
+TEST_WITH_CLIENT(a_reader_at_the_default_limit_stays)
+{
+	int said;
+
+	for (said = 0; said < DEFAULT_LIMIT; said += 1 << 20)
+		say(1 << 20, pool);
+	CHECK_EQ(info_of(client, pool).queued_bytes, DEFAULT_LIMIT);
+	check_in_good_standing(client, pool);
+}
+
 TEST_WITH_CLIENTS(a_reader_over_the_default_limit_is_cut_off, 2)
 {
 	int sent = 0;

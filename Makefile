@@ -222,5 +222,7 @@ endif
 
 # A target's line here is the text behind ## in its rule.
 help: ## print this list
-	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | \
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' Makefile packaging/install.mk \
+		$(addprefix make/,web.mk relay.mk examples.mk docs.mk) packaging/dist.mk \
+		$(addprefix make/,checks.mk fuzz.mk bench.mk) | \
 		awk -F '\t' '{ printf "make %-13s %s\n", $$1, $$2 }'

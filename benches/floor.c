@@ -31,7 +31,7 @@
 #include "../src/common/fdset_next.h"
 #include "../src/server/listen.h"
 
-enum { READ_SIZE = 16 * 1024 }; /* chatServer.c's */
+enum { READ_SIZE = 16 * 1024 }; /* as src/server/receive.h has it */
 
 /* What has been read in this pass. Memory that is never used costs nothing. */
 static char batch[FD_SETSIZE * 2 * READ_SIZE];

@@ -61,5 +61,6 @@ SOAK_SECONDS ?= 600
 soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\
 	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0:glibc.malloc.mmap_threshold=4096
 soak: all ## let clients connect, stall, attack, reset and leave for SOAK_SECONDS (600)
-	$(CARGO) run --release --quiet $(LOAD) --bin soak -- --seconds $(SOAK_SECONDS) \
-		--attackers 40 $(SOAK_OPTIONS) './server --max-queue 262144 {port}'
+	$(WITH_SBIN) $(CARGO) run --release --quiet $(LOAD) --bin soak -- \
+		--seconds $(SOAK_SECONDS) --attackers 40 --web packaging/lighttpd/chatserver.conf \
+		$(SOAK_OPTIONS) './server --max-queue 262144 {port}'

@@ -31,6 +31,11 @@ lint: ## check formatting and line width, with every warning as an error
 		git ls-files '*.c' '*.h' '*.cpp' ':!include' \
 			| xargs $(CLANG_FORMAT) --dry-run -Werror; \
 	fi
+	@if ! command -v shellcheck >/dev/null; then \
+		echo 'skipped: no shellcheck'; test -z "$$CI"; \
+	else \
+		git ls-files .ci/run '*.sh' | xargs shellcheck; \
+	fi
 
 # Clippy looks for functions that are newer than the Rust of Cargo.toml, but not for syntax, and the
 # library's path to a panic depends on the compiler.

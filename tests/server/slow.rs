@@ -12,9 +12,12 @@ const LINE: usize = 64;
 
 /// The stream that a sender sends: numbered lines, so that a gap shows.
 fn numbered_lines(first: usize, count: usize) -> Vec<u8> {
-    let lines =
-        (first..first + count).map(|number| format!("{number:0width$}\n", width = LINE - 1));
-    lines.collect::<String>().into_bytes()
+    let mut lines = vec![b'.'; count * LINE];
+    for (line, number) in lines.chunks_exact_mut(LINE).zip(first..) {
+        line[..10].copy_from_slice(format!("{number:010}").as_bytes());
+        line[LINE - 1] = b'\n';
+    }
+    lines
 }
 
 /// Has the sender send so many bytes in all while the recipient reads them, in order. The sender is

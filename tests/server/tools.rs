@@ -129,7 +129,7 @@ fn command(name: &'static str, port: u16) -> Option<Command> {
     let mut command = Command::new(program);
     command.args(words);
     if name == "telnet" {
-        // A shell that waited for telnet would die of the key for SIGQUIT, and the terminal with it.
+        // A shell that waits for telnet dies of the key for SIGQUIT, and takes the terminal away.
         command.arg(format!("exec telnet {address} {port}")).arg("/dev/null");
     }
     // Its messages in the language that is expected here.

@@ -40,7 +40,7 @@ impl Lines {
         Self::new(Length::Fixed(bytes), bytes)
     }
 
-    /// Lines whose lengths the seed determines.
+    /// Lines whose lengths the seed determines. Half of their senders end them as telnet does.
     pub fn mixed(seed: u64) -> Self {
         Self::new(Length::Mixed { seed }, LONGEST.end)
     }
@@ -49,7 +49,7 @@ impl Lines {
         Self { length, letters: (b'a'..=b'z').cycle().take(longest + 26).collect() }
     }
 
-    /// The newline included.
+    /// The line end included.
     pub fn length(&self, sender: Id, number: u32) -> usize {
         let seed = match self.length {
             Length::Fixed(bytes) => return bytes,
@@ -64,10 +64,28 @@ impl Lines {
         rng.usize(range)
     }
 
+    /// Whether this sender ends its lines with CR LF.
+    pub fn end_in_crlf(&self, sender: Id) -> bool {
+        match self.length {
+            Length::Fixed(_) => false,
+            Length::Mixed { seed } => seeded(seed, !u64::from(sender)).bool(),
+        }
+    }
+
+    fn end(&self, sender: Id) -> &'static [u8] {
+        if self.end_in_crlf(sender) { b"\r\n" } else { b"\n" }
+    }
+
     pub fn write(&self, sender: Id, number: u32, out: &mut Vec<u8>) {
         write!(out, "@{sender:08x} {number:08x} ").expect("a vector takes everything");
         out.extend_from_slice(self.letters(sender, number));
-        out.push(b'\n');
+        out.extend_from_slice(self.end(sender));
+    }
+
+    pub fn line(&self, sender: Id, number: u32) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.write(sender, number, &mut line);
+        line
     }
 
     /// Whether the text is this line, or the beginning of it. It begins with its header.
@@ -75,14 +93,15 @@ impl Lines {
         let letters = self.letters(sender, number);
         let body = &text[HEADER..];
         let (body, end) = body.split_at(body.len().min(letters.len()));
-        letters.starts_with(body) && b"\n".starts_with(end)
+        letters.starts_with(body) && self.end(sender).starts_with(end)
     }
 
     /// They start at a different letter from line to line, so that the halves of two lines seldom
     /// make a whole one.
     fn letters(&self, sender: Id, number: u32) -> &[u8] {
         let first = (sender.wrapping_add(number) % 26) as usize;
-        &self.letters[first..][..self.length(sender, number) - HEADER - 1]
+        let count = self.length(sender, number) - HEADER - self.end(sender).len();
+        &self.letters[first..][..count]
     }
 }
 

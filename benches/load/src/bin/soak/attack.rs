@@ -60,8 +60,9 @@ impl Crowd {
                 return Ok(until - now);
             }
             Some(Attack::OneByte) => {
-                client.send_piece(b"\n");
+                client.compose_empty_line();
                 self.checker.empty_lines += 1;
+                self.send(id, usize::MAX)?;
                 return Ok(10 * MS);
             }
             _ => self.send_lines(id, 1, Manner::AtOnce)?,

@@ -10,10 +10,14 @@
 //! since it has stopped reading and not caught up, it may be cut off any time, so that its lines
 //! are not relied on; what it has received until then has no gap.
 //!
+//! Telnet users send commands: nobody receives any of that, but they receive the answers to theirs,
+//! in order, between lines.
+//!
 //! Attackers send empty lines. Nobody must receive more of them than were sent.
 
+use crate::telnet::{IAC, OptionCommand};
 use load::line::{HEADER, Id, Lines, START, header};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::ops::Range;
 use thiserror::Error;
@@ -36,6 +40,8 @@ pub enum Wrong {
     NeverSent,
     #[error("received by somebody before it connected")]
     Stale,
+    #[error("a telnet command, and not the next answer to its own")]
+    Command,
 }
 
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -89,6 +95,8 @@ struct Recipient {
     /// At most so many more, while it is not known to be in.
     coming: usize,
     empty_lines: u64,
+    /// To its telnet commands.
+    answers: VecDeque<OptionCommand>,
 }
 
 impl Recipient {
@@ -108,6 +116,8 @@ pub struct Checker {
     pub came: Id,
     /// The number of correct lines, counted for each recipient.
     pub deliveries: u64,
+    /// The number of answers to telnet commands.
+    pub answers: u64,
     /// The number of empty lines that may have been sent.
     pub empty_lines: u64,
     senders: HashMap<Id, Sender>,
@@ -120,6 +130,7 @@ impl Checker {
             lines: Lines::mixed(seed),
             came: 0,
             deliveries: 0,
+            answers: 0,
             empty_lines: 0,
             senders: HashMap::new(),
             recipients: HashMap::new(),
@@ -142,9 +153,14 @@ impl Checker {
         let sender = self.sender(id);
         sender.sent += lines;
         let sent = sender.sent;
-        if !sender.is_behind {
+        if !sender.is_behind && sender.end.is_none() {
             self.promise(id, sent);
         }
+    }
+
+    /// Its commands must be answered with these.
+    pub fn expect_answers(&mut self, id: Id, answers: Vec<OptionCommand>) {
+        self.recipient(id).answers.extend(answers);
     }
 
     /// It stops reading.
@@ -165,16 +181,26 @@ impl Checker {
 
     /// It sends nothing more. From now on it may receive more or not.
     pub fn quit(&mut self, id: Id) {
-        let recipient = self.recipients.get_mut(&id).expect("it is in the room");
-        recipient.is_quitting = true;
-        recipient.owed = 0;
         if self.is_behind(id) {
-            return self.end_abruptly(id);
+            return self.quit_abruptly(id);
         }
+        self.owe_nothing(id);
         let sender = self.sender(id);
         sender.end = Some(End::InOrder);
         let sent = sender.sent;
         self.promise(id, sent);
+    }
+
+    /// The same, where what nobody has received yet may be lost.
+    pub fn quit_abruptly(&mut self, id: Id) {
+        self.owe_nothing(id);
+        self.end_abruptly(id);
+    }
+
+    fn owe_nothing(&mut self, id: Id) {
+        let recipient = self.recipient(id);
+        recipient.is_quitting = true;
+        recipient.owed = 0;
     }
 
     /// It has ended its connection abruptly, or has been cut off: what nobody has received yet may
@@ -246,6 +272,8 @@ impl Checker {
                 self.first_owed(*id, it)
             } else if self.is_behind(*id) {
                 "has not caught up".into()
+            } else if let Some(answer) = it.answers.front() {
+                format!("has had no answer {answer:?} to its telnet command")
             } else {
                 return None;
             };
@@ -298,7 +326,11 @@ impl Checker {
 
     /// Whether an unfinished line is the beginning of one: where a stream ends, nothing more can be
     /// checked.
-    pub fn is_beginning(&self, text: &[u8]) -> bool {
+    pub fn is_beginning(&self, recipient: Id, text: &[u8]) -> bool {
+        if text.first() == Some(&IAC) {
+            let answer = self.recipients[&recipient].answers.front();
+            return answer.is_some_and(|answer| answer.starts_with(text));
+        }
         let text = without_end(text);
         match header(text) {
             Some((id, number)) => id < self.came && self.lines.begins_with(id, number, text),
@@ -310,6 +342,9 @@ impl Checker {
     fn receive_one(&mut self, recipient: Id, text: &[u8]) -> Result<usize, Wrong> {
         if text.first() == Some(&b'\n') {
             return self.accept_empty(recipient);
+        }
+        if text.first() == Some(&IAC) {
+            return self.accept_answer(recipient, text);
         }
         let is_start = text.first().is_none_or(|first| *first == START);
         let next = start_of_next(text);
@@ -347,9 +382,21 @@ impl Checker {
     }
 
     fn accept_empty(&mut self, recipient: Id) -> Result<usize, Wrong> {
-        let recipient = self.recipients.get_mut(&recipient).expect("a recipient is in the room");
+        let most = self.empty_lines;
+        let recipient = self.recipient(recipient);
         recipient.empty_lines += 1;
-        if recipient.empty_lines <= self.empty_lines { Ok(1) } else { Err(Wrong::NeverSent) }
+        if recipient.empty_lines <= most { Ok(1) } else { Err(Wrong::NeverSent) }
+    }
+
+    fn accept_answer(&mut self, recipient: Id, text: &[u8]) -> Result<usize, Wrong> {
+        let answers = &mut self.recipient(recipient).answers;
+        let answer = *answers.front().ok_or(Wrong::Command)?;
+        if !text.starts_with(&answer) {
+            return if answer.starts_with(text) { Ok(0) } else { Err(Wrong::Command) };
+        }
+        answers.pop_front();
+        self.answers += 1;
+        Ok(answer.len())
     }
 
     fn accept(&mut self, to: Id, from: Id, number: u32) -> Result<(), Wrong> {
@@ -398,6 +445,10 @@ impl Checker {
         recipient.is_in = true;
     }
 
+    fn recipient(&mut self, id: Id) -> &mut Recipient {
+        self.recipients.get_mut(&id).expect("it is in the room")
+    }
+
     fn sender(&mut self, id: Id) -> &mut Sender {
         self.senders.get_mut(&id).expect("it has come")
     }
@@ -408,9 +459,9 @@ fn total(lines: &Lines, id: Id, numbers: Range<u32>) -> usize {
     numbers.map(|number| lines.length(id, number)).sum()
 }
 
-/// Where the next line begins, if the text goes so far.
+/// Where the next line or answer begins, if the text goes so far.
 fn start_of_next(text: &[u8]) -> Option<usize> {
-    text.iter().skip(1).position(|byte| *byte == START).map(|at| at + 1)
+    text.iter().skip(1).position(|byte| [START, IAC].contains(byte)).map(|at| at + 1)
 }
 
 /// A line that broke off, without the end that the server gave it and the empty lines behind it.

@@ -1,12 +1,16 @@
 //! One client: its connection and its state.
 
 use crate::attack::Attack;
+use crate::outbox::Outbox;
+use crate::telnet::{OptionCommand, Telnet};
+use crate::websocket::WebSocket;
 use fastrand::Rng;
 use load::inbox::Inbox;
 use load::line::Id;
 use rustix::net::sockopt::set_socket_linger;
 use socket2::{Domain, Socket, Type};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
+use std::mem;
 use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
@@ -23,9 +27,17 @@ pub enum Manner {
     ByteByByte,
 }
 
+/// How it speaks with the server.
+pub enum Protocol {
+    Plain,
+    Telnet(Telnet),
+    WebSocket(WebSocket),
+}
+
 pub struct Client {
     pub id: Id,
     pub stream: TcpStream,
+    protocol: Protocol,
     pub rng: Rng,
     pub attack: Option<Attack>,
     pub manner: Manner,
@@ -36,23 +48,44 @@ pub struct Client {
     /// The number of lines it has composed, sent or not.
     pub composed: u32,
     pub inbox: Inbox,
-    pub unsent: Vec<u8>,
+    unsent: Outbox,
     pub waits_to_write: bool,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddrV4, id: Id, mut rng: Rng) -> io::Result<Self> {
+    pub fn plain(address: SocketAddrV4, id: Id, rng: Rng) -> io::Result<Self> {
+        Self::connect(address, id, rng, |_| Ok(Protocol::Plain))
+    }
+
+    pub fn telnet(address: SocketAddrV4, id: Id, rng: Rng) -> io::Result<Self> {
+        Self::connect(address, id, rng, |_| Ok(Protocol::Telnet(Telnet::default())))
+    }
+
+    /// The address is lighttpd's.
+    pub fn web(address: SocketAddrV4, id: Id, rng: Rng) -> io::Result<Self> {
+        Self::connect(address, id, rng, |stream| WebSocket::open(stream).map(Protocol::WebSocket))
+    }
+
+    fn connect(
+        address: SocketAddrV4,
+        id: Id,
+        mut rng: Rng,
+        begin: impl FnOnce(&TcpStream) -> io::Result<Protocol>,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if rng.bool() {
             socket.set_recv_buffer_size(NARROW_BUFFER)?;
             socket.set_tcp_mss(NARROW_SEGMENT)?;
         }
         socket.connect(&address.into())?;
-        socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        let stream = socket.into();
+        let protocol = begin(&stream)?;
+        stream.set_nonblocking(true)?;
         Ok(Self {
             id,
-            stream: socket.into(),
+            stream,
+            protocol,
             rng,
             attack: None,
             manner: Manner::AtOnce,
@@ -60,26 +93,71 @@ impl Client {
             quit_at: None,
             composed: 0,
             inbox: Inbox::default(),
-            unsent: Vec::new(),
+            unsent: Outbox::default(),
             waits_to_write: false,
         })
+    }
+
+    pub fn is_by_web(&self) -> bool {
+        matches!(self.protocol, Protocol::WebSocket(_))
     }
 
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
 
+    /// What is sent for a line.
+    fn encode(&mut self, line: &[u8]) -> Vec<u8> {
+        match &mut self.protocol {
+            Protocol::Plain => line.to_vec(),
+            Protocol::Telnet(telnet) => telnet.encode(line, &mut self.rng),
+            Protocol::WebSocket(web) => web.encode(line),
+        }
+    }
+
+    pub fn compose(&mut self, line: &[u8]) {
+        let wire = self.encode(line);
+        self.unsent.push_line(&wire);
+        self.composed += 1;
+    }
+
+    pub fn compose_empty_line(&mut self) {
+        let wire = match &mut self.protocol {
+            Protocol::WebSocket(web) => web.encode(b"\n"),
+            _ => b"\n".to_vec(),
+        };
+        self.unsent.push(&wire);
+    }
+
+    /// The answers to the telnet commands among what was composed since the last time.
+    pub fn take_answers(&mut self) -> Vec<OptionCommand> {
+        match &mut self.protocol {
+            Protocol::Telnet(telnet) => mem::take(&mut telnet.answers),
+            _ => Vec::new(),
+        }
+    }
+
     /// Writes at most this many bytes; returns the number of lines that are complete with them.
     pub fn send(&mut self, most: usize) -> io::Result<u32> {
         let most = most.min(self.unsent.len());
-        let count = match (&self.stream).write(&self.unsent[..most]) {
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
-        };
+        let (count, lines) = self.unsent.send(&self.stream, most)?;
         self.waits_to_write = count < most;
-        let written = self.unsent.drain(..count);
-        Ok(written.filter(|byte| *byte == b'\n').count() as u32)
+        Ok(lines)
+    }
+
+    /// Reads once; the buffer then has the unfinished line and, after it, what was read. Returns
+    /// where that ends, or None when there is nothing to read.
+    pub fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let end = self.inbox.read(&self.stream, buffer)?;
+        let (Some(end), Protocol::WebSocket(web)) = (end, &mut self.protocol) else {
+            return Ok(end);
+        };
+        let start = self.inbox.unfinished.len();
+        let text = web.decode(&buffer[start..end])?;
+        self.unsent.push(&web.replies());
+        buffer.truncate(start);
+        buffer.extend(text);
+        Ok(Some(buffer.len()))
     }
 
     /// For a client whose connection has ended.
@@ -89,13 +167,19 @@ impl Client {
     }
 
     /// Sends the beginning of a line, as much of it as the kernel takes.
-    pub fn send_piece(&mut self, piece: &[u8]) {
-        let _ = (&self.stream).write(piece);
+    pub fn send_part(&mut self, line: &[u8]) {
+        let wire = self.encode(line);
+        let most = self.rng.usize(..wire.len().max(1));
+        let _ = (&self.stream).write(&wire[..most]);
     }
 
     pub fn stop_sending(&mut self, now: u64) -> io::Result<()> {
         (self.quit_at, self.stalls_until) = (Some(now), None);
-        self.stream.shutdown(Shutdown::Write)
+        let Protocol::WebSocket(web) = &mut self.protocol else {
+            return self.stream.shutdown(Shutdown::Write);
+        };
+        self.unsent.push(&web.close());
+        self.send(usize::MAX).map(|_| ())
     }
 
     /// The connection will end with a reset.

@@ -3,7 +3,7 @@
 use crate::checker::Checker;
 use crate::client::{Client, Manner};
 use anyhow::{Result, bail, ensure};
-use load::line::{HEADER, Id, seeded};
+use load::line::{Id, seeded};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
@@ -35,6 +35,7 @@ pub struct Counts {
     pub cut_off: u64,
     pub resets: u64,
     pub quits: u64,
+    pub web: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ enum Mode {
 
 pub struct Crowd {
     address: SocketAddrV4,
+    /// lighttpd's, where it is installed.
+    web: Option<SocketAddrV4>,
     seed: u64,
     size: usize,
     /// So many of them are attackers.
@@ -63,9 +66,15 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    pub fn new(address: SocketAddrV4, seed: u64, attackers: usize) -> io::Result<Self> {
+    pub fn new(
+        address: SocketAddrV4,
+        web: Option<SocketAddrV4>,
+        seed: u64,
+        attackers: usize,
+    ) -> io::Result<Self> {
         Ok(Self {
             address,
+            web,
             seed,
             size: 0,
             attackers,
@@ -162,13 +171,27 @@ impl Crowd {
 
     fn come(&mut self) -> Result<()> {
         let id = self.checker.join();
-        let rng = seeded(self.seed, u64::from(id));
-        let mut client = Client::connect(self.address, id, rng)?;
+        let mut client = self.connect(id)?;
         client.attack = self.next_attack();
         epoll::add(&self.epoll, &client.stream, EventData::new_u64(id.into()), EventFlags::IN)?;
         self.agenda.push(Reverse((self.now(), id)));
         self.clients.insert(id, client);
         Ok(())
+    }
+
+    /// Half of the crowd are telnet users, and a fifth of the others come by WebSocket.
+    fn connect(&mut self, id: Id) -> io::Result<Client> {
+        let mut rng = seeded(self.seed, u64::from(id));
+        if self.checker.lines.end_in_crlf(id) {
+            return Client::telnet(self.address, id, rng);
+        }
+        match self.web.filter(|_| rng.u8(0..5) == 0) {
+            Some(web) => {
+                self.counts.web += 1;
+                Client::web(web, id, rng)
+            }
+            None => Client::plain(self.address, id, rng),
+        }
     }
 
     fn handle(&mut self, id: Id, flags: EventFlags) -> Result<()> {
@@ -239,14 +262,14 @@ impl Crowd {
     pub fn send_lines(&mut self, id: Id, lines: usize, manner: Manner) -> Result<()> {
         let client = self.clients.get_mut(&id).expect("it is here");
         for _ in 0..lines {
-            self.checker.lines.write(id, client.composed, &mut client.unsent);
-            client.composed += 1;
+            client.compose(&self.checker.lines.line(id, client.composed));
         }
+        self.checker.expect_answers(id, client.take_answers());
         client.manner = manner;
         self.go_on_sending(id).map(|_| ())
     }
 
-    fn send(&mut self, id: Id, most: usize) -> Result<()> {
+    pub fn send(&mut self, id: Id, most: usize) -> Result<()> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         match client.send(most) {
             Ok(lines) => {
@@ -298,7 +321,7 @@ impl Crowd {
 
     pub fn read(&mut self, id: Id) -> Result<()> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
-        let end = match client.inbox.read(&client.stream, &mut self.buffer) {
+        let end = match client.receive(&mut self.buffer) {
             Ok(Some(end)) => end,
             Ok(None) => return Ok(()),
             Err(error) if is_end(&error) => return self.has_ended(id, &error),
@@ -313,10 +336,10 @@ impl Crowd {
     fn has_ended(&mut self, id: Id, error: &io::Error) -> Result<()> {
         let client = self.clients.remove(&id).expect("it has just read");
         let is_behind = self.checker.is_behind(id);
-        let is_whole = self.checker.is_beginning(&client.inbox.unfinished);
+        let is_whole = self.checker.is_beginning(id, &client.inbox.unfinished);
         ensure!(is_whole, "what client {id} receives ends with something torn");
         let is_in_order = error.kind() == ErrorKind::UnexpectedEof;
-        if client.quit_at.is_some() && (is_in_order || is_behind) {
+        if client.quit_at.is_some() && (is_in_order || is_behind || client.is_by_web()) {
             self.checker.leave(id);
         } else if is_behind {
             self.counts.cut_off += 1;
@@ -339,10 +362,7 @@ impl Crowd {
             }
         }
         if way == 4 && !client.has_unsent() {
-            let mut line = Vec::new();
-            self.checker.lines.write(id, client.composed, &mut line);
-            line.truncate(client.rng.usize(HEADER + 1..line.len()));
-            client.send_piece(&line);
+            client.send_part(&self.checker.lines.line(id, client.composed));
         }
         // The others disconnect, most with a reset even if they have read everything.
         if way < 7 {
@@ -357,7 +377,12 @@ impl Crowd {
     fn wait_for_end(&mut self, client: Client) -> Result<()> {
         let id = client.id;
         self.counts.quits += 1;
-        self.checker.quit(id);
+        // When a WebSocket is closed, lighttpd drops what it has not passed on.
+        if client.is_by_web() {
+            self.checker.quit_abruptly(id);
+        } else {
+            self.checker.quit(id);
+        }
         self.clients.insert(id, client);
         self.watch(id)
     }
@@ -370,8 +395,10 @@ impl Crowd {
 impl fmt::Display for Crowd {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (came, deliveries) = (self.checker.came, self.checker.deliveries);
-        let Counts { lines, stalls, cut_off, resets, quits } = self.counts;
-        write!(f, "{came} in all, {lines} lines sent, {deliveries} correct deliveries; ")?;
+        let Counts { lines, stalls, cut_off, resets, quits, web } = self.counts;
+        let answers = self.checker.answers;
+        write!(f, "{came} in all, {web} by WebSocket, {answers} telnet requests answered; ")?;
+        write!(f, "{lines} lines sent, {deliveries} correct deliveries; ")?;
         write!(f, "{resets} resets, {quits} closed in order, {stalls} stalls, {cut_off} cut off")
     }
 }

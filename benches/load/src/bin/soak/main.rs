@@ -5,14 +5,20 @@ mod attack;
 mod checker;
 mod client;
 mod crowd;
+mod lighttpd;
+mod outbox;
+mod telnet;
+mod websocket;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 use crowd::Crowd;
+use lighttpd::Lighttpd;
 use load::contender::{Contender, Server};
 use load::{machine, room};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +52,9 @@ struct Options {
     /// of the kernel
     #[arg(long, default_value_t = fastrand::u64(..), hide_default_value = true)]
     seed: u64,
+    /// lighttpd's settings, by which some come by WebSocket
+    #[arg(long)]
+    web: Option<PathBuf>,
     /// Starts a server, with {port} where its port belongs
     #[arg(value_parser = |text: &str| format!("server={text}").parse::<Contender>())]
     command: Contender,
@@ -60,15 +69,23 @@ fn main() -> Result<()> {
     let mut server = options.command.start(port)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     let first = room::connect_first(address)?;
-    let mut crowd = Crowd::new(address, options.seed, options.attackers)?;
+    let lighttpd = start_lighttpd(&options, port)?;
+    let web = lighttpd.as_ref().map(|it| it.address);
+    let mut crowd = Crowd::new(address, web, options.seed, options.attackers)?;
     crowd.settle(PAIR)?;
-    let standing = server.descriptors()? - PAIR - 1;
+    let descriptors = server.descriptors()? - PAIR - 1;
     drop(first);
 
+    let mut programs = vec![Program { name: "server", process: &server, descriptors }];
+    programs.extend(lighttpd.iter().map(|it| Program {
+        name: "lighttpd",
+        process: &it.process,
+        descriptors: it.descriptors,
+    }));
     let round = Duration::from_secs(options.seconds) / ROUNDS;
     let mut look_after_round = || {
-        live(&mut crowd, &server, options.clients, round)?;
-        look(&mut crowd, &server, standing)
+        live(&mut crowd, &programs, options.clients, round)?;
+        look(&mut crowd, &programs)
     };
     let first = look_after_round()?;
     let mut last = first;
@@ -84,8 +101,25 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+fn start_lighttpd(options: &Options, port: u16) -> Result<Option<Lighttpd>> {
+    let Some(settings) = &options.web else { return Ok(None) };
+    let lighttpd = Lighttpd::start(settings, port)?;
+    if lighttpd.is_none() {
+        println!("no lighttpd: nobody comes by WebSocket");
+    }
+    Ok(lighttpd)
+}
+
+/// A program that the clients are connected to.
+struct Program<'a> {
+    name: &'a str,
+    process: &'a Server,
+    /// Those that it has without clients.
+    descriptors: usize,
+}
+
 /// A round, with a line of statistics for each interval.
-fn live(crowd: &mut Crowd, server: &Server, clients: usize, round: Duration) -> Result<()> {
+fn live(crowd: &mut Crowd, programs: &[Program], clients: usize, round: Duration) -> Result<()> {
     let end = Instant::now() + round;
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -94,11 +128,11 @@ fn live(crowd: &mut Crowd, server: &Server, clients: usize, round: Duration) -> 
         }
         crowd.live(clients, left.min(INTERVAL))?;
         crowd.settle(clients)?;
-        println!("{} clients, {}; {}", crowd.size(), crowd, Footprint::of(server)?);
+        println!("{} clients, {}; {}", crowd.size(), crowd, footprints(programs)?);
     }
 }
 
-/// The server's memory and descriptors.
+/// A program's memory and descriptors.
 #[derive(Clone, Copy)]
 struct Footprint {
     resident_kib: u64,
@@ -106,9 +140,9 @@ struct Footprint {
 }
 
 impl Footprint {
-    fn of(server: &Server) -> Result<Self> {
-        let resident_kib = server.memory_kib(|status| status.rssanon)?;
-        Ok(Self { resident_kib, descriptors: server.descriptors()? })
+    fn of(process: &Server) -> Result<Self> {
+        let resident_kib = process.memory_kib(|status| status.rssanon)?;
+        Ok(Self { resident_kib, descriptors: process.descriptors()? })
     }
 }
 
@@ -118,20 +152,32 @@ impl fmt::Display for Footprint {
     }
 }
 
-/// Has all clients leave, and waits until the server has only the descriptors that it had before
-/// the first one came. Then it must still serve two clients.
-fn look(crowd: &mut Crowd, server: &Server, standing: usize) -> Result<Footprint> {
+fn footprints(programs: &[Program]) -> Result<String> {
+    let one = |it: &Program| Ok(format!("{} {}", it.name, Footprint::of(it.process)?));
+    Ok(programs.iter().map(one).collect::<Result<Vec<_>>>()?.join(", "))
+}
+
+/// Has all clients leave, and waits until the programs have only the descriptors that they had
+/// before the first one came. Then two clients must still be served. Returns what the server had.
+fn look(crowd: &mut Crowd, programs: &[Program]) -> Result<Footprint> {
     crowd.empty()?;
-    let start = Instant::now();
-    let mut now = Footprint::of(server)?;
-    // There is no event for that.
-    while now.descriptors != standing {
-        let in_time = start.elapsed() < TIMEOUT;
-        ensure!(in_time, "{now} when all clients have left; {standing} descriptors before");
-        thread::sleep(Duration::from_millis(10));
-        now = Footprint::of(server)?;
-    }
-    println!("all clients have left: {now}");
+    let idle = programs.iter().map(wait_until_idle).collect::<Result<Vec<_>>>()?;
+    println!("all clients have left: {}", footprints(programs)?);
     crowd.settle(PAIR)?;
-    Ok(now)
+    Ok(idle[0])
+}
+
+fn wait_until_idle(program: &Program) -> Result<Footprint> {
+    let start = Instant::now();
+    loop {
+        let now = Footprint::of(program.process)?;
+        if now.descriptors == program.descriptors {
+            return Ok(now);
+        }
+        let in_time = start.elapsed() < TIMEOUT;
+        let Program { name, descriptors, .. } = program;
+        ensure!(in_time, "{name}: {now} when all clients have left; {descriptors} before");
+        // There is no event for that.
+        thread::sleep(Duration::from_millis(10));
+    }
 }

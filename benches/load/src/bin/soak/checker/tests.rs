@@ -2,10 +2,11 @@
 
 use super::*;
 
-/// Three clients, each known to be in.
+/// Three clients, each known to be in. One is a telnet user.
 fn room() -> Checker {
     let mut room = Checker::new(7);
     let ids = [0, 1, 2].map(|_| room.join());
+    assert_eq!(ids.map(|id| room.lines.end_in_crlf(id)), [false, true, false]);
     let first = ids.map(|id| room.send(id));
     for id in ids {
         for other in ids.into_iter().filter(|other| *other != id) {
@@ -18,9 +19,7 @@ fn room() -> Checker {
 
 impl Checker {
     fn line(&self, id: Id, number: u32) -> Vec<u8> {
-        let mut line = Vec::new();
-        self.lines.write(id, number, &mut line);
-        line
+        self.lines.line(id, number)
     }
 
     fn send(&mut self, id: Id) -> Vec<u8> {
@@ -52,12 +51,15 @@ fn all_is_settled_when_everybody_has_received_everything() {
 #[test]
 fn an_unfinished_line_is_left_for_later() {
     let mut room = room();
-    let line = room.send(0);
-    for end in 0..line.len() {
-        assert_eq!(room.receive(1, &line[..end]), Ok(0));
-        assert!(room.is_beginning(&line[..end]));
+    for sender in [0, 1] {
+        let line = room.send(sender);
+        for end in 0..line.len() {
+            assert_eq!(room.receive(2, &line[..end]), Ok(0));
+            assert!(room.is_beginning(2, &line[..end]));
+        }
+        room.get(2, &line);
     }
-    assert!(!room.is_beginning(b"x"));
+    assert!(!room.is_beginning(2, b"x"));
 }
 
 #[test]
@@ -191,4 +193,35 @@ fn empty_lines_are_received_as_often_as_they_were_sent() {
     assert_eq!(room.get_wrong(1, b"\n"), Wrong::NeverSent);
     let (first, second) = line.split_at(line.len() / 2);
     assert_eq!(room.get_wrong(2, &[first, b"\n", second, b"@"].concat()), Wrong::Torn);
+}
+
+#[test]
+fn nobody_receives_a_telnet_command_of_another() {
+    let mut room = room();
+    let line = room.send(1);
+    let (first, second) = line.split_at(HEADER + 3);
+    assert_eq!(room.get_wrong(0, &[IAC, 246]), Wrong::Command);
+    assert_eq!(room.get_wrong(0, &[first, &[IAC, 246], second].concat()), Wrong::Torn);
+    room.get(0, &line);
+}
+
+#[test]
+fn telnet_commands_are_answered_in_order_between_lines() {
+    const WONT: [u8; 3] = [IAC, 252, START];
+    const DONT: [u8; 3] = [IAC, 254, 1];
+    let mut room = room();
+    room.expect_answers(1, vec![WONT, DONT]);
+    assert_eq!(room.receive(1, &WONT[..2]), Ok(0));
+    assert!(room.is_beginning(1, &WONT[..2]));
+    assert!(!room.is_beginning(2, &WONT[..2]));
+    assert_eq!(room.get_wrong(1, &DONT), Wrong::Command);
+    let line = room.send(0);
+    let (first, second) = line.split_at(HEADER + 3);
+    room.get(2, &line);
+    assert_eq!(room.get_wrong(1, &[first, &WONT, second].concat()), Wrong::Torn);
+    room.get(1, &[&WONT[..], &line].concat());
+    assert!(room.unsettled().is_some());
+    room.get(1, &DONT);
+    assert_eq!((room.unsettled(), room.answers), (None, 2));
+    assert_eq!(room.get_wrong(1, &DONT), Wrong::Command);
 }

@@ -30,8 +30,8 @@ TEST_WITH_CLIENTS(nothing_is_queued_until_the_pool_is_uncorked, 3)
 	CHECK(!FD_ISSET(clients[2].sd, &pool->write_set));
 }
 
-/* Until it speaks a second time with something of the others between. */
-TEST_WITH_CLIENTS(who_speaks_receives_nothing_before_the_pool_is_uncorked, 2)
+/* Unless it speaks again after somebody else has spoken. */
+TEST_WITH_CLIENTS(a_speaker_receives_nothing_before_the_pool_is_uncorked, 2)
 {
 	CHECK_EQ(chat_cork(pool), 0);
 	say(clients[0], "one ", pool);

@@ -1,6 +1,6 @@
 # What `make test` does not check: layout and style, and the tests once more under instruments.
 
-.PHONY: lint oldest memcheck torture sanitize threads coverage abi crate
+.PHONY: lint oldest memcheck torture sanitize threads coverage mutants abi crate
 
 # clang-format's opinion changes with its version, so one version is asked.
 CLANG_FORMAT ?= clang-format-14
@@ -175,6 +175,17 @@ coverage: $(COVERED)/server ## measure how much of library, server and relay the
 	llvm-cov-$(LLVM) export --format lcov $(REPORTED) >$(COVERED)/lcov.info
 	@llvm-cov-$(LLVM) report --show-region-summary=false $(REPORTED) | sed '/^$$/,/^-/d'
 	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
+
+# A mutant is the library with one change, which a test ought to notice. LIBRARY says that the tests
+# in C need not build it, and that the archive is enough; ccache keeps their objects. A test in C
+# that loops for ever is ended. Mutants that no test can notice are in .cargo/mutants.toml.
+mutants: ## change the library in hundreds of ways, and see a test fail each time
+	@$(CARGO) mutants --version 2>/dev/null || { echo 'cargo-mutants is missing:' \
+		'cargo install cargo-mutants --locked' >&2; exit 1; }
+	env -u MAKEFLAGS LIBRARY=build C_TEST_RUNNER='timeout --foreground 20' \
+		PROPTEST_MAX_SHRINK_ITERS=0 CARGO_PROFILE_TEST_DEBUG=0 \
+		CC='$(if $(shell command -v ccache),ccache) $(CC)' \
+		$(CARGO) mutants --output $(BUILD) $(MUTANTS)
 
 # The record of the ABI: symbols, types, layouts. tests/suite/abi.rs compares it with the library,
 # built by the same rules, except that it keeps the description of its types.

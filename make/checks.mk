@@ -15,7 +15,7 @@ lint: ## check formatting and line width, with every warning as an error
 	$(CARGO) clippy --all-targets --quiet $(LOAD) -- -D warnings
 	$(CARGO) fmt --check --manifest-path $(FUZZ_MANIFEST)
 	$(CARGO) clippy --quiet --manifest-path $(FUZZ_MANIFEST) --target-dir '$(TARGET_DIR)/fuzz' \
-		--no-default-features -- -D warnings
+		--no-default-features $(FUZZ_FEATURES) -- -D warnings
 	$(CARGO) fmt --check --manifest-path $(LOOM_MANIFEST)
 	$(CARGO) clippy --all-targets --quiet $(LOOM) -- -D warnings
 	$(CC) $(WARNINGS) -Werror $(CFLAGS) -Iinclude -fsyntax-only $(SERVER_SOURCES) \

@@ -6,6 +6,8 @@ mod library {
 }
 #[path = "../../tests/model/mod.rs"]
 mod model;
+#[cfg(feature = "relay")]
+mod relay;
 #[path = "../../tests/model/telnet.rs"]
 mod telnet_model;
 
@@ -41,4 +43,10 @@ pub fn telnet(bytes: &[u8]) {
         ) -> *mut c_char;
     }
     telnet_model::play(bytes, &Functions { telnet_filter, printable_filter });
+}
+
+/// Plays the messages that the bytes mean.
+#[cfg(feature = "relay")]
+pub fn relay(bytes: &[u8]) {
+    relay::play(bytes);
 }

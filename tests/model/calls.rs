@@ -113,8 +113,8 @@ impl PoolBox {
         outcome(|| unsafe { c::chat_receive(sd, start(bytes), length(bytes), self.0) })
     }
 
-    /// A copy of the next line; nothing where there is none.
-    pub(crate) fn next_line(&mut self, sd: c_int) -> Result<Vec<u8>, c_int> {
+    /// The next line; nothing where there is none.
+    pub(crate) fn next_line(&mut self, sd: c_int) -> Result<&[u8], c_int> {
         let (mut line, mut length) = (ptr::null(), 0);
         outcome(|| {
             // SAFETY: as for `add_conn`; the address may be written.
@@ -122,9 +122,11 @@ impl PoolBox {
             length.min(0)
         })?;
         assert_eq!(line.is_null(), length == 0);
-        let bytes = line.cast::<u8>();
+        if line.is_null() {
+            return Ok(&[]);
+        }
         // SAFETY: the library vouches for so many bytes, until its next call.
-        Ok((0..length as usize).map(|at| unsafe { *bytes.add(at) }).collect())
+        Ok(unsafe { std::slice::from_raw_parts(line.cast(), length as usize) })
     }
 
     /// For -1, everyone is a recipient.

@@ -94,13 +94,18 @@ pub(crate) fn bytes(msg: &Msg) -> &[u8] {
     unsafe { std::slice::from_raw_parts(msg.message.cast(), size) }
 }
 
-/// Takes the first message, if there is one, out of a queue, and frees it. The tail is left as it
-/// is when the queue is empty then.
-pub(crate) fn pop(pool: &mut PoolBox, at: usize) -> Option<Vec<u8>> {
+/// The bytes of the first message in a queue.
+pub(crate) fn first(pool: &mut PoolBox, at: usize) -> Option<&[u8]> {
+    // SAFETY: as in `Walk`.
+    unsafe { conn(pool, at).write_msg_head.as_ref() }.map(bytes)
+}
+
+/// Takes the first message out of a queue, and frees it; false where there is none. The tail is
+/// left as it is when the queue is empty then.
+pub(crate) fn pop(pool: &mut PoolBox, at: usize) -> bool {
     let conn = conn(pool, at);
     // SAFETY: as in `Walk`.
-    let msg = unsafe { conn.write_msg_head.as_mut() }?;
-    let text = bytes(msg).to_vec();
+    let Some(msg) = (unsafe { conn.write_msg_head.as_mut() }) else { return false };
     conn.write_msg_head = msg.next;
     // SAFETY: as in `Walk`; both blocks came from malloc, and nothing leads to them any more.
     unsafe {
@@ -110,12 +115,12 @@ pub(crate) fn pop(pool: &mut PoolBox, at: usize) -> Option<Vec<u8>> {
         libc::free(msg.message.cast());
         libc::free(ptr::from_mut(msg).cast());
     }
-    Some(text)
+    true
 }
 
 /// Frees a connection and what is queued for it, and closes the descriptor.
 fn free(pool: &mut PoolBox, at: usize) {
-    while pop(pool, at).is_some() {}
+    while pop(pool, at) {}
     let conn = conn(pool, at);
     // SAFETY: nobody else uses the descriptor. The block came from malloc, and the caller removes
     // what leads to it.

@@ -202,11 +202,12 @@ impl Model {
         let pool = &mut pools[pool];
         let member = &mut pool.members[at];
         let socket = &mut sockets[member.seat];
-        if !member.has_room(text.len(), *limit) {
+        let (seat, mut has_room) = (member.seat, member.has_room(text.len(), *limit));
+        if !has_room {
             // If the peer is gone, the next write_msg reports it.
             let _ = send(socket, &mut member.queue, &mut member.sent);
+            has_room = member.has_room(text.len(), *limit);
         }
-        let (seat, has_room) = (member.seat, member.has_room(text.len(), *limit));
         if has_room {
             let may_join = may_join && member.queue.len() > 1;
             match member.queue.back_mut().filter(|_| may_join) {
@@ -326,7 +327,9 @@ impl Model {
     /// The next line; nothing where there is none.
     pub(crate) fn next_line(&mut self, who: Who) -> Result<Vec<u8>, c_int> {
         let at = self.find(who)?;
-        Ok(line::take_first(&mut self.pools[who.pool].members[at].ready))
+        let ready = &mut self.pools[who.pool].members[at].ready;
+        let others = ready.split_off(line::first(ready));
+        Ok(std::mem::replace(ready, others))
     }
 
     /// Queues some text for everyone, the seat included.

@@ -76,7 +76,7 @@ impl Room {
             Step::EndInput(who) => self.receive(who, Text { length: 0, line: 0 }),
             Step::Fetch(who, count) => (0..count).for_each(|_| {
                 let line = self.pools[who.pool].next_line(NUMBERS[who.seat]);
-                assert!(line == self.expected.next_line(who));
+                assert!(line == self.expected.next_line(who).as_deref().map_err(|errno| *errno));
             }),
             Step::Announce(who, text) => {
                 let text = self.text(text);
@@ -226,7 +226,8 @@ impl Room {
     fn pop(&mut self, who: Who) {
         if let Some(at) = self.expected.pools[who.pool].position(who.seat) {
             let wanted = self.expected.pools[who.pool].members[at].queue.pop_front();
-            assert!(direct_access::pop(&mut self.pools[who.pool], at) == wanted);
+            assert!(direct_access::first(&mut self.pools[who.pool], at) == wanted.as_deref());
+            direct_access::pop(&mut self.pools[who.pool], at);
         }
     }
 

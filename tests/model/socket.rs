@@ -100,7 +100,8 @@ impl Socket {
         while let Some(first) = queue.front_mut() {
             let sent = arrived.min(first.len());
             arrived -= sent;
-            self.unread.extend(first.drain(..sent));
+            self.unread.extend_from_slice(&first[..sent]);
+            first.drain(..sent);
             if !first.is_empty() {
                 break;
             }

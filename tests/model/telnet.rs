@@ -3,6 +3,7 @@
 //! `fuzz/` bring the functions under test.
 
 use libc::c_char;
+use std::io::BufRead;
 use std::ptr;
 
 /// A client's state in C, all zero at the start. Only its size matters here, and this is larger.
@@ -30,6 +31,9 @@ const PRINTABLE_HELD: usize = 3;
 /// Lines go on in pieces of this size, which cut no character.
 const PIECE: usize = 64 << 10;
 
+/// The first byte of inputs with a long line.
+const LEAST_LONG: u8 = 224;
+
 const IAC: u8 = 0xff;
 const SB: u8 = 0xfa;
 const SE: u8 = 0xf0;
@@ -39,7 +43,7 @@ const DO: u8 = 0xfd;
 const DONT: u8 = 0xfe;
 
 /// The text without telnet's commands, and the answers to these.
-fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (mut text, mut answers, mut speaks) = (Vec::new(), Vec::new(), false);
     while !bytes.is_empty() {
         let (taken, command) = match *bytes {
@@ -55,11 +59,13 @@ fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
             [IAC, WILL..=DONT] | [IAC] => (bytes.len(), true),
             [IAC, 0xec..=0xf9, ..] => (2, true),
             [IAC, _, ..] => (2, false),
-            _ => (1, false),
+            _ => (length_of_text(bytes), false),
         };
         let (these, others) = bytes.split_at(taken);
         if command {
             speaks = true;
+        } else if !speaks {
+            text.extend_from_slice(these);
         } else {
             for byte in these {
                 let ends_line = speaks && *byte == 0 && text.last() == Some(&b'\r');
@@ -69,6 +75,12 @@ fn without_commands(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
         bytes = others;
     }
     (text, answers)
+}
+
+/// How many bytes there are before the first IAC, or in all.
+fn length_of_text(mut bytes: &[u8]) -> usize {
+    let ends = bytes.contains(&IAC);
+    bytes.skip_until(IAC).expect("memory can be read") - usize::from(ends)
 }
 
 /// How many bytes there are up to IAC SE, or in all.
@@ -114,15 +126,14 @@ fn may_go_on(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// The pieces that some bytes mean: each begins with its length, or with 255 and how far before the
-/// cut of a long line it ends.
-fn decode(mut input: &[u8]) -> Vec<Vec<u8>> {
+/// The pieces that some bytes mean: each begins with its length, or, once, with 255 and how far
+/// before the cut of a long line it ends.
+fn decode(mut input: &[u8], mut may_be_long: bool) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
-    let mut has_long = false;
     while let [count, rest @ ..] = input {
-        if let (255, false, [before, next @ ..]) = (*count, has_long, rest) {
+        if let (255, true, [before, next @ ..]) = (*count, may_be_long, rest) {
             pieces.push(vec![b'x'; PIECE - usize::from(before % 8)]);
-            has_long = true;
+            may_be_long = false;
             input = next;
         } else {
             let (piece, next) = rest.split_at(usize::from(count % 32).min(rest.len()));
@@ -175,13 +186,14 @@ impl Player<'_> {
     }
 }
 
-/// Plays what the bytes mean: the first one says what is done to the pieces.
+/// Plays what the bytes mean: the first one says what is done to the pieces, and whether there is a
+/// long one. In few inputs there is, since it takes long.
 pub(crate) fn play(bytes: &[u8], functions: &Functions) {
     let Some((mode, input)) = bytes.split_first() else { return };
     let (speaks_telnet, is_printable) = (mode % 3 != 0, mode % 3 != 1);
     let mut player = Player { functions, telnet: State::default(), printable: State::default() };
     let (mut said, mut relayed, mut answered) = (Vec::new(), Vec::new(), Vec::new());
-    let pieces = decode(input);
+    let pieces = decode(input, *mode >= LEAST_LONG);
     let last = pieces.len().saturating_sub(1);
     for (number, piece) in pieces.into_iter().enumerate() {
         said.extend(&piece);

@@ -10,6 +10,7 @@ mod library;
 #[path = "../../model/mod.rs"]
 mod model;
 
+use crate::common::make;
 use model::{line, room, step};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -113,6 +114,8 @@ macro_rules! tests_in_own_processes {
 const OWN_PROCESS: &str = "OWN_PROCESS";
 
 fn run_in_own_process(name: &str) {
+    // Each of them runs make, too. It must find nothing left to do: two would write the same files.
+    make::all();
     let mut command = Command::new(env::current_exe().expect("the tests are a program"));
     command.args(["--exact", &format!("properties::{name}"), "--nocapture"]);
     let status = command.env(OWN_PROCESS, "1").stdout(Stdio::null()).status();

@@ -30,6 +30,65 @@ TEST_WITH_CLIENTS(nothing_is_queued_until_the_pool_is_uncorked, 3)
 	CHECK(!FD_ISSET(clients[2].sd, &pool->write_set));
 }
 
+/* Unless it speaks again after somebody else has spoken. */
+TEST_WITH_CLIENTS(a_speaker_receives_nothing_before_the_pool_is_uncorked, 2)
+{
+	CHECK_EQ(chat_cork(pool), 0);
+	say(clients[0], "one ", pool);
+	say(clients[1], "two ", pool);
+	say(clients[1], "three ", pool);
+	CHECK(!is_readable(clients[1].peer));
+	CHECK_EQ(chat_uncork(pool), 0);
+	check_receives(clients[1].peer, "one ", 4);
+}
+
+/* Over a socket that has datagrams an empty one would arrive. */
+TEST_WITH_POOL(a_client_that_has_only_spoken_is_sent_nothing)
+{
+	struct client client;
+	int pair[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	client = (struct client){ .sd = pair[0], .peer = pair[1] };
+	CHECK_EQ(add_conn(client.sd, pool), 0);
+	CHECK_EQ(chat_cork(pool), 0);
+	say(client, "hello", pool);
+	CHECK_EQ(chat_uncork(pool), 0);
+	CHECK(!is_readable(client.peer));
+	leave(client, pool);
+}
+
+TEST_WITH_CLIENTS(what_the_kernel_leaves_of_a_batch_follows_once, 2)
+{
+	enum { LONG = 1 << 20 };
+	char *text = malloc(LONG);
+
+	fill(text, LONG, 0);
+	CHECK_EQ(chat_cork(pool), 0);
+	CHECK_EQ(add_msg(clients[0].sd, text, LONG, pool), 0);
+	say(clients[1], "hello", pool);
+	CHECK_EQ(chat_uncork(pool), 0);
+	CHECK_EQ(queued(clients[1].sd, pool), 1);
+	check_stream(clients[1], LONG, pool);
+	free(text);
+}
+
+/* The kernel is offered none of this, since something is queued. */
+TEST_WITH_CLIENTS(what_follows_joins_no_long_message, 2)
+{
+	char text[10000];
+	int count;
+
+	fill(text, sizeof text, 0);
+	CHECK_EQ(chat_tell(clients[1].sd, "first", 5, pool), 0);
+	for (count = 1; count <= 3; count++) {
+		CHECK_EQ(chat_cork(pool), 0);
+		CHECK_EQ(add_msg(clients[0].sd, text, sizeof text, pool), 0);
+		CHECK_EQ(chat_uncork(pool), 0);
+		CHECK_EQ(queued(clients[1].sd, pool), 1 + count);
+	}
+}
+
 TEST_WITH_CLIENTS(after_uncorking_messages_are_queued_as_ever, 2)
 {
 	CHECK_EQ(chat_cork(pool), 0);

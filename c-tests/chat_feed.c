@@ -263,6 +263,18 @@ TEST(lines_of_64_kib_and_more_go_on_in_pieces)
 	}
 }
 
+TEST_WITH_CLIENTS(a_long_line_and_the_tail_behind_it_are_not_one_line, BOTH)
+{
+	enum { KEPT = PIECE - 1000, TAIL = 2000 };
+	char bytes[KEPT + 1 + TAIL];
+
+	memset(bytes, 'x', sizeof bytes);
+	bytes[KEPT] = '\n';
+	feed(clients, bytes, KEPT, pool);
+	feed(clients, bytes + KEPT, 1 + TAIL, pool);
+	CHECK_EQ(passed_on(clients, pool), KEPT + 1);
+}
+
 TEST_WITH_CLIENTS(a_long_line_without_an_end_is_delivered_at_the_end_of_the_file, BOTH)
 {
 	enum { SIZE = PIECE + 1000 };

@@ -1,5 +1,6 @@
 /* chat_receive and chat_next_line: the lines of a client, one by one. */
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include "chatServerExt.h"
@@ -63,6 +64,20 @@ TEST_WITH_CLIENT(lines_come_one_by_one_and_a_tail_waits_until_its_line_ends)
 	CHECK_LINES(client.sd, pool, "three\n");
 	receive_text(client.sd, "\n", pool);
 	CHECK_LINES(client.sd, pool, "four\n");
+}
+
+/* A long line, since the allocator keeps short blocks at hand. */
+TEST_WITH_CLIENT(what_has_been_fetched_takes_no_memory)
+{
+	size_t before = mallinfo2().uordblks;
+	char text[8000];
+
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\n';
+	receive(client.sd, text, sizeof text, pool);
+	check_next(client.sd, text, sizeof text, pool);
+	check_no_more(client.sd, pool);
+	CHECK_EQ(mallinfo2().uordblks, before);
 }
 
 TEST_WITH_CLIENT(the_end_of_the_file_makes_a_line_of_the_tail)

@@ -39,6 +39,16 @@ static void check_in_good_standing(struct client client, conn_pool_t *pool)
 	CHECK_EQ(info_of(client, pool).cut_off, 0);
 }
 
+TEST_WITH_CLIENT(a_reader_at_the_default_limit_stays)
+{
+	int said;
+
+	for (said = 0; said < DEFAULT_LIMIT; said += 1 << 20)
+		say(1 << 20, pool);
+	CHECK_EQ(info_of(client, pool).queued_bytes, DEFAULT_LIMIT);
+	check_in_good_standing(client, pool);
+}
+
 TEST_WITH_CLIENTS(a_reader_over_the_default_limit_is_cut_off, 2)
 {
 	int sent = 0;
@@ -86,6 +96,16 @@ TEST_WITH_CLIENT(a_short_message_counts_for_64_bytes)
 	CHECK_EQ(info_of(client, pool).queued_msgs, 3);
 	check_in_good_standing(client, pool);
 	say(1, pool);
+	check_is_cut_off(client, pool);
+}
+
+TEST_WITH_CLIENT(a_long_message_counts_for_its_length)
+{
+	shrink_send_buffer(client.sd);
+	say(MUCH, pool);
+	CHECK_EQ(write_msg(client.sd, pool), 0);
+	chat_set_max_queue(info_of(client, pool).queued_bytes + 1000);
+	say(1001, pool);
 	check_is_cut_off(client, pool);
 }
 

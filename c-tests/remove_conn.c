@@ -290,3 +290,18 @@ TEST_WITH_POOL(maxfd_falls_to_a_listed_descriptor_above_the_one_that_leaves)
 	leave(clients[0], pool);
 	CHECK_EQ(pool->maxfd, 0);
 }
+
+/* And the program has a descriptor of its own in read_set. */
+TEST_WITH_POOL(maxfd_falls_to_a_listed_descriptor_above_that_of_the_program)
+{
+	struct client clients[2];
+
+	join_all(clients, 2, pool);
+	CHECK(clients[0].sd < clients[0].peer && clients[0].peer < clients[1].sd);
+	FD_CLR(clients[1].sd, &pool->read_set);
+	FD_SET(clients[0].peer, &pool->read_set);
+	pool->maxfd = clients[0].sd;
+	leave(clients[0], pool);
+	CHECK_EQ(pool->maxfd, clients[1].sd);
+	leave(clients[1], pool);
+}

@@ -1,6 +1,6 @@
 # What `make test` does not check: layout and style, and the tests once more under instruments.
 
-.PHONY: lint oldest memcheck torture sanitize threads coverage abi crate
+.PHONY: lint oldest memcheck torture sanitize threads coverage mutants abi crate
 
 # clang-format's opinion changes with its version, so one version is asked.
 CLANG_FORMAT ?= clang-format-14
@@ -68,7 +68,7 @@ torture: all $(TORTURED) ## run the C tests and the server with allocations and 
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
 	$(CARGO) test --test server -- failing_calls
 	SERVER=$(TORTURED) $(CARGO) test --test server -- random_chat relay lines \
-		misbehaving telnet --skip fairness:: --skip a_thousand --skip a_reader_who
+		misbehaving telnet printable --skip fairness:: --skip a_thousand --skip a_reader_who
 
 $(TORTURED): $(SERVER_FILES) $(TORTURE) $(wildcard c-tests/*.h c-tests/torture/*.h) $(ARCHIVE)
 	$(call COMPILE,-std=gnu11,$(shell sed -n 's/^ \* link: //p' $(TORTURE)))
@@ -137,7 +137,7 @@ $(BUILD)/instruments: tests/suite/instruments.c $(HEADERS) $(ARCHIVE)
 $(SANITIZED)/instruments: tests/suite/instruments.c $(HEADERS) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
 
-# How much of the library and the server the tests run, by the instruments of rustc and clang. Both
+# How much of library, server and relay the tests run, by the instruments of rustc and clang. Both
 # are LLVM's, so clang and the tools have to be of rustc's version. The library brings the code that
 # counts, which calls read() itself; strace would take that for the server's in one test.
 # tests/uncovered.md has the reasons for what is not run.
@@ -147,22 +147,45 @@ COUNTED = -Wl,-u,__llvm_profile_runtime
 
 $(COVERED)/libchatserver.a: INSTRUMENTS := -Cinstrument-coverage -Zcoverage-options=branch
 
+COUNT   = -Xclang -fprofile-instrument=clang -Xclang -fcoverage-mapping
+COVER   = clang-$(LLVM) $(WARNINGS) $(CFLAGS)
+
 $(COVERED)/server: $(SERVER_FILES) $(COVERED)/libchatserver.a
-	$(call COMPILE,-Xclang -fprofile-instrument=clang -Xclang \
-		-fcoverage-mapping,$(COUNTED),clang-$(LLVM) $(WARNINGS) $(CFLAGS))
+	$(call COMPILE,$(COUNT),$(COUNTED),$(COVER))
+
+# The relay's tests, which mostly wait, run beside the server's. Where calls fail, a process may
+# spoil its file, so each has one of its own.
+REPORTED   = --instr-profile $(COVERED)/profile --ignore-filename-regex /benches/ \
+	$(COVERED)/server --object $(COVERED)/relay
+TEST_RELAY = RELAY=$(COVERED)/relay $(CARGO) test --release --quiet $(LOAD)
 
 coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
-coverage: $(COVERED)/server ## measure how much of library and server the tests run
+coverage: $(COVERED)/server ## measure how much of library, server and relay the tests run
 	rm -rf $(COVERED)/profiles
 	mkdir -m 777 $(COVERED)/profiles
 	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
-	umask 0; SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds
-	llvm-profdata-$(LLVM) merge --output $(COVERED)/profile $(COVERED)/profiles/*
-	llvm-cov-$(LLVM) export --format lcov --instr-profile $(COVERED)/profile $< \
-		>$(COVERED)/lcov.info
-	@llvm-cov-$(LLVM) report --show-region-summary=false --instr-profile $(COVERED)/profile $< \
-		| sed '/^$$/,/^-/d'
+	$(TEST_RELAY) --no-run
+	umask 0; { $(TEST_RELAY) --test relay -- --test-threads 6 && \
+		LLVM_PROFILE_FILE=$(CURDIR)/$(COVERED)/profiles/%p.profraw \
+		$(TEST_RELAY) --test torture -- --test-threads 4 each_; } & relay=$$!; \
+		SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds; \
+		server=$$?; wait $$relay && exit $$server
+	llvm-profdata-$(LLVM) merge --failure-mode=all --output $(COVERED)/profile \
+		$(COVERED)/profiles/*
+	llvm-cov-$(LLVM) export --format lcov $(REPORTED) >$(COVERED)/lcov.info
+	@llvm-cov-$(LLVM) report --show-region-summary=false $(REPORTED) | sed '/^$$/,/^-/d'
 	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
+
+# A mutant is the library with one change, which a test ought to notice. LIBRARY says that the tests
+# in C need not build it, and that the archive is enough; ccache keeps their objects. A test in C
+# that loops for ever is ended. Mutants that no test can notice are in .cargo/mutants.toml.
+mutants: ## change the library in hundreds of ways, and see a test fail each time
+	@$(CARGO) mutants --version 2>/dev/null || { echo 'cargo-mutants is missing:' \
+		'cargo install cargo-mutants --locked' >&2; exit 1; }
+	env -u MAKEFLAGS LIBRARY=build C_TEST_RUNNER='timeout --foreground 20' \
+		PROPTEST_MAX_SHRINK_ITERS=0 CARGO_PROFILE_TEST_DEBUG=0 \
+		CC='$(if $(shell command -v ccache),ccache) $(CC)' \
+		$(CARGO) mutants --output $(BUILD) $(MUTANTS)
 
 # The record of the ABI: symbols, types, layouts. tests/suite/abi.rs compares it with the library,
 # built by the same rules, except that it keeps the description of its types.

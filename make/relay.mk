@@ -12,7 +12,7 @@ RELAY_LIBS     = $(shell $(PKG_CONFIG) --libs libmosquitto) -ldl
 RELAY_MAN     := man/chatserver-relay.1
 RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 
-.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check
+.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check relay-torture
 .PHONY: bench-rooms bench-room bench-faults
 
 all: $(if $(MOSQUITTO),relay,no-relay)
@@ -30,7 +30,7 @@ lint: lint-relay
 
 lint-relay:
 	$(if $(MOSQUITTO),$(CC) $(WARNINGS) -Werror $(CFLAGS) $(RELAY_FLAGS) -fsyntax-only \
-		$(RELAY_SOURCES),@echo 'skipped: no libmosquitto')
+		$(RELAY_SOURCES) $(FAILING_MALLOC),@echo 'skipped: no libmosquitto')
 
 install: install-relay
 uninstall: uninstall-relay
@@ -51,6 +51,27 @@ relay-check: server relay ## try rooms over many servers, with real brokers that
 	@$(WITH_SBIN) command -v mosquitto mosquitto_pub haproxy >/dev/null || { \
 		echo 'make relay-check needs mosquitto, mosquitto-clients, haproxy' >&2; exit 1; }
 	$(CARGO) test --release --quiet $(LOAD) --test relay -- --test-threads 6 $(RELAY_TESTS)
+
+# The relay with an allocator that fails as it is told. strace makes its system calls fail.
+TORTURED_RELAY := $(BUILD)/tortured/relay
+FAILING_MALLOC := benches/load/tests/torture/failing_malloc.c
+
+$(TORTURED_RELAY): $(RELAY_FILES) $(FAILING_MALLOC)
+	$(call COMPILE,$(RELAY_FLAGS),$(RELAY_LIBS))
+
+torture: relay-torture
+
+relay-torture: $(if $(MOSQUITTO),server $(TORTURED_RELAY))
+	@if $(if $(MOSQUITTO),$(WITH_SBIN) command -v mosquitto,false) >/dev/null; then set -x; \
+		RELAY=$(TORTURED_RELAY) $(CARGO) test --release --quiet $(LOAD) --test torture \
+			-- --test-threads 4; \
+	else echo 'skipped: the torture of the relay needs libmosquitto and mosquitto'; fi
+
+# With the instruments of `make coverage`.
+$(COVERED)/relay: $(RELAY_FILES) $(FAILING_MALLOC) $(COVERED)/libchatserver.a
+	$(call COMPILE,$(COUNT) $(RELAY_FLAGS),$(COUNTED) $(RELAY_LIBS),$(COVER))
+
+coverage: server $(COVERED)/relay
 
 # OPTIONS are for the tool (OPTIONS=--help).
 RUN_BIN   := $(CARGO) run --release --quiet $(LOAD) --bin

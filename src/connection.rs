@@ -39,7 +39,7 @@ enum Role {
     Undecided,
     /// A listening socket.
     Listener,
-    /// It has taken bytes, so it is not a listening socket and never will be.
+    /// A send to it has succeeded, so it is not a listening socket and never will be.
     Peer,
 }
 
@@ -159,10 +159,8 @@ impl Connection {
     /// to a connection pass here.
     pub(crate) fn send(&mut self, pieces: &Gather) -> Result<usize, Errno> {
         let sent = transmit::send(self.fd, pieces)?;
-        if sent > 0 {
-            self.role = Role::Peer;
-            self.sent_bytes = self.sent_bytes.wrapping_add(sent);
-        }
+        self.role = Role::Peer;
+        self.sent_bytes = self.sent_bytes.wrapping_add(sent);
         Ok(sent)
     }
 }

@@ -134,7 +134,7 @@ impl PoolRef {
         if let Some(mut head) = self.head() {
             head.list.nr_conns = self.nr_conns;
             if head.list.last_fd == fd {
-                head.list.last_fd = prev.map_or(-1, |prev| prev.fd);
+                head.list.last_fd = prev.map_or(0, |prev| prev.fd);
             }
             if head.list.highest == fd {
                 head.list.highest = fd.saturating_sub(1);
@@ -164,7 +164,7 @@ impl PoolRef {
 
     /// The highest descriptor in `read_set` or in the list; 0 when there is none.
     pub(crate) fn highest_fd(&self) -> c_int {
-        let bound = self.head().map_or(-1, |head| head.list.highest);
+        let bound = self.head().map_or(0, |head| head.list.highest);
         match fdset::highest(&self.read_set) {
             Some(fd) if fd >= bound => fd,
             read => read.max(self.connections().map(|conn| conn.fd).max()).unwrap_or(0),
@@ -205,7 +205,7 @@ impl PoolRef {
     fn rebuild_index(&mut self) {
         index::forget_all(self.0.as_ptr());
         let Some(mut head) = self.head() else { return };
-        let (mut last_fd, mut highest) = (-1, -1);
+        let (mut last_fd, mut highest) = (0, 0);
         for conn in self.connections() {
             index::put(self.0.as_ptr(), conn);
             last_fd = conn.fd;

@@ -167,8 +167,7 @@ fn consume(conn: &mut Connection, mut sent: usize) {
     while let Some(msg) = NonNull::new(conn.write_msg_head) {
         match sent.checked_sub(length(msg)) {
             Some(beyond) => sent = beyond,
-            None if sent > 0 => return drop_front(conn, msg, sent),
-            None => return,
+            None => return drop_front(conn, msg, sent),
         }
         drop_head(conn, msg);
     }

@@ -71,9 +71,12 @@ static void fail(struct broker *broker, const char *why)
 /* Takes the result of a call. Failures that concern the connection end it. */
 static void check(struct broker *broker, int result)
 {
-	if (result != MOSQ_ERR_SUCCESS)
-		fail(broker,
-		     result == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(result));
+	if (result == MOSQ_ERR_ERRNO)
+		fail(broker, strerror(errno));
+	else if (result == MOSQ_ERR_EAI)
+		fail(broker, gai_strerror(errno));
+	else if (result != MOSQ_ERR_SUCCESS)
+		fail(broker, mosquitto_strerror(result));
 }
 
 /* ---- What libmosquitto calls ---- */
@@ -202,10 +205,13 @@ static void on_message(struct mosquitto *client, void *context,
 		log_warning(name, "dropped", "a message is too long");
 		return;
 	}
-	/* If it fails, and the message does not come again, the next one tells that it is lost. */
-	if (get_stamp(properties, &stamp, &has_stamp))
-		broker->hear(broker->context, name, has_stamp ? &stamp : NULL, message->payload,
-		             (size_t)message->payloadlen);
+	/* The next message shows that this one is missing, unless it is the first of its relay. */
+	if (!get_stamp(properties, &stamp, &has_stamp)) {
+		log_warning(name, "dropped", strerror(ENOMEM));
+		return;
+	}
+	broker->hear(broker->context, name, has_stamp ? &stamp : NULL, message->payload,
+	             (size_t)message->payloadlen);
 }
 
 /* ---- The connection ---- */
@@ -317,6 +323,12 @@ static void go_on_connecting(struct broker *broker, int64_t now)
 		check(broker, mosquitto_loop_read(broker->client, 1));
 }
 
+static bool can_publish(const struct broker *broker)
+{
+	return broker->state == BROKER_SUBSCRIBED && broker->spool->first != NULL &&
+	       broker->in_flight < AT_ONCE;
+}
+
 static void lower(int64_t *due, int64_t at)
 {
 	if (at < *due)
@@ -337,7 +349,9 @@ void broker_prepare(struct broker *broker, bool hold, fd_set *readable, fd_set *
 		lower(due, broker->serve_at);
 	if (broker->state < BROKER_CONNECTED)
 		return;
-	if (now < broker->publish_at)
+	if (broker->state == BROKER_CONNECTED)
+		lower(due, broker->subscribe_at);
+	if (can_publish(broker))
 		lower(due, broker->publish_at);
 	sd = mosquitto_socket(broker->client);
 	if (sd == -1)
@@ -373,8 +387,10 @@ static bool publish(struct broker *broker, const struct message *message)
 	if (result == MOSQ_ERR_NOMEM || result == MOSQ_ERR_QOS_NOT_SUPPORTED ||
 	    result == MOSQ_ERR_OVERSIZE_PACKET || result == MOSQ_ERR_PAYLOAD_SIZE)
 		broker->in_flight--;
-	if (result == MOSQ_ERR_NOMEM)
+	if (result == MOSQ_ERR_NOMEM) {
+		broker->publish_at = now_us() + BACKOFF_US;
 		return false;
+	}
 	if (result == MOSQ_ERR_QOS_NOT_SUPPORTED) {
 		log_warning(NULL, "broker", "it has no QoS 1, as if by --qos 0");
 		broker->options->qos = 0;
@@ -391,10 +407,10 @@ static bool publish(struct broker *broker, const struct message *message)
 	return true;
 }
 
-static void publish_spooled(struct broker *broker)
+static void publish_spooled(struct broker *broker, int64_t now)
 {
-	while (broker->state == BROKER_SUBSCRIBED && broker->spool->first != NULL &&
-	       broker->in_flight < AT_ONCE && publish(broker, broker->spool->first))
+	while (can_publish(broker) && now >= broker->publish_at &&
+	       publish(broker, broker->spool->first))
 		spool_remove_first(broker->spool);
 }
 
@@ -433,8 +449,7 @@ void broker_serve(struct broker *broker, bool hold, const fd_set *readable, cons
 		read_some(broker);
 	if (broker->state == BROKER_CONNECTED && now >= broker->subscribe_at)
 		subscribe(broker, now);
-	if (now >= broker->publish_at)
-		publish_spooled(broker);
+	publish_spooled(broker, now);
 	if (broker->state >= BROKER_CONNECTED && FD_ISSET(sd, writable))
 		check(broker, mosquitto_loop_write(broker->client, 1));
 	/* While the broker is not read, its answer to a ping would seem to be missing. */

@@ -17,6 +17,9 @@
  * told so after SETTLE_US: what is sent to it before that is lost. */
 enum { BACKOFF_US = 20000, MOST_BACKOFF_US = 500000, FULL_US = 1000000, SETTLE_US = 100000 };
 
+/* How long to wait where the kernel has no memory for what is sent. */
+enum { RETRY_US = 100000 };
+
 /* An attempt to connect is given up after so long. */
 enum { PATIENCE_US = 3000000 };
 
@@ -140,7 +143,8 @@ void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t
 	}
 	if (room->is_connected && !room->is_closing)
 		FD_SET(room->sd, readable);
-	if (!room->is_connected || (room->is_settled && room->out_length > room->out_sent))
+	if (!room->is_connected ||
+	    (room->is_settled && room->out_length > room->out_sent && now >= room->at))
 		FD_SET(room->sd, writable);
 }
 
@@ -234,6 +238,11 @@ void room_flush(struct room *room)
 	while (room->is_settled && room->out_sent < room->out_length) {
 		count = send(room->sd, room->out + room->out_sent,
 		             room->out_length - room->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		/* The kernel is short of memory, and select() would call the socket writable. */
+		if (count == -1 && (errno == ENOBUFS || errno == ENOMEM)) {
+			trouble_log(&room->trouble, "server", strerror(errno));
+			room->at = now_us() + RETRY_US;
+		}
 		/* If it has failed, read() gives what is left to be heard, and then the reason. */
 		if (count <= 0)
 			return;

@@ -8,6 +8,7 @@ use crate::room::{self, SHORTEST_QUEUE};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Signal, kill_process};
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -239,12 +240,27 @@ impl Rooms {
     /// A relay for the server that was added last.
     pub fn add_relay(&mut self, options_and_broker: &str) -> Result<()> {
         let name = format!("relay-{}", self.relays.len());
-        let port = self.ports.last().context("there is no server")?;
-        let root = Path::new(ROOT).canonicalize()?;
-        let command =
-            format!("{}/relay --id {name} {options_and_broker} 127.0.0.1:{port}", root.display());
-        self.relays.push(Program::new(&self.folder, &name, &command));
+        let relay = self.relay("", &name, self.ports.len() - 1, options_and_broker)?;
+        self.relays.push(relay);
         Ok(())
+    }
+
+    /// A relay for this server, which does not run yet. The words of the runner, which may be none,
+    /// stand before its command.
+    pub fn relay(
+        &self,
+        runner: &str,
+        name: &str,
+        server: usize,
+        options_and_broker: &str,
+    ) -> Result<Program> {
+        let program = relay_program()?;
+        let port = self.ports.get(server).context("there is no such server")?;
+        let command = format!(
+            "{runner} {} --id {name} {options_and_broker} 127.0.0.1:{port}",
+            program.display()
+        );
+        Ok(Program::new(&self.folder, name, &command))
     }
 
     pub fn start_all(&mut self) -> Result<()> {
@@ -362,6 +378,12 @@ pub fn talk_while<T>(generator: &mut Generator, act: impl FnOnce() -> Result<T>)
     })??;
     touch(generator)?;
     Ok(outcome)
+}
+
+/// The relay: the one that `make` builds, unless the environment has another.
+pub fn relay_program() -> Result<PathBuf> {
+    let root = Path::new(ROOT).canonicalize()?;
+    Ok(root.join(env::var("RELAY").unwrap_or("relay".into())))
 }
 
 /// Where a program is that only root has in the PATH.

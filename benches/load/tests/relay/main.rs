@@ -7,4 +7,6 @@
 mod faults;
 mod floods;
 mod others;
+mod refused;
 mod topologies;
+mod usage;

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 /// A client that hears what the other says.
-fn client(rooms: &Rooms, server: usize) -> Result<TcpStream> {
+pub(crate) fn client(rooms: &Rooms, server: usize) -> Result<TcpStream> {
     let client = TcpStream::connect(rooms.address(server))?;
     client.set_read_timeout(Some(PATIENCE))?;
     Ok(client)
@@ -101,7 +101,7 @@ fn telnet_commands_from_the_broker_reach_nobody() -> Result<()> {
 }
 
 /// What the program prints.
-fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new(program).args(arguments).output()?;
     ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(output.stdout)

@@ -1,0 +1,187 @@
+//! Brokers that do not take everything, and messages that are not as a relay's.
+
+use crate::others::{client, run};
+use anyhow::{Context, Result, ensure};
+use load::rooms::{Rooms, wait_until};
+use rustix::process::Signal;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+
+/// A broker with settings of its own, a server and its relay.
+fn rooms(name: &str, settings: &str, options: &str) -> Result<(Rooms, u16)> {
+    let mut rooms = Rooms::new(name)?;
+    let broker = rooms.add_broker(|shipped| shipped + settings)?;
+    rooms.add_server("")?;
+    rooms.add_relay(&format!("{options} mqtt://127.0.0.1:{broker}/room"))?;
+    Ok((rooms, broker))
+}
+
+fn publish(broker: u16, name: &str, options: &[&str]) -> Result<()> {
+    let (port, topic) = (broker.to_string(), format!("chat/room/{name}"));
+    let words = ["-p", &port, "-q", "1", "-V", "5", "-t", &topic];
+    run("mosquitto_pub", &[&words[..], options].concat())?;
+    Ok(())
+}
+
+#[test]
+fn a_broker_that_wants_a_password_is_told() -> Result<()> {
+    let (mut rooms, _) = rooms("password_wanted", "", "")?;
+    let settings = rooms.folder.join("broker-0/mosquitto.conf");
+    let text = fs::read_to_string(&settings)?;
+    fs::write(&settings, text.replace("allow_anonymous true", "allow_anonymous false"))?;
+    rooms.start_broker(0)?;
+    rooms.relays[0].start()?;
+    rooms.relays[0].wait_for("broker: Not authorized")?;
+    Ok(())
+}
+
+#[test]
+fn what_a_broker_does_not_let_us_publish_is_told() -> Result<()> {
+    let (mut rooms, _) = rooms("may_not_publish", "acl_file rules\n", "")?;
+    fs::write(rooms.folder.join("broker-0/rules"), "topic read chat/#\n")?;
+    rooms.start_all()?;
+    client(&rooms, 0)?.write_all(b"hello\n")?;
+    rooms.relays[0].wait_for("broker refuses a message: Not authorized")?;
+    rooms.relays[0].wait_for("lost: 1 lines of this server")?;
+    Ok(())
+}
+
+/// The warnings that follow each other closely are held back.
+#[test]
+fn a_broker_with_narrow_limits_serves_as_well() -> Result<()> {
+    let settings = "max_qos 0\nmax_packet_size 1000\n";
+    let (mut rooms, _) = rooms("narrow_limits", settings, "")?;
+    rooms.start_all()?;
+    let mut speaker = client(&rooms, 0)?;
+    speaker.write_all(b"hello\n")?;
+    rooms.relays[0].wait_for("it has no QoS 1")?;
+    wait_until("it is published", || Ok(rooms.relays[0].figure("lines_out")? == 1))?;
+    for number in 1..=12 {
+        speaker.write_all(format!("{:2000}\n", number).as_bytes())?;
+        wait_until("it is refused", || Ok(rooms.relays[0].figure("lost_out")? == number))?;
+    }
+    rooms.relays[0].wait_for("broker refuses a message: ")?;
+    Ok(())
+}
+
+#[test]
+fn what_is_under_way_without_confirmation_is_told() -> Result<()> {
+    let (mut rooms, _) = rooms("qos_0", "", "--qos 0")?;
+    rooms.start_all()?;
+    client(&rooms, 0)?.write_all(b"hello\n")?;
+    wait_until("it is published", || Ok(rooms.relays[0].figure("lines_out")? == 1))?;
+    rooms.brokers[0].end()?;
+    rooms.relays[0].wait_for("broker: ")?;
+    rooms.start_broker(0)?;
+    rooms.relays[0].wait_for("broker: connected")?;
+    Ok(())
+}
+
+#[test]
+fn what_the_broker_has_not_confirmed_at_the_end_is_told() -> Result<()> {
+    let (mut rooms, _) = rooms("not_confirmed", "", "")?;
+    rooms.start_all()?;
+    rooms.brokers[0].signal(Signal::STOP)?;
+    client(&rooms, 0)?.write_all(b"hello\n")?;
+    wait_until("it is handed over", || Ok(rooms.relays[0].figure("in_flight")? == 1))?;
+    rooms.relays[0].end()?;
+    rooms.relays[0].wait_for("not confirmed: 1 lines of this server")?;
+    rooms.brokers[0].signal(Signal::CONT)
+}
+
+#[test]
+fn what_the_broker_has_not_got_at_the_end_is_told() -> Result<()> {
+    let (mut rooms, _) = rooms("not_published", "", "")?;
+    rooms.start_all()?;
+    rooms.brokers[0].kill()?;
+    rooms.relays[0].wait_for("broker: Connection refused")?;
+    client(&rooms, 0)?.write_all(b"hello\n")?;
+    wait_until("it is spooled", || Ok(rooms.relays[0].figure("spooled_lines")? == 1))?;
+    rooms.relays[0].end()?;
+    rooms.relays[0].wait_for("lost: 1 lines of this server")?;
+    Ok(())
+}
+
+#[test]
+fn without_a_file_the_machine_knows_whom_to_trust() -> Result<()> {
+    let mut rooms = Rooms::new("no_ca")?;
+    let broker = rooms.add_broker(|settings| settings)?;
+    rooms.add_server("")?;
+    rooms.add_relay(&format!("mqtts://127.0.0.1:{broker}/room"))?;
+    rooms.relays[0].start()?;
+    rooms.relays[0].wait_for("broker: it does not answer")?;
+    Ok(())
+}
+
+/// Messages of other programs: with a stamp that is none, with other properties, without a text,
+/// with a telnet command alone, with a long name, and too long.
+#[test]
+fn odd_messages_are_said_or_dropped() -> Result<()> {
+    let (mut rooms, broker) = rooms("odd_messages", "", "")?;
+    rooms.start_all()?;
+    let lines = BufReader::new(client(&rooms, 0)?).lines();
+    let property = ["-D", "publish", "user-property", "n"];
+    let stamped = |stamp, text| [&property[..], &[stamp, "-m", text]].concat();
+    publish(broker, "empty", &["-n"])?;
+    let file = rooms.folder.join("text");
+    let file_name = file.to_str().context("the folder's name is text")?;
+    fs::write(&file, b"\xff\xf4")?;
+    publish(broker, "command", &["-f", file_name])?;
+    publish(broker, "no-number", &stamped("x", "one"))?;
+    publish(broker, "two-numbers", &stamped("1.2", "two"))?;
+    let typed = ["-D", "publish", "content-type", "text/plain", "-m", "three"];
+    publish(broker, "typed", &typed)?;
+    publish(broker, &"x".repeat(80), &["-m", "four"])?;
+    // The second one would go on in the line of the first, which is in pieces.
+    fs::write(&file, "y".repeat(70_000))?;
+    publish(broker, "pieces", &[&property[..], &["1.1.0", "-f", file_name]].concat())?;
+    publish(broker, "other", &["-m", "six"])?;
+    fs::write(&file, "z".repeat((1 << 20) + 1))?;
+    publish(broker, "long", &["-f", file_name])?;
+    rooms.relays[0].wait_for("long: dropped: a message is too long")?;
+    let heard = lines.take(6).collect::<Result<Vec<_>, _>>()?;
+    let pieces = "y".repeat(70_000);
+    ensure!(heard == ["one", "two", "three", "four", &pieces, "six"], "{heard:?}");
+    Ok(())
+}
+
+/// A part of a long line has been sent to a server that is killed: the next one does not get the
+/// rest of it.
+#[test]
+fn a_server_that_is_killed_within_a_line_gets_no_torn_line() -> Result<()> {
+    const LENGTH: usize = 1 << 20;
+    let (mut rooms, broker) = rooms("within_a_line", "", "")?;
+    rooms.start_all()?;
+    let file = rooms.folder.join("text");
+    fs::write(&file, "x".repeat(LENGTH - 1) + "\n")?;
+    rooms.servers[0].signal(Signal::STOP)?;
+    for _ in 0..8 {
+        let file = file.to_str().context("the folder's name is text")?;
+        publish(broker, "somebody", &["-f", file])?;
+    }
+    // More than the kernel takes.
+    wait_until("much waits", || Ok(rooms.relays[0].figure("lines_in")? >= 4))?;
+    rooms.servers[0].kill()?;
+    rooms.start_server(0)?;
+    let mut lines = BufReader::new(client(&rooms, 0)?).lines();
+    publish(broker, "somebody", &["-m", "the last one"])?;
+    loop {
+        match lines.next().context("the server has closed the connection")?? {
+            line if line == "the last one" => return Ok(()),
+            line => ensure!(line == "x".repeat(LENGTH - 1), "{} bytes", line.len()),
+        }
+    }
+}
+
+/// The relay takes a line that does not end for what it is.
+#[test]
+fn a_long_line_goes_on_in_pieces() -> Result<()> {
+    let mut rooms = Rooms::start("long_line", 2, "")?;
+    let (mut speaker, listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
+    let long = "x".repeat(200_000);
+    speaker.write_all(format!("{long}\n").as_bytes())?;
+    let line = BufReader::new(listener).lines().next().context("there is a line")??;
+    ensure!(line == long, "{} bytes", line.len());
+    ensure!(rooms.relays[1].figure("lost_in")? == 0, "something is told to be lost");
+    Ok(())
+}

@@ -16,7 +16,9 @@ struct origin *origins_find(struct origins *origins, const char *name)
 			origin->heard_at = origins->calls;
 			return origin;
 		}
-		if (origin->heard_at < oldest->heard_at)
+		/* Lost lines are logged within a second; until then their origin stays. */
+		if (origin->untold == 0 &&
+		    (oldest->untold > 0 || origin->heard_at < oldest->heard_at))
 			oldest = origin;
 	}
 	*oldest = (struct origin){ .heard_at = origins->calls };

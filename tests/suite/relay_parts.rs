@@ -30,10 +30,15 @@ int take(const char *name, const char *text, uint64_t lines, uint64_t *lost)
 {
 	struct origin *origin = origins_find(&origins, name);
 	struct stamp stamp;
+	int verdict;
 
 	if (!stamp_parse(text, &stamp))
 		return -1;
-	return origin != NULL ? (int)origin_check(origin, &stamp, lines, lost) : -2;
+	if (origin == NULL)
+		return -2;
+	verdict = (int)origin_check(origin, &stamp, lines, lost);
+	origin->untold += *lost;
+	return verdict;
 }
 
 void begin_epoch(uint64_t now)
@@ -214,6 +219,18 @@ fn of_many_relays_those_not_heard_for_longest_are_forgotten() {
     assert_eq!(parts.take("0", "5.1.0", 1), (REPEATS, 0));
     assert_eq!(parts.take("1", "5.1.0", 1), (GOES_ON, 0), "it had to make room");
     assert_eq!(parts.take(&"x".repeat(64), "5.1.0", 1).0, -2, "its name is too long");
+}
+
+#[test]
+fn a_relay_whose_lost_lines_are_not_logged_is_not_forgotten() {
+    let parts = Parts::new(0);
+    parts.take("0", "5.1.0", 1);
+    assert_eq!(parts.take("0", "5.2.9", 1), (GOES_ON, 8));
+    for name in 1..=256 {
+        parts.take(&name.to_string(), "5.1.0", 1);
+    }
+    assert_eq!(parts.take("0", "5.2.9", 1), (REPEATS, 0));
+    assert_eq!(parts.take("1", "5.1.0", 1), (GOES_ON, 0), "it had to make room");
 }
 
 #[test]

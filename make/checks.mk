@@ -155,7 +155,7 @@ $(COVERED)/server: $(SERVER_FILES) $(COVERED)/libchatserver.a
 
 # The relay's tests, which mostly wait, run beside the server's. Where calls fail, a process may
 # spoil its file, so each has one of its own.
-REPORTED   = --instr-profile $(COVERED)/profile --ignore-filename-regex /benches/ \
+REPORTED   = --instr-profile $(COVERED)/profile --ignore-filename-regex /c-tests/ \
 	$(COVERED)/server --object $(COVERED)/relay
 TEST_RELAY = RELAY=$(COVERED)/relay $(CARGO) test --release --quiet $(LOAD)
 

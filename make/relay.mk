@@ -12,7 +12,7 @@ RELAY_LIBS     = $(shell $(PKG_CONFIG) --libs libmosquitto) -ldl
 RELAY_MAN     := man/chatserver-relay.1
 RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 
-.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check relay-torture
+.PHONY: no-relay lint-relay install-relay uninstall-relay relay-check torture-relay
 .PHONY: bench-rooms bench-room bench-faults
 
 all: $(if $(MOSQUITTO),relay,no-relay)
@@ -54,14 +54,14 @@ relay-check: server relay ## try rooms over many servers, with real brokers that
 
 # The relay with an allocator that fails as it is told. strace makes its system calls fail.
 TORTURED_RELAY := $(BUILD)/tortured/relay
-FAILING_MALLOC := benches/load/tests/torture/failing_malloc.c
+FAILING_MALLOC := c-tests/torture/relay/failing_malloc.c
 
 $(TORTURED_RELAY): $(RELAY_FILES) $(FAILING_MALLOC)
 	$(call COMPILE,$(RELAY_FLAGS),$(RELAY_LIBS))
 
-torture: relay-torture
+torture: torture-relay
 
-relay-torture: $(if $(MOSQUITTO),server $(TORTURED_RELAY))
+torture-relay: $(if $(MOSQUITTO),server $(TORTURED_RELAY))
 	@if $(if $(MOSQUITTO),$(WITH_SBIN) command -v mosquitto,false) >/dev/null; then set -x; \
 		RELAY=$(TORTURED_RELAY) $(CARGO) test --release --quiet $(LOAD) --test torture \
 			-- --test-threads 4; \

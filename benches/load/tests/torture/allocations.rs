@@ -1,5 +1,5 @@
 //! Each allocation of the process fails: those of the relay, of libmosquitto and of the C library.
-//! The relay is linked with `failing_malloc.c`.
+//! The relay is linked with `c-tests/torture/relay/failing_malloc.c`.
 
 use crate::scene::{Fault, run_all};
 use anyhow::{Result, ensure};

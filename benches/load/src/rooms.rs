@@ -116,9 +116,7 @@ impl Program {
     pub fn wait_for(&mut self, text: &str) -> Result<String> {
         let mut line = String::new();
         wait_until(&format!("{} says '{text}'", self.name), || {
-            let log = self.log()?;
-            let whole = log.rfind('\n').map_or(0, |end| end + 1);
-            for one in log[self.searched..whole].split_inclusive('\n') {
+            for one in self.whole_lines()?[self.searched..].split_inclusive('\n') {
                 self.searched += one.len();
                 if one.contains(text) {
                     line = one.trim_end().into();
@@ -130,14 +128,28 @@ impl Program {
         Ok(line)
     }
 
-    /// A figure of its statistics.
-    pub fn figure(&mut self, name: &str) -> Result<usize> {
+    /// A figure of its statistics. What stands before them in the log can be waited for later.
+    pub fn figure(&self, name: &str) -> Result<usize> {
+        let known = self.whole_lines()?.len();
         self.signal(Signal::USR1)?;
-        let line = self.wait_for("stats:")?;
+        let mut line = None;
+        wait_until(&format!("{} tells its figures", self.name), || {
+            let lines = self.whole_lines()?;
+            line = lines[known..].lines().find(|line| line.contains("stats:")).map(String::from);
+            Ok(line.is_some())
+        })?;
+        let line = line.expect("it has been found");
         let figure = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         figure
             .and_then(|figure| figure.parse().ok())
             .with_context(|| format!("no figure '{name}': {line}"))
+    }
+
+    /// The log without a line that is being written.
+    fn whole_lines(&self) -> Result<String> {
+        let mut log = self.log()?;
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        Ok(log)
     }
 
     pub fn log(&self) -> Result<String> {

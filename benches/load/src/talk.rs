@@ -37,11 +37,11 @@ impl Talk {
     }
 
     /// Waits until everybody has heard everybody.
-    pub fn begin(mut rooms: Rooms, cell: &Cell) -> Result<Self> {
+    pub fn begin(rooms: Rooms, cell: &Cell) -> Result<Self> {
         let mut crowd = rooms.gather(cell)?;
         crowd.come_back()?;
-        let relays = rooms.relays.iter_mut();
-        let lost_before = relays.map(|relay| relay.figure("lost_in")).collect::<Result<_>>()?;
+        let lost_before =
+            rooms.relays.iter().map(|relay| relay.figure("lost_in")).collect::<Result<_>>()?;
         Ok(Self { rooms, crowd, clients: cell.clients, senders: cell.senders, lost_before })
     }
 
@@ -95,7 +95,7 @@ impl Talk {
     }
 
     /// What is lost to the clients of a server is what its relay says.
-    pub fn loss_is_told(&mut self, to: usize) -> Result<usize> {
+    pub fn loss_is_told(&self, to: usize) -> Result<usize> {
         let others = (0..self.servers()).filter(|from| *from != to);
         let lost = others.map(|from| self.lost(from, to)).sum::<Result<usize>>()?;
         let told = self.figure(to, "lost_in")? - self.lost_before[to];
@@ -104,13 +104,13 @@ impl Talk {
     }
 
     /// Between the servers lines may be lost, but each relay says how many.
-    pub fn losses_are_told(&mut self) -> Result<()> {
+    pub fn losses_are_told(&self) -> Result<()> {
         self.check(|from, to| from != to)?;
         (0..self.servers()).try_for_each(|to| self.loss_is_told(to).map(drop))
     }
 
     /// A figure of a relay's statistics.
-    pub fn figure(&mut self, relay: usize, name: &str) -> Result<usize> {
+    pub fn figure(&self, relay: usize, name: &str) -> Result<usize> {
         self.rooms.relays[relay].figure(name)
     }
 

@@ -65,7 +65,7 @@ fn a_broker_with_narrow_limits_serves_as_well() -> Result<()> {
 }
 
 #[test]
-fn what_is_under_way_without_confirmation_is_told() -> Result<()> {
+fn without_confirmations_the_relay_connects_again() -> Result<()> {
     let (mut rooms, _) = rooms("qos_0", "", "--qos 0")?;
     rooms.start_all()?;
     client(&rooms, 0)?.write_all(b"hello\n")?;
@@ -103,7 +103,7 @@ fn what_the_broker_has_not_got_at_the_end_is_told() -> Result<()> {
 }
 
 #[test]
-fn without_a_file_the_machine_knows_whom_to_trust() -> Result<()> {
+fn a_broker_without_tls_does_not_answer_to_mqtts() -> Result<()> {
     let mut rooms = Rooms::new("no_ca")?;
     let broker = rooms.add_broker(|settings| settings)?;
     rooms.add_server("")?;
@@ -176,7 +176,7 @@ fn a_server_that_is_killed_within_a_line_gets_no_torn_line() -> Result<()> {
 /// The relay takes a line that does not end for what it is.
 #[test]
 fn a_long_line_goes_on_in_pieces() -> Result<()> {
-    let mut rooms = Rooms::start("long_line", 2, "")?;
+    let rooms = Rooms::start("long_line", 2, "")?;
     let (mut speaker, listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
     let long = "x".repeat(200_000);
     speaker.write_all(format!("{long}\n").as_bytes())?;

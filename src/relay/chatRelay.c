@@ -135,14 +135,15 @@ static void log_stats(const struct relay *relay)
 	const struct broker *broker = &relay->broker;
 
 	log_text(LOG_INFO,
-	         "stats: lines_in=%" PRIu64 " lines_out=%" PRIu64 " spooled_lines=%" PRIu64
-	         " spooled_bytes=%zu in_flight=%u lost_in=%" PRIu64 " lost_out=%" PRIu64
-	         " doubled=%" PRIu64 " loops=%" PRIu64 " server_reconnects=%" PRIu64
-	         " broker_reconnects=%" PRIu64 " dropped_lines=%" PRIu64 " uptime_s=%jd",
-	         relay->lines_in, broker->lines_out, spool->lines, spool->bytes, broker->in_flight,
-	         relay->lost_in, spool->lost, relay->doubled, broker->loops,
-	         repeated(relay->room.connections), repeated(broker->connections), log_dropped(),
-	         (intmax_t)(now_us() - relay->started_at) / SECOND_US);
+	         "stats: lines_in=%" PRIu64 " lines_out=%" PRIu64 " queued_bytes=%zu"
+	         " spooled_lines=%" PRIu64 " spooled_bytes=%zu in_flight=%u"
+	         " lost_in=%" PRIu64 " lost_out=%" PRIu64 " doubled=%" PRIu64 " loops=%" PRIu64
+	         " server_reconnects=%" PRIu64 " broker_reconnects=%" PRIu64
+	         " dropped_lines=%" PRIu64 " uptime_s=%jd",
+	         relay->lines_in, broker->lines_out, room_queued(&relay->room), spool->lines,
+	         spool->bytes, broker->in_flight, relay->lost_in, spool->lost, relay->doubled,
+	         broker->loops, repeated(relay->room.connections), repeated(broker->connections),
+	         log_dropped(), (intmax_t)(now_us() - relay->started_at) / SECOND_US);
 }
 
 /* ---- A pass ---- */

@@ -47,7 +47,7 @@ static bool was_refused(const struct room *room)
 /* Drops the rest of a line in `out` whose beginning has gone to another connection. */
 static void drop_cut_line(struct room *room)
 {
-	const size_t left = room->out_length - room->out_sent;
+	const size_t left = room_queued(room);
 	const char *end = NULL;
 
 	if (room->is_cut_in_line && left > 0)
@@ -259,7 +259,12 @@ void room_flush(struct room *room)
 	}
 }
 
+size_t room_queued(const struct room *room)
+{
+	return room->out_length - room->out_sent;
+}
+
 bool room_is_behind(const struct room *room)
 {
-	return room->out_length - room->out_sent > BEHIND;
+	return room_queued(room) > BEHIND;
 }

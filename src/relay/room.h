@@ -52,6 +52,9 @@ bool room_say(struct room *room, const void *speaker, const char *text, size_t l
 /* Sends what the server takes. */
 void room_flush(struct room *room);
 
+/* How many bytes wait for the server. */
+size_t room_queued(const struct room *room);
+
 /* Whether so much waits for the server that nothing should be added. */
 bool room_is_behind(const struct room *room);
 

@@ -146,10 +146,10 @@ fn odd_messages_are_said_or_dropped() -> Result<()> {
 }
 
 /// A part of a long line has been sent to a server that is killed: the next one does not get the
-/// rest of it.
+/// rest of it. The kernel takes whole pages, so it never takes a whole number of these lines.
 #[test]
 fn a_server_that_is_killed_within_a_line_gets_no_torn_line() -> Result<()> {
-    const LENGTH: usize = 1 << 20;
+    const LENGTH: usize = (1 << 20) - 11;
     let (mut rooms, broker) = rooms("within_a_line", "", "")?;
     rooms.start_all()?;
     let file = rooms.folder.join("text");
@@ -160,7 +160,7 @@ fn a_server_that_is_killed_within_a_line_gets_no_torn_line() -> Result<()> {
         publish(broker, "somebody", &["-f", file])?;
     }
     // More than the kernel takes.
-    wait_until("much waits", || Ok(rooms.relays[0].figure("lines_in")? >= 4))?;
+    wait_until("a part waits", || Ok(rooms.relays[0].figure("queued_bytes")? > 0))?;
     rooms.servers[0].kill()?;
     rooms.start_server(0)?;
     let mut lines = BufReader::new(client(&rooms, 0)?).lines();

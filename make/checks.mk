@@ -159,10 +159,8 @@ REPORTED   = --instr-profile $(COVERED)/profile --ignore-filename-regex /c-tests
 	$(COVERED)/server --object $(COVERED)/relay
 TEST_RELAY = RELAY=$(COVERED)/relay $(CARGO) test --release --quiet $(LOAD)
 
-coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
-coverage: $(COVERED)/server ## measure how much of library, server and relay the tests run
-	rm -rf $(COVERED)/profiles
-	mkdir -m 777 $(COVERED)/profiles
+$(COVERED)/lcov.info: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
+$(COVERED)/lcov.info: $(COVERED)/server FORCE
 	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
 	$(TEST_RELAY) --no-run
 	umask 0; { $(TEST_RELAY) --test relay -- --test-threads 6 && \
@@ -172,9 +170,18 @@ coverage: $(COVERED)/server ## measure how much of library, server and relay the
 		server=$$?; wait $$relay && exit $$server
 	llvm-profdata-$(LLVM) merge --failure-mode=all --output $(COVERED)/profile \
 		$(COVERED)/profiles/*
-	llvm-cov-$(LLVM) export --format lcov $(REPORTED) >$(COVERED)/lcov.info
+	llvm-cov-$(LLVM) export --format lcov $(REPORTED) >$@
 	@llvm-cov-$(LLVM) report --show-region-summary=false $(REPORTED) | sed '/^$$/,/^-/d'
-	COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
+
+# Clock and kernel have a say in which lines a test reaches. What it misses by chance, it reaches
+# when all are run once more, which adds to what has been counted.
+CHECK_COVERAGE = COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
+
+coverage: $(COVERED)/server ## measure how much of library, server and relay the tests run
+	rm -rf $(COVERED)/profiles
+	mkdir -m 777 $(COVERED)/profiles
+	$(MAKE) $(COVERED)/lcov.info
+	$(CHECK_COVERAGE) || { $(MAKE) $(COVERED)/lcov.info && $(CHECK_COVERAGE); }
 
 # A mutant is the library with one change, which a test ought to notice. LIBRARY says that the tests
 # in C need not build it, and that the archive is enough; ccache keeps their objects. A test in C

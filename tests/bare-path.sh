@@ -35,6 +35,6 @@ if (($#)); then
 else
 	"${bare[@]}" make
 	"${bare[@]}" cargo test --quiet --test suite -- --skip properties::
-	"${bare[@]}" cargo test --quiet --test server -- fairness:: injected:: listening:: \
-		output:: signals:: systemd:: telnet_client:: tls:: tools:: usage::
+	"${bare[@]}" cargo test --quiet --test server -- activation:: fairness:: injected:: \
+		listening:: output:: signals:: systemd:: telnet_client:: tls:: tools:: usage::
 fi

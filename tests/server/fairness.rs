@@ -1,13 +1,13 @@
 //! A pass of the server is bounded, goes on where the last one stopped, and serves those first who
 //! send little. strace makes calls slow, so that a pass has time for few of them.
 
+use crate::activation::duplicate;
 use crate::client::Client;
 use crate::failing_calls::{Log, server_under_strace};
 use crate::harness::{READ_SIZE, Server};
 use crate::injected::has_strace;
 use crate::misbehaving_clients::{flood, pass_on};
 use crate::slow::peak_memory;
-use crate::systemd::duplicate;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::thread;

@@ -10,6 +10,7 @@ use common::{child, client, compiler, installed, make, program, valgrind};
 
 mod harness;
 
+mod activation;
 mod backpressure;
 mod descriptors;
 mod failing_calls;
@@ -25,6 +26,7 @@ mod memory;
 mod misbehaving_clients;
 mod options;
 mod output;
+
 mod printable;
 mod random_chat;
 mod relay;

@@ -42,7 +42,7 @@ pub(crate) struct Member {
     pending: Vec<u8>,
     own: Own,
     /// Whole lines that it has sent, and that have not been fetched.
-    ready: Vec<u8>,
+    ready: VecDeque<u8>,
     line: Vec<u8>,
     /// It has been given to `chat_feed` or `chat_receive`.
     fed: bool,
@@ -169,7 +169,7 @@ impl Model {
             cut_off: false,
             pending: Vec::new(),
             own: Own::Nowhere,
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             line: Vec::new(),
             fed: false,
         });
@@ -310,7 +310,9 @@ impl Model {
         let mut said = line::assemble(&mut member.line, bytes);
         // What has not been fetched goes before it.
         if bytes.is_empty() || !said.is_empty() {
-            said = [std::mem::take(&mut member.ready), said].concat();
+            let mut ready = Vec::from(std::mem::take(&mut member.ready));
+            ready.append(&mut said);
+            said = ready;
         }
         self.say(who, said)
     }
@@ -328,8 +330,8 @@ impl Model {
     pub(crate) fn next_line(&mut self, who: Who) -> Result<Vec<u8>, c_int> {
         let at = self.find(who)?;
         let ready = &mut self.pools[who.pool].members[at].ready;
-        let others = ready.split_off(line::first(ready));
-        Ok(std::mem::replace(ready, others))
+        let length = line::first(ready.make_contiguous());
+        Ok(ready.drain(..length).collect())
     }
 
     /// Queues some text for everyone, the seat included.

@@ -17,7 +17,9 @@ pub(crate) fn play(steps: &[Step]) {
     let mut room = Room::open();
     for step in steps {
         room.play(*step);
-        room.check();
+        if !step.is_without_call() {
+            room.check();
+        }
     }
     room.close();
 }
@@ -74,10 +76,7 @@ impl Room {
             Step::EndLine(who) => self.feed(who, Text { length: 0, line: 0 }),
             Step::Receive(who, text) => self.receive(who, text),
             Step::EndInput(who) => self.receive(who, Text { length: 0, line: 0 }),
-            Step::Fetch(who, count) => (0..count).for_each(|_| {
-                let line = self.pools[who.pool].next_line(NUMBERS[who.seat]);
-                assert!(line == self.expected.next_line(who).as_deref().map_err(|errno| *errno));
-            }),
+            Step::Fetch(who, count) => _ = (0..count).find(|_| self.fetch(who)),
             Step::Announce(who, text) => {
                 let text = self.text(text);
                 let outcome = self.pools[who.pool].say(NUMBERS[who.seat], &text);
@@ -183,6 +182,13 @@ impl Room {
         let text = self.text(text);
         let outcome = self.pools[who.pool].receive(NUMBERS[who.seat], &text);
         assert_eq!(outcome, self.expected.receive(who, &text));
+    }
+
+    /// Fetches a line; true where there was none.
+    fn fetch(&mut self, who: Who) -> bool {
+        let line = self.pools[who.pool].next_line(NUMBERS[who.seat]);
+        assert!(line == self.expected.next_line(who).as_deref().map_err(|errno| *errno));
+        line.unwrap_or_default().is_empty()
     }
 
     fn write(&mut self, who: Who, name: u8) {
@@ -363,8 +369,10 @@ impl Room {
 }
 
 impl Drop for Room {
-    /// Has the next room find the numbers free, also after a failure.
+    /// Has the next room find the numbers free after a failure, too.
     fn drop(&mut self) {
-        NUMBERS.into_iter().filter(|number| socket::is_open(*number)).for_each(socket::close);
+        if std::thread::panicking() {
+            NUMBERS.into_iter().filter(|number| socket::is_open(*number)).for_each(socket::close);
+        }
     }
 }

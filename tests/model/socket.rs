@@ -153,8 +153,11 @@ impl Socket {
     /// The descriptor has been closed: the peer reads what was sent and then the end.
     pub(crate) fn check_closed(mut self) {
         assert!(!is_open(self.number), "{} is open", self.number);
-        let (Some(mut far), mut heard) = (self.far.take(), Vec::new()) else { return };
-        far.read_to_end(&mut heard).expect("the end comes at once");
+        let Some(far) = self.far.take() else { return };
+        // A file that is read to its end is first asked for its size.
+        let most = self.unread.len() + 1;
+        let mut heard = Vec::with_capacity(most);
+        far.take(most as u64).read_to_end(&mut heard).expect("the end comes at once");
         assert!(heard == self.unread, "the peer has not heard what was sent");
     }
 }

@@ -55,7 +55,7 @@ impl Text {
         let start = start % (PATTERN.len() - self.length);
         let mut bytes = PATTERN[start..start + self.length].to_vec();
         if self.line > 0 {
-            bytes.iter_mut().skip(self.line - 1).step_by(self.line).for_each(|byte| *byte = b'\n');
+            bytes.chunks_exact_mut(self.line).for_each(|line| line[self.line - 1] = b'\n');
         }
         bytes
     }
@@ -123,6 +123,22 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// Whether it calls nothing of the library, so that nothing can differ from the model after it
+    /// that did not before.
+    pub(crate) fn is_without_call(self) -> bool {
+        matches!(
+            self,
+            Self::Hear(..)
+                | Self::HangUp(_)
+                | Self::Pop(_)
+                | Self::TakeOut(..)
+                | Self::Mark(..)
+                | Self::RebuildWriteSet(_)
+                | Self::Count(..)
+                | Self::Listen(_)
+        )
+    }
+
     /// Any four bytes are a step: what is done, by which member, and two details.
     fn decode([what, who, size, style]: [u8; 4]) -> Self {
         let seat = usize::from(who) % SEATS;

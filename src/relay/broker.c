@@ -274,8 +274,10 @@ int broker_init(struct broker *broker)
 	broker->backoff = BACKOFF_US;
 	broker->patience = PATIENCE_US;
 	mosquitto_lib_init();
+	errno = 0;
 	broker->client = mosquitto_new(id, false, broker);
-	if (broker->client == NULL) {
+	/* libmosquitto 2.0 goes on where it has no memory for the identifier, and then has none. */
+	if (broker->client == NULL || errno == ENOMEM) {
 		warn("%s", id);
 		return -1;
 	}

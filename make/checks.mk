@@ -95,16 +95,18 @@ $(SANITIZED)/libchatserver.a: INSTRUMENTS := -Zsanitizer=address -Zexternal-clan
 SANITIZE_SKIP := gigabyte two_hundred_stopped_readers one_byte_at_a_time a_line_without_an_end \
 	many_queues_of_short_lines memory::
 
-# Where strace makes calls fail, leaks cannot be looked for; and where it counts the calls from the
-# start, the sanitizers' own are counted, too.
+# Those for which strace counts the calls from the start.
+SANITIZE_COUNT := what_fails_at_the_start need_not_succeed of_which_nothing
+
+# Where strace makes calls fail, leaks cannot be looked for; and where it counts them, the
+# sanitizers' own are counted, too.
 sanitize: $(SANITIZED)/libchatserver.a $(SANITIZED)/server ## run both with sanitizers in C and Rust
 	LIBRARY=$(SANITIZED) CFLAGS='$(CFLAGS) $(SANITIZE)' $(CARGO) test --test c
 	SERVER=$(SANITIZED)/server $(CARGO) test --test server -- $(SANITIZE_SKIP:%=--skip %) \
 		--skip injected:: --skip fairness:: --skip failing_calls:: --skip the_unit_allows \
 		--skip when_accepting_fails
 	SERVER=$(SANITIZED)/server ASAN_OPTIONS=detect_leaks=0 $(CARGO) test --test server -- \
-		injected:: fairness:: --skip what_fails_at_the_start \
-		$(SANITIZE_SKIP:%=--skip %)
+		injected:: fairness:: $(SANITIZE_COUNT:%=--skip %) $(SANITIZE_SKIP:%=--skip %)
 
 $(SANITIZED)/server: $(SERVER_FILES) $(SANITIZED)/libchatserver.a
 	$(call COMPILE,$(SANITIZE))
@@ -165,7 +167,8 @@ $(COVERED)/lcov.info: $(COVERED)/server FORCE
 	$(TEST_RELAY) --no-run
 	umask 0; { $(TEST_RELAY) --test relay -- --test-threads 6 && \
 		LLVM_PROFILE_FILE=$(CURDIR)/$(COVERED)/profiles/%p.profraw \
-		$(TEST_RELAY) --test torture -- --test-threads 4 each_; } & relay=$$!; \
+		$(TEST_RELAY) --test torture -- --test-threads 4 \
+			each_allocation_fails each_system; } & relay=$$!; \
 		SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds; \
 		server=$$?; wait $$relay && exit $$server
 	llvm-profdata-$(LLVM) merge --failure-mode=all --output $(COVERED)/profile \

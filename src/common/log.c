@@ -61,6 +61,7 @@ static bool reopen(int fd, mode_t mode)
 {
 	int access = fcntl(fd, F_GETFL) & O_ACCMODE;
 	int number, own;
+	bool is_done;
 	char path[32];
 
 	if (!S_ISFIFO(mode) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &number) == 0))
@@ -69,9 +70,9 @@ static bool reopen(int fd, mode_t mode)
 	own = open(path, access | O_NONBLOCK | O_NOCTTY);
 	if (own == -1)
 		return false;
-	dup2(own, fd);
+	is_done = dup2(own, fd) != -1;
 	close(own);
-	return true;
+	return is_done;
 }
 
 /* The writer process: copies until the server closes its end, and dies with the server. */
@@ -107,6 +108,7 @@ __attribute__((noreturn)) static void copy(int from, int to)
 static int start_writer(struct output *output)
 {
 	pid_t process;
+	bool failed;
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1)
@@ -115,11 +117,10 @@ static int start_writer(struct output *output)
 	if (process == 0)
 		copy(ends[1], output->fd);
 	output->is_socket = output->has_writer = true;
-	if (process != -1)
-		dup2(ends[0], output->fd);
+	failed = process == -1 || dup2(ends[0], output->fd) == -1;
 	close(ends[0]);
 	close(ends[1]);
-	return process == -1 ? -1 : 0;
+	return failed ? -1 : 0;
 }
 
 static int open_output(struct output *output, int fd, const struct stat *status)
@@ -341,13 +342,15 @@ static void close_outputs(void)
 int log_open(bool quiet)
 {
 	struct stat out = { .st_ino = 0 }, error = { .st_ino = 0 };
+	bool is_known;
 
 	tzset(); /* localtime_r() need not call it */
 	is_quiet = quiet;
-	fstat(STDOUT_FILENO, &out);
-	fstat(STDERR_FILENO, &error);
+	/* A file whose numbers do not fit into the struct is one of which nothing is known. */
+	is_known = fstat(STDOUT_FILENO, &out) == 0;
+	is_known &= fstat(STDERR_FILENO, &error) == 0;
 	journal = leads_to_journal(&error);
-	is_one = out.st_dev == error.st_dev && out.st_ino == error.st_ino;
+	is_one = is_known && out.st_dev == error.st_dev && out.st_ino == error.st_ino;
 	if (open_output(&outputs[0], STDOUT_FILENO, &out) == -1 ||
 	    (!is_one && open_output(&outputs[1], STDERR_FILENO, &error) == -1))
 		return -1;

@@ -73,11 +73,11 @@ pub(crate) fn server_under_strace(trace: &str, inject: &[&str]) -> (Server, Log)
     (Server::start_under(&words.iter().map(String::as_str).collect::<Vec<_>>(), &[]), log)
 }
 
-/// How many such calls a server makes before it first waits.
-fn calls_before_the_loop(call: &str) -> usize {
-    let (server, log) = server_under_strace(&format!("{call},pselect6"), &[]);
+/// How many such calls a server makes before it makes the other one for the first time.
+pub(crate) fn calls_before(call: &str, other: &str) -> usize {
+    let (server, log) = server_under_strace(&format!("{call},{other}"), &[]);
     server.stop();
-    log.read().lines().take_while(|line| !line.starts_with("pselect6(")).count()
+    log.read().lines().take_while(|line| !line.starts_with(other)).count()
 }
 
 /// A numbered line that begins with the number of its sender.
@@ -223,7 +223,7 @@ fn fail_each(calls: &[&str], errors: &[&str], times: &[(usize, usize)]) {
     }
     let mut faults = 0;
     for call in calls {
-        let before = calls_before_the_loop(call);
+        let before = calls_before(call, "pselect6");
         for error in errors {
             let fault = |(first, step)| Fault { call, error, first: before + first, step };
             let of_this_kind: usize = times.iter().map(|time| play(&[fault(*time)])).sum();
@@ -301,7 +301,7 @@ fn all_calls_fail_for_a_moment_at_a_time() {
     if !has_strace() {
         return;
     }
-    let calls = calls.map(|(call, errors)| (call, errors, calls_before_the_loop(call)));
+    let calls = calls.map(|(call, errors)| (call, errors, calls_before(call, "pselect6")));
     let mut dice = Dice::new(seed());
     let mut faults = 0;
     for _ in 0..10 {

@@ -1,12 +1,14 @@
 //! System calls that fail for long, or at the start, and signals at the worst moment, injected by
 //! strace. `failing_calls` has every call of the loop fail.
 
-use crate::harness::{Server, USUAL_LIMIT, free_port};
+use crate::failing_calls::{calls_before, server_under_strace};
+use crate::harness::{PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
 use crate::installed::skip;
 use crate::output::runners;
 use crate::slow::relay;
 use crate::stats::Stats;
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -142,9 +144,98 @@ fn what_fails_at_the_start_is_said() {
             None,
             "server: cannot listen on port : Operation not supported",
         ),
+        ("bind:error=EACCES", None, "server: cannot listen on port : Permission denied"),
+        ("dup2:error=EBUSY", None, "standard output or error: Device or resource busy"),
     ] {
         let Some(outcome) = try_start_with(injection, path) else { return };
         assert_eq!(outcome.err(), Some(format!("{complaint}\n")), "{injection}");
+    }
+}
+
+/// The server knows less then, or a descriptor stays open, since strace closes none that it has
+/// fail. The dynamic linker's calls come before the first rt_sigaction().
+#[test]
+fn calls_that_need_not_succeed_may_fail() {
+    if !has_strace() {
+        return;
+    }
+    for (call, error, start) in [
+        ("prlimit64", "EPERM", "rt_sigaction"),
+        ("getsockname", "ENOBUFS", "rt_sigaction"),
+        ("close", "EINTR", "pselect6"),
+        ("close", "EIO", "pselect6"),
+    ] {
+        let first = calls_before(call, start) + 1;
+        let inject = format!("inject={call}:error={error}:when={first}+");
+        let (server, log) = server_under_strace(call, &["-e", &inject]);
+        let [_there, leaver] = server.joins();
+        drop(leaver);
+        server.wait_for_removals(1);
+        chats(&server, 3);
+        server.stop();
+        assert!(log.read().contains("INJECTED"), "{call} has never failed by {error}");
+    }
+}
+
+/// It cannot be seen whether both outputs are one: each gets what is for it.
+#[test]
+fn outputs_of_which_nothing_is_known_stay_two() {
+    if !has_strace() {
+        return;
+    }
+    let first = calls_before("%fstat", "rt_sigaction") + 1;
+    let Some(server) = server_with(&format!("%fstat:error=EOVERFLOW:when={first}+")) else {
+        return;
+    };
+    chats(&server, 3);
+    server.stop();
+}
+
+/// The socket, or what is sent by it, fails once, or for good.
+#[test]
+fn readiness_is_told_when_the_kernel_lets_it() {
+    let folder = scratch("told-late");
+    let manager = UnixDatagram::bind(folder.join("notify")).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let variable = format!("NOTIFY_SOCKET={}", folder.join("notify").display());
+    let start = |injection: &str| {
+        let strace = strace(injection, None)?;
+        let strace = strace.iter().map(String::as_str);
+        let runner: Vec<_> = ["env", &variable].into_iter().chain(strace).collect();
+        Some(Server::start_under(&runner, &["--quiet"]))
+    };
+    // Two sockets are for listening.
+    for injection in [
+        "sendto:error=EAGAIN:when=1",
+        "sendto:error=ENOBUFS:when=1",
+        "sendto:error=ENOMEM:when=1",
+        "socket:error=EMFILE:when=3",
+        "socket:error=ENFILE:when=3",
+    ] {
+        println!("{injection}");
+        let Some(server) = start(injection) else { return };
+        let mut word = [0; 100];
+        let length = manager.recv(&mut word).expect("it is told");
+        assert_eq!(&word[..length], b"READY=1", "{injection}");
+        assert_eq!(server.stop().complaints, "", "{injection}");
+    }
+    let server = start("sendto:error=ECONNREFUSED").expect("strace was there above");
+    let complaint = server.next_complaint();
+    assert!(complaint.ends_with(" NOTIFY_SOCKET: Connection refused\n"), "{complaint}");
+    server.stop();
+}
+
+#[test]
+fn who_cannot_be_told_that_the_room_is_full_is_turned_away_all_the_same() {
+    for error in ["ENOBUFS", "EPIPE"] {
+        let injection = format!("sendto:error={error}:when=1");
+        let Some(server) = server_with_options(&injection, &["--max-clients", "1"]) else { return };
+        let _inside = server.join();
+        let visitors = server.visitors(2);
+        visitors[0].expect_end();
+        visitors[1].expect("The room is full. Please come back later.\r\n");
+        visitors[1].expect_end();
+        server.stop();
     }
 }
 

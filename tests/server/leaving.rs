@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::Server;
+use crate::injected::has_strace;
 use crate::stats::Stats;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -149,10 +150,25 @@ fn impatient_server() -> PathBuf {
 /// The kernel would end it after the same time, where it has TCP_USER_TIMEOUT.
 #[test]
 fn who_takes_nothing_is_removed_in_the_end() {
+    one_who_takes_nothing_is_removed(&[]);
+}
+
+/// The kernel does not tell how much has been acknowledged.
+#[test]
+fn who_takes_nothing_that_is_known_of_is_removed_as_well() {
+    if has_strace() {
+        let trace = ["-D", "-qq", "-o", "/dev/null", "-e", "trace=ioctl"];
+        let inject = ["-e", "inject=ioctl:error=EINVAL"];
+        one_who_takes_nothing_is_removed(&[&["strace"], &trace[..], &inject].concat());
+    }
+}
+
+fn one_who_takes_nothing_is_removed(runner: &[&str]) {
     drop(Server::start()); // so that the library is built
     let program = impatient_server();
     let script = format!("shift; exec '{}' \"$@\"", program.display());
-    let server = Server::start_under(&["sh", "-c", &script, "sh"], &[]);
+    let shell = ["sh", "-c", &script, "sh"];
+    let server = Server::start_under(&[runner, &shell].concat(), &[]);
     let [sender, recipient, leaver] = server.joins();
     pass_on(&sender, &recipient, &numbered_lines(BACKLOG));
     leaver.fall_silent();

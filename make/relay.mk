@@ -64,7 +64,7 @@ torture: torture-relay
 torture-relay: $(if $(MOSQUITTO),server $(TORTURED_RELAY))
 	@if $(if $(MOSQUITTO),$(WITH_SBIN) command -v mosquitto,false) >/dev/null; then set -x; \
 		RELAY=$(TORTURED_RELAY) $(CARGO) test --release --quiet $(LOAD) --test torture \
-			-- --test-threads 4; \
+			-- --test-threads 9; \
 	else echo 'skipped: the torture of the relay needs libmosquitto and mosquitto'; fi
 
 # With the instruments of `make coverage`.

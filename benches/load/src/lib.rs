@@ -1,6 +1,7 @@
 //! What the load generator (`main.rs`), the soak test (`bin/soak`) and the relay's tests have in
 //! common.
 
+pub mod brokers;
 pub mod cell;
 pub mod contender;
 pub mod generator;

@@ -7,8 +7,6 @@ use load::room;
 use load::rooms::{Program, Rooms, sbin};
 use load::talk::{SERVERS, Talk, chat};
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -70,19 +68,8 @@ fn a_ring_of_brokers_repeats_nothing_in_the_room() -> Result<()> {
 
 #[test]
 fn a_broker_without_mqtt_5_serves_as_well() -> Result<()> {
-    if !Path::new(&sbin("nats-server")).exists() {
-        println!("skipped: no nats-server");
-        return Ok(());
-    }
     let mut rooms = Rooms::new("nats")?;
-    let (port, own_port) = (room::free_port()?, room::free_port()?);
-    let settings = format!(
-        "server_name: broker\nhost: 127.0.0.1\nport: {own_port}\njetstream {{ store_dir: {:?} }}\n\
-         mqtt {{ host: 127.0.0.1, port: {port} }}\n",
-        rooms.folder.join("nats")
-    );
-    fs::write(rooms.folder.join("nats.conf"), settings)?;
-    rooms.add_other_broker(&format!("{} -c nats.conf", sbin("nats-server")), port);
+    let Some(port) = rooms.add_old_broker()? else { return Ok(()) };
     add_servers(&mut rooms, &[port, port])?;
     let mut talk = Talk::begin(rooms, &Cell::new(8, 4, 64, Pace::Open(60)))?;
     talk.go_on()?;
@@ -92,9 +79,8 @@ fn a_broker_without_mqtt_5_serves_as_well() -> Result<()> {
 #[test]
 fn what_is_said_while_a_broker_with_tls_is_away_for_a_moment_arrives() -> Result<()> {
     let mut rooms = Rooms::new("tls")?;
-    make_certificates(&rooms.folder)?;
+    let broker = rooms.add_secured_broker(|settings| settings)?;
     let folder = rooms.folder.display().to_string();
-    let broker = rooms.add_broker(|settings| secured(&settings, &folder))?;
     for number in 0..SERVERS {
         rooms.add_server("")?;
         let broker = format!("mqtts://relay-{number}@localhost:{broker}/room");
@@ -109,37 +95,6 @@ fn what_is_said_while_a_broker_with_tls_is_away_for_a_moment_arrives() -> Result
         rooms.start_broker(0)
     })?;
     talk.nothing_is_lost()
-}
-
-/// The settings between machines: those lines that are comments in the file, in place of those for
-/// one machine.
-fn secured(settings: &str, folder: &str) -> String {
-    let lines = settings.lines().filter(|line| !line.starts_with("listener"));
-    let lines = lines.map(|line| match line.strip_prefix('#') {
-        Some(setting) if !setting.starts_with(' ') => setting,
-        _ => line,
-    });
-    let text = lines.map(|line| line.to_owned() + "\n").collect::<String>();
-    text.replace("allow_anonymous true\n", "")
-        .replace("/etc/mosquitto/certs/", &format!("{folder}/"))
-        .replace("/etc/mosquitto/", &format!("{folder}/"))
-}
-
-fn make_certificates(folder: &Path) -> Result<()> {
-    let script = "
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
-            -keyout ca.key -out ca.pem
-        openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.csr
-        printf 'subjectAltName = DNS:localhost, IP:127.0.0.1' >names
-        openssl x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile names -out broker.pem
-        touch relays.passwd
-        for name in relay-0 relay-1 relay-2; do mosquitto_passwd -b relays.passwd $name secret; done
-        printf 'pattern write chat/room/%%u\\npattern read chat/room/+\\n' >relays.acl
-        chmod 644 broker.key relays.*";
-    let output = Command::new("sh").args(["-ec", script]).current_dir(folder).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 #[test]

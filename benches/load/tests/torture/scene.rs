@@ -99,10 +99,11 @@ pub fn run_all(
 struct Client {
     stream: TcpStream,
     name: &'static str,
-    /// How many lines it has said in this run, how many of the other's it has heard, and the number
-    /// of the last one of those.
+    /// How many lines it has said in this run, how many of the other's it has heard, and the numbers
+    /// of the first and the last one of those.
     said: usize,
     heard: usize,
+    first: usize,
     last: usize,
     half_a_line: Vec<u8>,
     /// Lines may come twice.
@@ -114,7 +115,8 @@ impl Client {
         let stream = TcpStream::connect(rooms.address(server))?;
         stream.set_nonblocking(true)?;
         let half_a_line = Vec::new();
-        Ok(Self { stream, name, said: 0, heard: 0, last: 0, half_a_line, may_repeat })
+        let (said, heard, first, last) = (0, 0, 0, 0);
+        Ok(Self { stream, name, said, heard, first, last, half_a_line, may_repeat })
     }
 
     fn say(&mut self, run: usize) -> Result<()> {
@@ -124,7 +126,7 @@ impl Client {
     }
 
     /// Checks what has come: whole lines of the other client, in order, none twice. Those of an
-    /// earlier run may be late.
+    /// earlier run may be late, and own ones come back with them: their relay had another name.
     fn hear(&mut self, run: usize) -> Result<()> {
         let mut buffer = [0; 4096];
         loop {
@@ -141,9 +143,12 @@ impl Client {
             let words: Vec<_> = line.split(' ').collect();
             let [speaker, of_run, number] = words[..] else { bail!("a torn line: {line:?}") };
             let (of_run, number): (usize, usize) = (of_run.parse()?, number.parse()?);
-            ensure!(speaker != self.name && of_run <= run, "torn, or an own line: {line:?}");
+            let is_late = of_run < run;
+            ensure!(is_late || of_run == run, "a torn line: {line:?}");
+            ensure!(is_late || speaker != self.name, "an own line: {line:?}");
             if of_run == run && (number > self.last || !self.may_repeat) {
                 ensure!(number > self.last, "line {number} after line {}", self.last);
+                self.first = if self.heard == 0 { number } else { self.first };
                 (self.last, self.heard) = (number, self.heard + 1);
             }
         }
@@ -235,7 +240,7 @@ impl Scene {
 
     fn forget(&mut self) {
         for client in [&mut self.ann, &mut self.ben] {
-            (client.said, client.heard, client.last) = (0, 0, 0);
+            (client.said, client.heard, client.first, client.last) = (0, 0, 0, 0);
         }
     }
 
@@ -421,9 +426,13 @@ impl Run<'_> {
         let missing = self.scene.ann.said - self.scene.ben.heard;
         let (own, others) = (self.relay.log()?, self.scene.rooms.relays[0].log()?);
         let (others, name) = (&others[self.scene.before..], &self.fault.name);
+        // Before the first line that the sound relay hears it does not know this one. The end of
+        // its connection to the server is told.
+        let unknown = if loses_server(&own) { self.scene.ben.first.saturating_sub(1) } else { 0 };
         let told = count(&own, "lost: ", " lines of this server")
             + count(&own, "not confirmed: ", " lines of this server")
             + count(others, &format!("{name}: lost: "), " lines");
+        let told = told + unknown;
         Ok(missing <= told || others.contains(&format!("{name}: lines may be lost")))
     }
 
@@ -445,6 +454,11 @@ impl Run<'_> {
 fn count(log: &str, before: &str, after: &str) -> usize {
     let number = |line: &str| line.split_once(before)?.1.strip_suffix(after)?.parse::<usize>().ok();
     log.lines().filter_map(number).sum()
+}
+
+/// Whether the log tells that the server's connection has ended.
+fn loses_server(log: &str) -> bool {
+    log.lines().any(|line| line.contains(" server: ") && !line.ends_with(": connected"))
 }
 
 /// Whether something in the log is neither a success nor told by what makes the calls fail.

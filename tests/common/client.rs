@@ -36,9 +36,9 @@ impl Client {
             sin_addr: libc::in_addr { s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be() },
             sin_zero: [0; 8],
         };
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         // SAFETY: the descriptor is a new one, and nobody else's.
-        let stream =
-            unsafe { TcpStream::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0)) };
+        let stream = unsafe { TcpStream::from_raw_fd(libc::socket(libc::AF_INET, kind, 0)) };
         set_option(&stream, libc::SOL_SOCKET, libc::SO_RCVBUF, &4096);
         set_option(&stream, libc::IPPROTO_TCP, libc::TCP_MAXSEG, &1460);
         // SAFETY: the struct is as large as it is said to be, and the kernel copies it.

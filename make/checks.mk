@@ -161,30 +161,28 @@ REPORTED   = --instr-profile $(COVERED)/profile --ignore-filename-regex /c-tests
 	$(COVERED)/server --object $(COVERED)/relay
 TEST_RELAY = RELAY=$(COVERED)/relay $(CARGO) test --release --quiet $(LOAD)
 
-$(COVERED)/lcov.info: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
-$(COVERED)/lcov.info: $(COVERED)/server FORCE
-	LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c
-	$(TEST_RELAY) --no-run
-	umask 0; { $(TEST_RELAY) --test relay -- --test-threads 6 && \
+MEASURE = LIBRARY=$(COVERED) CFLAGS='$(CFLAGS) $(COUNTED)' $(CARGO) test --quiet --test c && \
+	$(TEST_RELAY) --no-run && \
+	( umask 0; { $(TEST_RELAY) --test relay -- --test-threads 6 && \
 		LLVM_PROFILE_FILE=$(CURDIR)/$(COVERED)/profiles/%p.profraw \
 		$(TEST_RELAY) --test torture -- --test-threads 4 \
 			each_allocation_fails each_system; } & relay=$$!; \
-		SERVER=$< $(CARGO) test --quiet --test server -- --skip read_finds; \
-		server=$$?; wait $$relay && exit $$server
+		SERVER=$(COVERED)/server $(CARGO) test --quiet --test server -- --skip read_finds; \
+		server=$$?; wait $$relay && exit $$server ) && \
 	llvm-profdata-$(LLVM) merge --failure-mode=all --output $(COVERED)/profile \
-		$(COVERED)/profiles/*
-	llvm-cov-$(LLVM) export --format lcov $(REPORTED) >$@
-	@llvm-cov-$(LLVM) report --show-region-summary=false $(REPORTED) | sed '/^$$/,/^-/d'
+		$(COVERED)/profiles/* && \
+	llvm-cov-$(LLVM) export --format lcov $(REPORTED) >$(COVERED)/lcov.info
+CHECK   = COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
 
 # Clock and kernel have a say in which lines a test reaches. What it misses by chance, it reaches
 # when all are run once more, which adds to what has been counted.
-CHECK_COVERAGE = COVERAGE=$(COVERED)/lcov.info $(CARGO) test --quiet --test coverage
-
+coverage: export LLVM_PROFILE_FILE = $(CURDIR)/$(COVERED)/profiles/%4m.profraw
 coverage: $(COVERED)/server ## measure how much of library, server and relay the tests run
 	rm -rf $(COVERED)/profiles
 	mkdir -m 777 $(COVERED)/profiles
-	$(MAKE) $(COVERED)/lcov.info
-	$(CHECK_COVERAGE) || { $(MAKE) $(COVERED)/lcov.info && $(CHECK_COVERAGE); }
+	$(MEASURE)
+	$(CHECK) || { $(MEASURE) && $(CHECK); }
+	@llvm-cov-$(LLVM) report --show-region-summary=false $(REPORTED) | sed '/^$$/,/^-/d'
 
 # A mutant is the library with one change, which a test ought to notice. LIBRARY says that the tests
 # in C need not build it, and that the archive is enough; ccache keeps their objects. A test in C

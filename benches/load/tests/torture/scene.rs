@@ -99,8 +99,8 @@ pub fn run_all(
 struct Client {
     stream: TcpStream,
     name: &'static str,
-    /// How many lines it has said in this run, how many of the other's it has heard, and the numbers
-    /// of the first and the last one of those.
+    /// How many lines it has said in this run, how many of the other's it has heard, and the
+    /// numbers of the first and the last one of those.
     said: usize,
     heard: usize,
     first: usize,

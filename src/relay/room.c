@@ -143,8 +143,7 @@ void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t
 	}
 	if (room->is_connected && !room->is_closing)
 		FD_SET(room->sd, readable);
-	if (!room->is_connected ||
-	    (room->is_settled && room->out_length > room->out_sent && now >= room->at))
+	if (!room->is_connected || (room->is_settled && room_queued(room) > 0 && now >= room->at))
 		FD_SET(room->sd, writable);
 }
 
@@ -235,21 +234,21 @@ void room_flush(struct room *room)
 {
 	ssize_t count;
 
-	while (room->is_settled && room->out_sent < room->out_length) {
-		count = send(room->sd, room->out + room->out_sent,
-		             room->out_length - room->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (room->is_settled && room_queued(room) > 0) {
+		count = send(room->sd, room->out + room->out_sent, room_queued(room),
+		             MSG_DONTWAIT | MSG_NOSIGNAL);
 		/* The kernel is short of memory, and select() would call the socket writable. */
 		if (count == -1 && (errno == ENOBUFS || errno == ENOMEM)) {
 			trouble_log(&room->trouble, "server", strerror(errno));
 			room->at = now_us() + RETRY_US;
 		}
-		/* If it has failed, read() gives what is left to be heard, and then the reason. */
+		/* If it has failed, read() gives what is left to be heard, and then the end. */
 		if (count <= 0)
 			return;
 		room->out_sent += (size_t)count;
 		room->is_cut_in_line = room->out[room->out_sent - 1] != '\n';
 	}
-	if (room->out_sent < room->out_length)
+	if (room_queued(room) > 0)
 		return;
 	room->out_length = room->out_sent = 0;
 	if (room->out_size > BEHIND) {

@@ -226,7 +226,7 @@ fn readiness_is_told_when_the_kernel_lets_it() {
 }
 
 #[test]
-fn who_cannot_be_told_that_the_room_is_full_is_turned_away_all_the_same() {
+fn a_client_that_cannot_be_told_why_is_turned_away_all_the_same() {
     for error in ["ENOBUFS", "EPIPE"] {
         let injection = format!("sendto:error={error}:when=1");
         let Some(server) = server_with_options(&injection, &["--max-clients", "1"]) else { return };

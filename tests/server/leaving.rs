@@ -155,7 +155,7 @@ fn who_takes_nothing_is_removed_in_the_end() {
 
 /// The kernel does not tell how much has been acknowledged.
 #[test]
-fn who_takes_nothing_that_is_known_of_is_removed_as_well() {
+fn a_reader_who_takes_nothing_is_removed_where_ioctl_fails() {
     if has_strace() {
         let trace = ["-D", "-qq", "-o", "/dev/null", "-e", "trace=ioctl"];
         let inject = ["-e", "inject=ioctl:error=EINVAL"];

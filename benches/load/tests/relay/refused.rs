@@ -146,7 +146,7 @@ fn odd_messages_are_said_or_dropped() -> Result<()> {
 }
 
 /// A part of a long line has been sent to a server that is killed: the next one does not get the
-/// rest of it. The kernel takes whole pages, so it never takes a whole number of these lines.
+/// rest of it. The length is odd, lest what the kernel takes end with a line.
 #[test]
 fn a_server_that_is_killed_within_a_line_gets_no_torn_line() -> Result<()> {
     const LENGTH: usize = (1 << 20) - 11;

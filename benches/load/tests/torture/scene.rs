@@ -431,8 +431,8 @@ impl Run<'_> {
         let unknown = if loses_server(&own) { self.scene.ben.first.saturating_sub(1) } else { 0 };
         let told = count(&own, "lost: ", " lines of this server")
             + count(&own, "not confirmed: ", " lines of this server")
-            + count(others, &format!("{name}: lost: "), " lines");
-        let told = told + unknown;
+            + count(others, &format!("{name}: lost: "), " lines")
+            + unknown;
         Ok(missing <= told || others.contains(&format!("{name}: lines may be lost")))
     }
 

@@ -55,19 +55,26 @@ int log_reserve(void)
 	return 0;
 }
 
+/* Whether it is a terminal, and not the master of one. */
+static bool is_terminal(int fd)
+{
+	int number;
+
+	return isatty(fd) && ioctl(fd, TIOCGPTN, &number) == -1 && errno == ENOTTY;
+}
+
 /* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be opened, and
  * in place of the master of a terminal it would be a new one. */
 static bool reopen(int fd, mode_t mode)
 {
-	int access = fcntl(fd, F_GETFL) & O_ACCMODE;
-	int number, own;
+	int flags = fcntl(fd, F_GETFL), own;
 	bool is_done;
 	char path[32];
 
-	if (!S_ISFIFO(mode) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &number) == 0))
+	if (flags == -1 || (!S_ISFIFO(mode) && !is_terminal(fd)))
 		return false;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	own = open(path, access | O_NONBLOCK | O_NOCTTY);
+	own = open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY);
 	if (own == -1)
 		return false;
 	is_done = dup2(own, fd) != -1;

@@ -8,6 +8,7 @@ use crate::injected::has_strace;
 use crate::installed::{is_installed, skip};
 use crate::stats::Stats;
 use libc::{O_CLOEXEC, O_NONBLOCK, c_int};
+use std::collections::BTreeMap;
 use std::env;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -242,6 +243,50 @@ fn what_is_passed_and_is_of_no_use_is_named() {
         assert_eq!(ended.complaints, complaint, "{shell}");
         assert_eq!((ended.transcript.as_str(), ended.status.code()), ("", Some(1)), "{shell}");
     }
+}
+
+/// Every call on descriptor 3 fails once, up to that for the last option.
+#[test]
+fn a_passed_socket_that_cannot_be_set_up_is_said_to_be_of_no_use() {
+    const CALLS: &str = "fcntl,getsockopt,setsockopt";
+    if !is_installed("systemd-socket-activate") || !has_strace() {
+        return skip("no systemd-socket-activate, or no strace");
+    }
+    let start = |inject: &[&str]| {
+        let (starter, log) = tracer(CALLS, inject);
+        let address = [Ipv4Addr::LOCALHOST.into()];
+        let started = (0..20).find_map(|_| try_activated_under(&starter, &address, &[], 40));
+        let (server, port) = started.expect("a port is free");
+        (server, log, Client::connect(Ipv4Addr::LOCALHOST.into(), port))
+    };
+    let (sound, log, _visitor) = start(&[]);
+    is_listening(&sound, 1);
+    sound.stop();
+    let log = log.read();
+    let (set_up, _) = log.split_once("TCP_NODELAY").expect("the last option");
+    let mut counts = BTreeMap::<_, usize>::new();
+    let mut failures = 0;
+    for line in set_up.lines() {
+        let (call, arguments) = line.split_once('(').expect("a call");
+        let count = counts.entry(call).or_default();
+        *count += 1;
+        if !arguments.starts_with("3, ") {
+            continue;
+        }
+        println!("{line}");
+        let (server, log, _visitor) =
+            start(&["-e", &format!("inject={call}:error=ENOBUFS:when={count}")]);
+        is_started(&server);
+        let wanted = match call {
+            "getsockopt" => "server: passed descriptor 3: not a listening TCP socket\n",
+            _ => "server: passed descriptor: No buffer space available\n",
+        };
+        assert_eq!(server.next_complaint(), wanted);
+        assert_eq!(server.ended().status.code(), Some(1));
+        log.read();
+        failures += 1;
+    }
+    assert_eq!(failures, 10, "{log}");
 }
 
 /// A Unix socket listens, too.

@@ -152,6 +152,35 @@ fn what_fails_at_the_start_is_said() {
     }
 }
 
+#[test]
+fn a_standard_descriptor_that_cannot_be_opened_is_said_to_be_missing() {
+    let Some(strace) = strace("openat:error=EMFILE", Some("/dev/null")) else { return };
+    for closed in ["<&-", ">&-"] {
+        let script = format!("exec \"$0\" \"$@\" {closed}");
+        let shell = ["sh", "-c", &script];
+        let runner: Vec<_> = strace.iter().map(String::as_str).chain(shell).collect();
+        let outcome = Server::try_start_under(&runner);
+        assert_eq!(outcome.err().as_deref(), Some("/dev/null: Too many open files\n"), "{closed}");
+    }
+}
+
+/// The signal that comes with the write is pending when the server looks, and then stays so.
+#[test]
+fn a_signal_that_is_not_let_in_comes_while_the_server_waits() {
+    if !has_strace() {
+        return;
+    }
+    let first = calls_before("rt_sigprocmask", "pselect6") + 1;
+    let fails = format!("inject=rt_sigprocmask:error=EPERM:when={first}+");
+    let comes = "inject=write:signal=SIGUSR1:when=3";
+    let (server, log) = server_under_strace("rt_sigprocmask,write", &["-e", &fails, "-e", comes]);
+    let _room = server.crowd(1);
+    assert_eq!(Stats::in_line(&server.next_complaint()).clients, 1);
+    chats(&server, 3);
+    server.stop();
+    assert!(log.read().contains("(INJECTED)"), "rt_sigprocmask has not failed");
+}
+
 /// The server knows less then, or a descriptor stays open, since strace closes none that it has
 /// fail. The dynamic linker's calls come before the first rt_sigaction().
 #[test]

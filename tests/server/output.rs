@@ -1,7 +1,9 @@
 //! Standard output and error in unusual states: nobody who does not read them stops the server.
 
 use crate::client::Client;
+use crate::failing_calls::tracer;
 use crate::harness::{PATIENCE, USUAL_LIMIT, command, free_port, lines_of, pipe, scratch};
+use crate::injected::has_strace;
 use crate::installed::skip;
 use crate::stats::Stats;
 use libc::{O_NONBLOCK, SIGTERM, SIGUSR1, c_int};
@@ -31,6 +33,14 @@ impl Unread {
         let server = Self { child: child.expect("the server can be run"), port };
         server.until(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         server
+    }
+
+    /// The same with a transcript that goes there, started by the runner if there is one.
+    fn start_printing_to(output: File, runner: &[String]) -> Self {
+        let runner: Vec<_> = runner.iter().map(String::as_str).collect();
+        let mut command = command(&runner, USUAL_LIMIT);
+        command.stdout(output).stderr(Stdio::null());
+        Self::start(command)
     }
 
     fn until(&self, mut is_so: impl FnMut() -> bool) {
@@ -163,16 +173,28 @@ fn outputs_that_nobody_reads_stop_nobody() {
     }
 }
 
+/// Whether something arrives in time.
+fn is_readable(reader: &File, time: Duration) -> bool {
+    let mut state = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let time = c_int::try_from(time.as_millis()).expect("a minute or less");
+    // SAFETY: the struct is ours.
+    unsafe { libc::poll(&mut state, 1, time) == 1 }
+}
+
+/// Checks that a transcript arrives; a terminal may add a CR.
+fn starts_a_transcript(mut reader: &File) {
+    let mut first = [0; 22];
+    assert!(is_readable(reader, PATIENCE), "nothing is written there");
+    reader.read_exact(&mut first).expect("it is written there");
+    assert_eq!(&first, b"Waiting on select()...");
+}
+
 /// Opened anew, the master of a terminal would be that of another one.
 #[test]
 fn a_terminals_other_side_is_written_to() {
     let (master, slave) = terminal();
-    let mut command = command(&[], USUAL_LIMIT);
-    command.stdout(master).stderr(Stdio::null());
-    let server = Unread::start(command);
-    let mut first = [0; 24];
-    { &slave }.read_exact(&mut first).expect("it is written there");
-    assert_eq!(&first, b"Waiting on select()...\nM");
+    let server = Unread::start_printing_to(master, &[]);
+    starts_a_transcript(&slave);
     server.chat(2000);
     server.end();
 }
@@ -181,9 +203,7 @@ fn a_terminals_other_side_is_written_to() {
 fn read_all(reader: OwnedFd) -> String {
     let mut reader = File::from(reader);
     let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
-    let mut state = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: the struct is ours.
-    while unsafe { libc::poll(&mut state, 1, 1000) } == 1 {
+    while is_readable(&reader, Duration::from_secs(1)) {
         match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => text.extend_from_slice(&buffer[..count]),
@@ -291,6 +311,56 @@ fn a_writer_ends_with_a_server_that_is_killed() {
     assert_eq!(writers.len(), 1);
     let stat = format!("/proc/{}/stat", writers[0]);
     server.until(|| fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")));
+}
+
+/// What is said to be printed arrives all the same, unless the call was to pass it on.
+#[test]
+fn a_writer_whose_calls_fail_stops_nobody() {
+    if !has_strace() {
+        return;
+    }
+    for (call, error, arrives) in [
+        ("prctl", "EPERM", true),
+        ("poll", "ENOMEM", true),
+        ("recvfrom", "ENOMEM", false),
+        ("shutdown", "ENOTCONN", true),
+    ] {
+        println!("{call}: {error}");
+        let inject = format!("inject={call}:error={error}");
+        let (strace, log) = tracer(call, &["-f", "-e", &inject]);
+        let (master, slave) = terminal();
+        let server = Unread::start_printing_to(master, &strace);
+        if arrives {
+            starts_a_transcript(&slave);
+        }
+        server.chat(5);
+        server.end();
+        assert!(log.read().contains("(INJECTED)"), "{call} has not failed");
+    }
+}
+
+/// The calls tell whether it can be opened anew. The first three fcntl() see whether the standard
+/// descriptors are open.
+#[test]
+fn a_terminal_of_which_nothing_is_known_is_written_to_by_a_process() {
+    if !has_strace() {
+        return;
+    }
+    for (side, call, when) in
+        [("the slave", "ioctl", 1), ("the slave", "fcntl", 4), ("the master", "ioctl", 2)]
+    {
+        println!("{call} {when}, {side}");
+        let inject = format!("inject={call}:error=EIO:when={when}");
+        let (strace, log) = tracer(call, &["-e", &inject]);
+        let (master, slave) = terminal();
+        let (end, reader) = if side == "the master" { (master, slave) } else { (slave, master) };
+        let server = Unread::start_printing_to(end, &strace);
+        starts_a_transcript(&reader);
+        assert_eq!(server.children().len(), 1);
+        server.chat(5);
+        server.end();
+        assert!(log.read().contains("(INJECTED)"), "{call} has not failed");
+    }
 }
 
 #[test]

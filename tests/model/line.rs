@@ -16,6 +16,7 @@ pub(crate) fn assemble(line: &mut Vec<u8>, mut bytes: &[u8]) -> Vec<u8> {
         return std::mem::take(line);
     }
     let mut said = Vec::new();
+    line.reserve(bytes.len());
     while !bytes.is_empty() {
         let room = (LONGEST - line.len()) as u64;
         bytes.by_ref().take(room).read_until(b'\n', line).expect("memory can be read");
@@ -40,7 +41,7 @@ pub(crate) struct Chunk {
 
 const SPEAKERS: usize = 3;
 
-const MOST_LONG: usize = 3;
+const MOST_LONG: usize = 2;
 
 /// The chunks that some bytes mean. The first byte of each selects the sender and what it sends:
 /// the bytes that follow, or a letter repeated, or repeated until the line is about as long as a
@@ -57,8 +58,9 @@ pub(crate) fn decode(mut input: &[u8]) -> Vec<Chunk> {
             12.. => (0, count),
             _ => (count.min(rest.len()), 0),
         };
-        let (bytes, next) = rest.split_at(literal);
-        let mut bytes = bytes.to_vec();
+        let (text, next) = rest.split_at(literal);
+        let mut bytes = Vec::with_capacity(literal + filler);
+        bytes.extend_from_slice(text);
         bytes.resize(literal + filler, b'a' + head % 26);
         chunks.push(Chunk { speaker: usize::from(*head) % SPEAKERS, bytes });
         input = next;

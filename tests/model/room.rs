@@ -344,6 +344,8 @@ impl Room {
         for pool in 0..POOLS {
             self.uncork(pool);
         }
+        let behind = (0..SEATS).filter(|seat| self.is_behind(*seat));
+        behind.filter_map(|seat| self.expected.sockets[seat].as_ref()).for_each(Socket::widen);
         while (0..SEATS).any(|seat| self.is_behind(seat)) {
             for socket in self.expected.sockets.iter_mut().flatten() {
                 socket.hear(usize::MAX);

@@ -11,6 +11,8 @@ use std::ptr;
 /// As little as the kernel holds for a socket or a pipe, so that it is full soon.
 const NARROW: c_int = 4096;
 
+const WIDE: c_int = 128 << 10;
+
 pub(crate) struct Socket {
     number: c_int,
     pub(crate) kind: Kind,
@@ -72,6 +74,13 @@ impl Socket {
         sure(unsafe { libc::ioctl(far.as_raw_fd(), libc::FIONREAD, &mut count) });
         let count = usize::try_from(count).expect("a count");
         count.checked_sub(self.unread.len()).expect("what was sent is there until it is read")
+    }
+
+    /// Has the kernel hold much from here on, where there is room for little.
+    pub(crate) fn widen(&self) {
+        set_send_buffer(self.number, WIDE);
+        // SAFETY: the call touches no memory. What is no pipe stays as it is.
+        unsafe { libc::fcntl(self.number, libc::F_SETPIPE_SZ, WIDE) };
     }
 
     /// Whether the kernel would take more.
@@ -168,12 +177,15 @@ fn pair() -> (OwnedFd, Option<File>) {
     let mut ends = [0; 2];
     // SAFETY: the call writes two descriptors.
     sure(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, ends.as_mut_ptr()) });
-    let size = ptr::from_ref(&NARROW).cast();
-    // SAFETY: an int is there to be read.
-    sure(unsafe {
-        libc::setsockopt(ends[0], libc::SOL_SOCKET, libc::SO_SNDBUF, size, size_of::<c_int>() as _)
-    });
+    sure(set_send_buffer(ends[0], NARROW));
     owned(ends)
+}
+
+/// Returns -1 where the descriptor is no socket.
+fn set_send_buffer(number: c_int, size: c_int) -> c_int {
+    let (value, length) = (ptr::from_ref(&size).cast(), size_of::<c_int>() as _);
+    // SAFETY: an int is there to be read.
+    unsafe { libc::setsockopt(number, libc::SOL_SOCKET, libc::SO_SNDBUF, value, length) }
 }
 
 fn pipe() -> (OwnedFd, Option<File>) {

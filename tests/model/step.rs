@@ -39,7 +39,7 @@ pub(crate) struct Text {
 
 impl Text {
     fn new(size: u8, style: u8) -> Self {
-        let unit = [1, 1, 1, 97][usize::from(style % 4)];
+        let unit = [1, 1, 1, 67][usize::from(style % 4)];
         let line = [0, 1, 30, 900][usize::from(style / 4 % 4)];
         Self { length: usize::from(size) * unit, line }
     }

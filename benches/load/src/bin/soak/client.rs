@@ -48,6 +48,8 @@ pub struct Client {
     /// The number of lines it has composed, sent or not.
     pub composed: u32,
     pub inbox: Inbox,
+    /// When something was last read.
+    pub read_at: u64,
     unsent: Outbox,
     pub waits_to_write: bool,
 }
@@ -93,6 +95,7 @@ impl Client {
             quit_at: None,
             composed: 0,
             inbox: Inbox::default(),
+            read_at: 0,
             unsent: Outbox::default(),
             waits_to_write: false,
         })

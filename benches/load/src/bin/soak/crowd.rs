@@ -58,6 +58,8 @@ pub struct Crowd {
     pub clients: HashMap<Id, Client>,
     pub checker: Checker,
     pub counts: Counts,
+    /// How long this process has been away from the clients at most.
+    longest_absence: u64,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     agenda: BinaryHeap<Reverse<(u64, Id)>>,
@@ -82,6 +84,7 @@ impl Crowd {
             clients: HashMap::new(),
             checker: Checker::new(seed),
             counts: Counts::default(),
+            longest_absence: 0,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             events: Vec::with_capacity(256),
             agenda: BinaryHeap::new(),
@@ -148,7 +151,8 @@ impl Crowd {
             self.come()?;
         }
         let next = self.agenda.peek().map_or(0, |Reverse((due, _))| *due);
-        let wait = next.saturating_sub(self.now()).min(100 * MS);
+        let began = self.now();
+        let wait = next.saturating_sub(began).min(100 * MS);
         let timeout = Timespec { tv_sec: 0, tv_nsec: wait as i64 };
         let mut events = std::mem::take(&mut self.events);
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
@@ -166,6 +170,7 @@ impl Crowd {
                 self.agenda.push(Reverse((self.now() + pause, id)));
             }
         }
+        self.longest_absence = self.longest_absence.max((self.now() - began).saturating_sub(wait));
         Ok(())
     }
 
@@ -327,6 +332,7 @@ impl Crowd {
             Err(error) if is_end(&error) => return self.has_ended(id, &error),
             Err(error) => return Err(error.into()),
         };
+        client.read_at = self.clock.elapsed().as_nanos() as u64;
         let received = self.checker.receive(id, &self.buffer[..end])?;
         client.inbox.keep(&self.buffer[received..end]);
         Ok(())
@@ -345,7 +351,12 @@ impl Crowd {
             self.counts.cut_off += 1;
             self.checker.abort(id);
         } else {
-            bail!("client {id} has kept up, and is cut off: {error}");
+            let (owed, read) = (self.checker.owed(id), (self.now() - client.read_at) / MS);
+            let absence = self.longest_absence / MS;
+            bail!(
+                "client {id} has kept up, and is cut off: {error}; {owed} bytes were on their way, \
+                 {read} ms after it last read; this test was never away for more than {absence} ms"
+            );
         }
         Ok(())
     }
@@ -399,7 +410,11 @@ impl fmt::Display for Crowd {
         let answers = self.checker.answers;
         write!(f, "{came} in all, {web} by WebSocket, {answers} telnet requests answered; ")?;
         write!(f, "{lines} lines sent, {deliveries} correct deliveries; ")?;
-        write!(f, "{resets} resets, {quits} closed in order, {stalls} stalls, {cut_off} cut off")
+        write!(
+            f,
+            "{resets} resets, {quits} closed in order, {stalls} stalls, {cut_off} cut off; "
+        )?;
+        write!(f, "longest absence {} ms", self.longest_absence / MS)
     }
 }
 

@@ -39,12 +39,14 @@ lint: ## check formatting and line width, with every warning as an error
 
 # Clippy looks for functions that are newer than the Rust of Cargo.toml, but not for syntax, and the
 # library's path to a panic depends on the compiler.
+OLDEST_CARGO = $(CARGO) +$(RUST_WANTED)
+HAS_OLDEST   = $(shell $(OLDEST_CARGO) --version 2>/dev/null)
+
 oldest: export CARGO_TARGET_DIR = $(TARGET_DIR)/oldest
 oldest: ## build the library and check the tests with the oldest Rust that will do
-	@if $(CARGO) +$(RUST_WANTED) --version; then set -ex; \
-		$(MAKE) lib BUILD=$(BUILD)/oldest CARGO='$(CARGO) +$(RUST_WANTED)'; \
-		$(CARGO) +$(RUST_WANTED) check --quiet --all-targets; \
-	else echo 'skipped: no Rust $(RUST_WANTED) (rustup toolchain install $(RUST_WANTED))'; fi
+	$(if $(HAS_OLDEST),$(MAKE) lib BUILD=$(BUILD)/oldest CARGO='$(OLDEST_CARGO)',@echo \
+		'skipped: no Rust $(RUST_WANTED) (rustup toolchain install $(RUST_WANTED))')
+	$(if $(HAS_OLDEST),$(OLDEST_CARGO) check --quiet --all-targets)
 
 # The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
 # descriptors of its own.

@@ -19,7 +19,7 @@ pub(crate) fn assemble(line: &mut Vec<u8>, mut bytes: &[u8]) -> Vec<u8> {
     line.reserve(bytes.len());
     while !bytes.is_empty() {
         let room = (LONGEST - line.len()) as u64;
-        bytes.by_ref().take(room).read_until(b'\n', line).expect("memory can be read");
+        Read::take(&mut bytes, room).read_until(b'\n', line).expect("memory can be read");
         if line.ends_with(b"\n") || line.len() == LONGEST {
             said.append(line);
         }

@@ -81,8 +81,19 @@ static void say(int len, bool corked)
 		CHECK_EQ(chat_uncork(&pool), 0);
 }
 
+/* How messages of a length are queued: by add_msg, by way of the batch, or by way of the batch with
+ * a chat_tell before each. */
+enum way { PLAIN, CORKED, MIXED };
+
+static void queue(struct client client, int len, enum way way)
+{
+	if (way == MIXED)
+		CHECK_EQ(chat_tell(client.sd, "abc", 3, &pool), 0);
+	say(len, way != PLAIN);
+}
+
 /* What a queue of messages of this length takes at most before the reader is cut off. */
-static size_t check_bounded(int len, bool corked)
+static size_t check_bounded(int len, enum way way)
 {
 	size_t before, most = 0, messages = 0, bytes = 0;
 	struct client client;
@@ -96,7 +107,7 @@ static size_t check_bounded(int len, bool corked)
 		int burst;
 
 		for (burst = 0; burst < 64; burst++)
-			say(len, corked);
+			queue(client, len, way);
 		if (info_of(client).cut_off != 0)
 			break;
 		most = held - before;
@@ -105,7 +116,7 @@ static size_t check_bounded(int len, bool corked)
 	}
 	CHECK(most <= 2 * LIMIT);
 	CHECK_EQ(held < before, true);
-	if (corked) {
+	if (way == CORKED) {
 		CHECK(bytes > LIMIT - 64 * 1024);
 		CHECK(messages <= 3 + 2 * LIMIT / JOINED);
 	}
@@ -118,8 +129,10 @@ TEST(a_queue_of_short_messages_takes_twice_the_limit_at_most)
 	static const int lengths[] = { 1, 2, 24, 25, 40, 63, 64, 65, 72, 100 };
 	size_t at;
 
-	for (at = 0; at < sizeof lengths / sizeof lengths[0]; at++)
-		check_bounded(lengths[at], false);
+	for (at = 0; at < sizeof lengths / sizeof lengths[0]; at++) {
+		check_bounded(lengths[at], PLAIN);
+		check_bounded(lengths[at], MIXED);
+	}
 }
 
 TEST(short_messages_of_a_corked_pool_take_what_they_hold)
@@ -128,7 +141,7 @@ TEST(short_messages_of_a_corked_pool_take_what_they_hold)
 	size_t at;
 
 	for (at = 0; at < sizeof lengths / sizeof lengths[0]; at++)
-		CHECK(check_bounded(lengths[at], true) < LIMIT + LIMIT / 8);
+		CHECK(check_bounded(lengths[at], CORKED) < LIMIT + LIMIT / 8);
 }
 
 /* A program holds pointers to the first message while write_msg is partly through. */

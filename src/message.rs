@@ -7,8 +7,9 @@ use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 use core::slice;
 
-/// The block of a message to which texts are added grows by so many bytes at least, so that it does
-/// not move for every short text.
+/// The block of a long message to which texts are added grows by so many bytes at least, so that it
+/// does not move for every short text. A short message takes what it holds: a queue of many would
+/// otherwise take many times what it counts as.
 const GROWTH: usize = 1024;
 
 /// What happens to the ASCII letters of a copy.
@@ -100,7 +101,9 @@ impl<'a> Text<'a> {
         let before = usize::try_from(msg.size).unwrap_or(0);
         let length = before.saturating_add(self.length());
         let size = c_int::try_from(length).map_err(|_| Errno(libc::EMSGSIZE))?;
-        let capacity = length.checked_next_multiple_of(GROWTH).unwrap_or(length);
+        let is_long = before > GROWTH;
+        let capacity =
+            length.checked_next_multiple_of(GROWTH).filter(|_| is_long).unwrap_or(length);
         // SAFETY: `message` is the start of a block from malloc, as the header demands of programs;
         // on failure it stays as it is. The new block has room for this text behind the old bytes.
         unsafe {

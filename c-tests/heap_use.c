@@ -70,12 +70,15 @@ TEST_WITH_CLIENTS(copies_are_queued_in_the_order_they_are_made, RECIPIENTS)
 	}
 }
 
-/* In a pool that holds its own listening socket the last connection never leaves, so the batch must
- * not wait for that. */
+/* In a pool that holds its own listening sockets the last connection never leaves, so the batch
+ * must not wait for that. */
 TEST_WITH_POOL(a_batch_keeps_its_memory_while_two_are_left_and_no_longer)
 {
+	int listeners[] = { listen_on_loopback(), listen_on_loopback() };
 	struct client clients[3];
 
+	CHECK_EQ(add_conn(listeners[0], pool), 0);
+	CHECK_EQ(add_conn(listeners[1], pool), 0);
 	join_all(clients, 3, pool);
 	CHECK_EQ(chat_cork(pool), 0);
 	CHECK_EQ(add_msg(OUTSIDER, "hello", 5, pool), 0);
@@ -88,4 +91,6 @@ TEST_WITH_POOL(a_batch_keeps_its_memory_while_two_are_left_and_no_longer)
 	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK(batch_text == NULL);
 	leave(clients[2], pool);
+	CHECK_EQ(remove_conn(listeners[0], pool), 0);
+	CHECK_EQ(remove_conn(listeners[1], pool), 0);
 }

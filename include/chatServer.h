@@ -7,9 +7,8 @@
  * write_msg. Everything happens in the caller's thread. Every function returns 0, or -1 with errno
  * set. A call that succeeds leaves errno as it was; write_msg has the one exception.
  *
- * No function blocks, exits or raises a signal, but for one line that remove_conn prints through
- * the program's own stdio: where standard output is a full pipe, that waits for its reader, and
- * where it is a broken pipe, SIGPIPE is raised, as by a printf of the program's.
+ * No function blocks, exits or raises a signal, except remove_conn: see there what the line that it
+ * prints may do, and SO_LINGER.
  *
  * Below, "the original" is the chatServer.h of a widespread exercise, with the five functions as
  * they are usually written for it.
@@ -230,9 +229,7 @@ int remove_conn(int sd, conn_pool_t *pool);
  * when memory runs out, nobody gets the message.
  *
  * A reader for which more than 8 MiB would be queued is cut off, unless the kernel takes enough of
- * them at once: its queue is dropped, its bit cleared, its socket shut down, and nothing is queued
- * for it any more. The program's next read from it finds the end. chat_set_max_queue in
- * chatServerExt.h sets the limit, and says what to do about pipes and terminals.
+ * them at once. chat_set_max_queue in chatServerExt.h tells what that means, and sets the limit.
  *
  * Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
  * alone (messages may be queued for the sender, too), and never touches ready_write_set.

@@ -192,13 +192,15 @@ int chat_tell(int sd, const char *buffer, int len, conn_pool_t *pool);
  * 4 MiB is delivered without waiting for chat_uncork.
  *
  * Corking is idempotent. An empty pool is not corked, and removing the last connection uncorks the
- * pool and drops what was not delivered. The batch's memory is kept for the next time: most of it
- * until chat_uncork finds fewer than two connections, the remaining part until the last one is
- * removed. A program may take connections out by itself, and the others still get the batch; but
- * the last connection of a pool that has been corked must leave by remove_conn, or that memory is
- * lost, and none that was taken out may be put back after that, nor after the first chat_cork if
- * it was taken out before. While a pool is corked, what add_msg is given must not be a message in
- * the pool's own queues.
+ * pool and drops what was not delivered. While a pool is corked, what add_msg is given must not be
+ * a message in the pool's own queues.
+ *
+ * The batch's memory is kept for the next chat_cork. chat_uncork frees most of it when fewer than
+ * two connections, beside listening sockets, are left; remove_conn frees the remaining part with
+ * the last connection. So the last connection of a pool that has been corked must be removed by
+ * remove_conn, or that memory is lost. A program may take other connections out of the list by
+ * itself, and the others still get the batch. It must not put a connection back that it took out
+ * before the first chat_cork, nor one that was out of the list when the last one was removed.
  *
  * @param pool  the pool
  * @return 0; or -1 with nothing changed and errno EINVAL (pool is NULL) or ENOMEM. An uncorked
@@ -214,10 +216,10 @@ int chat_cork(conn_pool_t *pool);
  *
  * Connections with an empty queue are sent the batch directly, without a copy. What the kernel
  * does not take, or the whole for a connection with a queue, is queued, and the bit in write_set
- * is set: write_msg sends it later. It becomes a message, or joins the last one of the queue where
- * both together are short and that is not the first one. A peer that turns out to be gone gets
- * nothing, its socket is shut down for writing as by write_msg, and the program's next read finds
- * the end.
+ * is set: write_msg sends it later. It becomes a message of its own, or is appended to the last
+ * message of the queue if the two have at most 16 KiB together and that message is not the first.
+ * A peer that turns out to be gone gets nothing, its socket is shut down for writing as by
+ * write_msg, and the program's next read finds the end.
  *
  * When memory runs out for one connection's queue, the others get everything, the pool stays
  * corked, and nothing is lost or sent twice: call again. Uncorking a pool that is not corked does

@@ -98,9 +98,7 @@ pub unsafe extern "C" fn remove_conn(sd: c_int, pool: *mut conn_pool_t) -> c_int
 /// when memory runs out, nobody gets the message.
 ///
 /// A reader for which more than 8 MiB would be queued is cut off, unless the kernel takes enough of
-/// them at once: its queue is dropped, its bit cleared, its socket shut down, and nothing is queued
-/// for it any more. The program's next read from it finds the end. chat_set_max_queue in
-/// chatServerExt.h sets the limit, and says what to do about pipes and terminals.
+/// them at once. chat_set_max_queue in chatServerExt.h tells what that means, and sets the limit.
 ///
 /// Unlike the original, it does not stop at a NUL byte, leaves the sender's own bit in write_set
 /// alone (messages may be queued for the sender, too), and never touches ready_write_set.

@@ -138,9 +138,10 @@ pub(crate) fn uncork(pool: PoolRef) -> Result<(), Errno> {
     let Some(mut batch) = pool.open_batch() else { return Ok(()) };
     delivery::deliver_to_all(pool, batch)?;
     batch.corked = false;
-    // A single connection has no recipients. A large block near the top of the heap would keep the
-    // memory below it from going back to the kernel, so it is freed.
-    if pool.connections().nth(1).is_none() {
+    // With a single recipient there is hardly anything to deliver. A large block near the top of
+    // the heap would keep the memory below it from going back to the kernel, so it is freed.
+    let mut recipients = pool.connections().filter(|conn| conn.accepts_messages_cached());
+    if recipients.nth(1).is_none() {
         batch.text.free();
     }
     Ok(())

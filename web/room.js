@@ -6,7 +6,7 @@ const [scroll, lines, form, input, send, state] =
 const kept = []; // oldest first: { text, kind, shown: its element, once it has been drawn }
 let characters = 0, due = 0, drawn = 0, socket, delay = 250;
 
-// Control characters become visible: U+2400 to U+2421 are their pictures.
+// Control characters become visible, as ^[ for an escape.
 const visible = (text) => text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (control) => control > '\x7f'
     ? '\ufffd' : '^' + String.fromCharCode(control.charCodeAt() ^ 64));
 

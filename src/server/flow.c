@@ -51,14 +51,14 @@ static int64_t max(int64_t one, int64_t other)
 
 void flow_join(struct flow *flow, int sd)
 {
-	int64_t now = now_us(), most = now + (BUDGET_US - NEWCOMER_US) * REFILL, rested_at = 0;
+	int64_t now = now_us(), most = now + (BUDGET_US - NEWCOMER_US) * REFILL, budget_full_at = 0;
 	int other;
 
 	/* Those who have left are among them until their descriptors have new owners. */
 	for (other = 0; other < FD_SETSIZE; other++)
-		rested_at = max(rested_at, flow->clients[other].rested_at);
+		budget_full_at = max(budget_full_at, flow->clients[other].budget_full_at);
 	flow->clients[sd] = (struct flow_client){
-		.rested_at = rested_at < most ? rested_at : most,
+		.budget_full_at = budget_full_at < most ? budget_full_at : most,
 		.behind_from = flow->bytes_before,
 		.idle_from = now,
 	};
@@ -97,7 +97,7 @@ static void fall_behind(const struct flow *flow, struct flow_client *reader, int
 	/* By the millisecond: a product with all bytes could overflow. */
 	uint64_t taken = (flow->bytes_before - reader->behind_from) / (CATCH_UP / 1000) * 1000;
 
-	reader->rested_at -= max((int64_t)taken - (now - reader->idle_from), 0) * REFILL;
+	reader->budget_full_at -= max((int64_t)taken - (now - reader->idle_from), 0) * REFILL;
 	reader->behind_from = flow->bytes_before;
 	reader->holds_from = flow->bytes_before + flow->backlog_limit;
 	reader->idle_from = now;
@@ -108,7 +108,7 @@ static void charge(const struct flow *flow, struct flow_client *reader, int64_t 
 {
 	int64_t waited = now - flow->updated_at;
 
-	reader->rested_at = max(reader->rested_at, now) + waited * REFILL;
+	reader->budget_full_at = max(reader->budget_full_at, now) + waited * REFILL;
 	reader->holds_from += flow->allowance * (uint64_t)waited / BUDGET_US;
 	reader->idle_from += waited;
 }
@@ -117,7 +117,7 @@ static void charge(const struct flow *flow, struct flow_client *reader, int64_t 
 static int64_t most_sent(const struct flow *flow, struct flow_client *reader, int64_t now)
 {
 	reader->is_holding = flow->bytes >= reader->holds_from &&
-	                     reader->rested_at - now < BUDGET_US * REFILL;
+	                     reader->budget_full_at - now < BUDGET_US * REFILL;
 	if (!reader->is_holding)
 		return INT64_MAX;
 	if (flow->bytes - reader->behind_from >= flow->most_backlog)

@@ -1,11 +1,12 @@
 /*
  * flow.h - backpressure: heavy senders wait for slow readers.
  *
- * A reader is behind while data is queued for it. Once backlog_limit bytes have come in, it holds
- * heavy senders: they are read slowly, so that TCP slows them down, and so are newcomers accepted.
- * It may do so for three seconds, which it has again after 90, and for longer if it takes CATCH_UP
- * bytes a second. A newcomer has as little left as the reader that has least. The further a reader
- * is behind, the less others may have sent lately to be read.
+ * A reader is behind while data is queued for it. Once backlog_limit bytes have come in since it
+ * fell behind, it holds heavy senders: the server reads them slowly, so that TCP slows them down,
+ * and accepts newcomers one at a time. Each reader has a budget of three seconds for this, which
+ * refills within 90 seconds; a reader that takes CATCH_UP bytes a second uses up none of it. A
+ * newcomer begins with the smallest budget that any reader has left. The further a reader is
+ * behind, the fewer bytes a client may have sent lately to be read all the same.
  *
  * Without this, a sender at full speed would have every reader cut off that is a little slower.
  */
@@ -22,12 +23,12 @@
 enum { RECHECK_MS = 10 };
 
 struct flow_client {
-	int64_t forgotten_at; /* when what it has sent counts no more */
-	int64_t light_at;     /* when it may count as a light sender again */
-	int64_t rested_at;    /* when its budget is full again */
-	uint64_t behind_from; /* flow.bytes when it last fell behind */
-	uint64_t holds_from;  /* flow.bytes above which it holds senders */
-	int64_t idle_from;    /* when it last fell behind, and later by the time it has held */
+	int64_t forgotten_at;   /* when what it has sent counts no more */
+	int64_t light_at;       /* when it may count as a light sender again */
+	int64_t budget_full_at; /* when its budget is full again */
+	uint64_t behind_from;   /* flow.bytes when it last fell behind */
+	uint64_t holds_from;    /* flow.bytes above which it holds senders */
+	int64_t idle_from;      /* when it last fell behind, and later by the time it has held */
 	bool is_holding;
 };
 

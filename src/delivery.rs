@@ -56,7 +56,7 @@ fn cut_off(mut pool: PoolRef, mut conn: ConnRef) {
     conn.cut_off = true;
     queue::clear(&mut conn);
     fdset::remove(&mut pool.write_set, conn.fd);
-    transmit::end(conn.fd);
+    transmit::shut_down(conn.fd);
 }
 
 /// Adds `text` to the batch, for every connection but `sender`.

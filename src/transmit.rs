@@ -65,7 +65,7 @@ pub(crate) fn send(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
         outcome => outcome,
     };
     if outcome.is_err_and(|errno| !errno.is_full()) {
-        end_stream(fd);
+        shut_down_writing(fd);
     }
     outcome
 }
@@ -73,7 +73,7 @@ pub(crate) fn send(fd: c_int, pieces: &Gather) -> Result<usize, Errno> {
 /// After dropping data, shuts down writing, so that a peer that is alive after all sees the end of
 /// the stream and not a gap. Not for datagrams, which are no stream, nor for sockets never
 /// connected, which may still listen.
-fn end_stream(fd: c_int) {
+fn shut_down_writing(fd: c_int) {
     if socket_option(fd, libc::SO_TYPE) != Some(libc::SOCK_STREAM) {
         return;
     }
@@ -104,7 +104,7 @@ fn socket_option(fd: c_int, name: c_int) -> Option<c_int> {
 
 /// Shuts a socket down in both directions: the peer reads what was sent and then the end, and so
 /// does the program on this side. Other descriptors cannot be shut down and stay as they are.
-pub(crate) fn end(fd: c_int) {
+pub(crate) fn shut_down(fd: c_int) {
     // SAFETY: shutdown touches no memory; a bad descriptor is an error to ignore.
     unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
 }

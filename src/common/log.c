@@ -63,8 +63,8 @@ static bool is_terminal(int fd)
 	return isatty(fd) && ioctl(fd, TIOCGPTN, &number) == -1 && errno == ENOTTY;
 }
 
-/* Opens a pipe or a terminal anew, so that it need not block. Another user's cannot be opened, and
- * in place of the master of a terminal it would be a new one. */
+/* Opens a pipe or a terminal anew, so that it need not block. This fails for another user's file.
+ * The master of a pseudo-terminal is left alone: opening it would make a new pseudo-terminal. */
 static bool reopen(int fd, mode_t mode)
 {
 	int flags = fcntl(fd, F_GETFL), own;
@@ -336,7 +336,7 @@ static void close_outputs(void)
 	do {
 		is_done = !flush_both();
 		for (output = outputs; output < outputs + 2; output++) {
-			/* It is always reported that the writer has closed its end. */
+			/* poll() reports POLLHUP, the writer's end, without being asked for it. */
 			struct pollfd state = { .fd = output->fd };
 
 			if (output->has_writer && output->length == 0)
@@ -353,7 +353,7 @@ int log_open(bool quiet)
 
 	tzset(); /* localtime_r() need not call it */
 	is_quiet = quiet;
-	/* A file whose numbers do not fit into the struct is one of which nothing is known. */
+	/* fstat() fails where a number does not fit into the struct; such a file counts as unknown. */
 	is_known = fstat(STDOUT_FILENO, &out) == 0;
 	is_known &= fstat(STDERR_FILENO, &error) == 0;
 	journal = leads_to_journal(&error);

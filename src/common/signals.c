@@ -25,7 +25,7 @@ static void on_signal(int number)
 	stopping = 1;
 	if (serving)
 		return;
-	/* As without a handler, which process 1 outlives. */
+	/* Ends as if there were no handler. Process 1 survives raise(), hence _exit(). */
 	signal(number, SIG_DFL);
 	raise(number);
 	_exit(128 + number);

@@ -76,7 +76,7 @@ static void read_round(struct server *server, bool light, int *next, uint64_t li
 static void relay_ready(struct server *server)
 {
 	uint64_t before = server->flow.bytes, limit = before;
-	size_t most = pass_most(&server->pass, server->pool.nr_conns);
+	size_t most = pass_read_limit(&server->pass, server->pool.nr_conns);
 
 	/* No reader is to be cut off by one pass, before senders are held for it. */
 	limit += most < server->flow.backlog_limit ? most : server->flow.backlog_limit;

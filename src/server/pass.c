@@ -12,7 +12,7 @@
 #define BYTES_A_PASS (10 * 16384 * 1000)
 #endif
 
-/* A pass with less than this would take hardly less time: a send has a price of its own. */
+/* Below this a pass hardly gets shorter, since each send has a fixed cost. */
 enum { LEAST = 32 * 1024 };
 
 void pass_begin(struct pass *pass, int64_t duration)
@@ -26,9 +26,9 @@ bool pass_is_over(const struct pass *pass)
 	return now_us() >= pass->ends_at;
 }
 
-size_t pass_most(const struct pass *pass, unsigned int clients)
+size_t pass_read_limit(const struct pass *pass, unsigned int clients)
 {
-	size_t most = pass->most > LEAST ? pass->most : LEAST;
+	size_t most = pass->read_limit > LEAST ? pass->read_limit : LEAST;
 
 	return most < BYTES_A_PASS / clients ? most : BYTES_A_PASS / clients;
 }
@@ -39,7 +39,7 @@ void pass_delivered(struct pass *pass, size_t bytes)
 	size_t took = (size_t)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - pass->cpu_before);
 
 	if (took > 2 * READ_US)
-		pass->most = bytes * READ_US / took;
-	else if (took < READ_US && bytes > pass->most / 2)
-		pass->most = bytes * 2;
+		pass->read_limit = bytes * READ_US / took;
+	else if (took < READ_US && bytes > pass->read_limit / 2)
+		pass->read_limit = bytes * 2;
 }

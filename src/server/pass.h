@@ -19,7 +19,7 @@ enum { READ_US = 10000, WRITE_US = 10000, LAST_WRITE_US = 200000 };
 struct pass {
 	int64_t ends_at;
 	int64_t cpu_before;
-	size_t most; /* bytes to read */
+	size_t read_limit; /* in bytes */
 };
 
 /* Begins a part of a pass that may take so many microseconds. */
@@ -29,7 +29,7 @@ void pass_begin(struct pass *pass, int64_t duration);
 bool pass_is_over(const struct pass *pass);
 
 /* Returns how many bytes may be read from clients, of which there are so many. */
-size_t pass_most(const struct pass *pass, unsigned int clients);
+size_t pass_read_limit(const struct pass *pass, unsigned int clients);
 
 /* Call it when so many bytes have been read and delivered. */
 void pass_delivered(struct pass *pass, size_t bytes);

@@ -92,7 +92,7 @@ struct Recipient {
     due: HashMap<Id, Due>,
     /// The number of bytes that it must still receive.
     owed: usize,
-    /// At most so many more, while it is not known to be in.
+    /// The number of bytes that are on their way to it at most, and that may be lost.
     coming: usize,
     empty_lines: u64,
     /// To its telnet commands.
@@ -151,8 +151,12 @@ impl Checker {
     /// The server has been given so many more whole lines.
     pub fn sent(&mut self, id: Id, lines: u32) {
         let sender = self.sender(id);
+        let before = sender.sent;
         sender.sent += lines;
         let sent = sender.sent;
+        let bytes = total(&self.lines, id, before..sent);
+        self.others(id).for_each(|it| it.coming += bytes);
+        let sender = self.sender(id);
         if !sender.is_behind && sender.end.is_none() {
             self.promise(id, sent);
         }
@@ -219,17 +223,17 @@ impl Checker {
     fn end_abruptly(&mut self, id: Id) {
         let sender = self.sender(id);
         sender.end = Some(End::Abrupt);
-        let received = sender.received;
+        let (received, sent) = (sender.received, sender.sent);
+        let bytes = total(&self.lines, id, received..sent);
+        self.others(id).for_each(|it| it.coming = it.coming.saturating_sub(bytes));
         self.promise(id, received);
     }
 
     /// Everybody in the room must receive this many of its lines.
     fn promise(&mut self, id: Id, lines: u32) {
         let before = mem::replace(&mut self.sender(id).promised, lines);
-        let bytes = total(&self.lines, id, before..lines);
-        self.recipients.values_mut().filter(|it| !it.is_in).for_each(|it| it.coming += bytes);
-        let others = self.recipients.iter_mut().filter(|(other, it)| **other != id && it.is_owed());
-        for (_, recipient) in others {
+        let owed = self.recipients.iter_mut().filter(|(other, it)| **other != id && it.is_owed());
+        for (_, recipient) in owed {
             let by = recipient.due(id).by;
             recipient.owed += total(&self.lines, id, by.max(before)..lines);
             recipient.owed -= total(&self.lines, id, by.max(lines)..before);
@@ -252,7 +256,7 @@ impl Checker {
     /// The most bytes that are on their way to one client, of those that keep up.
     pub fn backlog(&self) -> usize {
         let up = self.recipients.iter().filter(|(id, it)| it.is_owed() && !self.is_behind(**id));
-        up.map(|(_, it)| it.owed).max().unwrap_or(0)
+        up.map(|(_, it)| it.coming).max().unwrap_or(0)
     }
 
     /// At most so many bytes are on their way to one who is not known to be in.
@@ -261,8 +265,8 @@ impl Checker {
         newcomers.map(|it| it.coming).max().unwrap_or(0)
     }
 
-    /// Why not everything that was sent has been received yet.
-    pub fn unsettled(&self) -> Option<String> {
+    /// Why not everything that was sent has been received yet, and a client that has to wait.
+    pub fn unsettled(&self) -> Option<(Id, String)> {
         self.recipients.iter().find_map(|(id, it)| {
             let why = if it.is_quitting {
                 "has quit, and its connection has not been ended".into()
@@ -277,7 +281,7 @@ impl Checker {
             } else {
                 return None;
             };
-            Some(format!("client {id} {why}"))
+            Some((*id, format!("client {id} {why}")))
         })
     }
 
@@ -301,6 +305,7 @@ impl Checker {
             sender.is_fading = sender.end.is_some();
         }
         for recipient in self.recipients.values_mut() {
+            recipient.coming = 0;
             recipient.due.retain(|id, _| self.senders.contains_key(id));
         }
     }
@@ -443,6 +448,10 @@ impl Checker {
             }
         }
         recipient.is_in = true;
+    }
+
+    fn others(&mut self, id: Id) -> impl Iterator<Item = &mut Recipient> {
+        self.recipients.iter_mut().filter(move |(other, _)| **other != id).map(|(_, it)| it)
     }
 
     fn recipient(&mut self, id: Id) -> &mut Recipient {

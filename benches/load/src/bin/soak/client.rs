@@ -9,6 +9,7 @@ use load::inbox::Inbox;
 use load::line::Id;
 use rustix::net::sockopt::set_socket_linger;
 use socket2::{Domain, Socket, Type};
+use std::fs;
 use std::io::{self, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddrV4, TcpStream};
@@ -99,6 +100,23 @@ impl Client {
             unsent: Outbox::default(),
             waits_to_write: false,
         })
+    }
+
+    /// What is known of it, and the kernel's lines about both ends of its connection: proc_net(5).
+    pub fn describe(&self) -> io::Result<String> {
+        let Self { id, stream, stalls_until, quit_at, composed, .. } = self;
+        let port = format!(":{:04X} ", stream.local_addr()?.port());
+        let sockets = fs::read_to_string("/proc/net/tcp")?;
+        let sockets: Vec<_> = sockets.lines().filter(|line| line.contains(&port)).collect();
+        let (sockets, flags) = (sockets.join("\n"), rustix::io::ioctl_fionread(stream)?);
+        let unfinished = String::from_utf8_lossy(&self.inbox.unfinished);
+        Ok(format!(
+            "client {id} has composed {composed} lines, and {} bytes of them are not sent; it stalls \
+             until {stalls_until:?}, has quit at {quit_at:?}, last read at {}, can read {flags} \
+             bytes, and has read {unfinished:?} of a line; the kernel:\n{sockets}",
+            self.unsent.len(),
+            self.read_at,
+        ))
     }
 
     pub fn is_by_web(&self) -> bool {

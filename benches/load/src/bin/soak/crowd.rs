@@ -2,7 +2,7 @@
 
 use crate::checker::Checker;
 use crate::client::{Client, Manner};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use load::line::{Id, seeded};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -114,16 +114,18 @@ impl Crowd {
         let mut received_at = Instant::now();
         loop {
             self.step()?;
-            let unsettled = match self.checker.unsettled() {
-                _ if self.clients.len() < size => "not everybody has come".into(),
-                Some(why) => why,
-                None => break,
-            };
+            let unsettled = self.checker.unsettled();
+            if unsettled.is_none() && self.clients.len() >= size {
+                break;
+            }
             if received != self.checker.deliveries {
                 (received, received_at) = (self.checker.deliveries, Instant::now());
             }
-            let goes_on = received_at.elapsed() < TIMEOUT;
-            ensure!(goes_on, "{unsettled}, and nobody receives anything more");
+            if received_at.elapsed() >= TIMEOUT {
+                let (id, why) = unsettled.context("not everybody has come")?;
+                let state = self.clients.get(&id).map(Client::describe).transpose()?;
+                bail!("{why}, and nobody receives anything more; {}", state.unwrap_or_default());
+            }
         }
         self.checker.forget();
         Ok(())

@@ -50,7 +50,7 @@ oldest: ## build the library and check the tests with the oldest Rust that will 
 
 # The tests of the server that neither measure time nor count descriptors: valgrind is slow, and has
 # descriptors of its own.
-MEMCHECK_TESTS := relay lines misbehaving telnet above_fd_setsize stats passed ready \
+MEMCHECK_TESTS := recipients lines misbehaving telnet above_fd_setsize stats passed ready \
 	--skip memory:: --skip fairness::
 
 # The shared object is linked from the archive's object, so its code is not checked once more.
@@ -69,7 +69,7 @@ TORTURED := $(BUILD)/tortured/server
 torture: all $(TORTURED) ## run the C tests and the server with allocations and system calls failing
 	C_TEST_RUNNER=tests/memcheck.sh $(CARGO) test --test c -- torture
 	$(CARGO) test --test server -- failing_calls
-	SERVER=$(TORTURED) $(CARGO) test --test server -- random_chat relay lines \
+	SERVER=$(TORTURED) $(CARGO) test --test server -- random_chat recipients lines \
 		misbehaving telnet printable --skip fairness:: --skip a_thousand --skip a_reader_who
 
 $(TORTURED): $(SERVER_FILES) $(TORTURE) $(wildcard c-tests/*.h c-tests/torture/*.h) $(ARCHIVE)

@@ -26,10 +26,9 @@ mod memory;
 mod misbehaving_clients;
 mod options;
 mod output;
-
 mod printable;
 mod random_chat;
-mod relay;
+mod recipients;
 mod shutdown;
 mod signals;
 mod slow;

@@ -281,6 +281,13 @@ impl Deref for Server {
     }
 }
 
+/// A server with these options, a sender and a recipient.
+pub(crate) fn pair(options: &[&str]) -> (Server, Client, Client) {
+    let server = Server::start_with(options);
+    let [sender, recipient] = server.joins();
+    (server, sender, recipient)
+}
+
 /// ./server, up to date, with at most `limit` descriptors and nothing of the tests' own.
 ///
 /// `SERVER` names another program in its place, such as one built with sanitizers, and

@@ -1,14 +1,7 @@
 //! Whole lines are relayed, as they came.
 
 use crate::client::Client;
-use crate::harness::{READ_SIZE, Server};
-
-/// A server with a sender and a recipient.
-fn pair() -> (Server, Client, Client) {
-    let server = Server::start();
-    let [sender, recipient] = server.joins();
-    (server, sender, recipient)
-}
+use crate::harness::{READ_SIZE, Server, pair};
 
 /// Sends bytes, and waits until the server has read them all.
 fn say(server: &Server, client: &Client, bytes: impl AsRef<[u8]>) {
@@ -29,8 +22,7 @@ fn arrives(said: &[u8]) {
 
 /// The same at a server with these options.
 fn arrives_with(options: &[&str], said: &[u8]) {
-    let server = Server::start_with(options);
-    let [sender, recipient] = server.joins();
+    let (server, sender, recipient) = pair(options);
     sender.say(said);
     recipient.expect(said);
     server.stop();
@@ -57,7 +49,7 @@ fn halves_of_two_lines_never_mix() {
 
 #[test]
 fn half_a_line_is_not_passed_on() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     say(&server, &sender, "first\nsecond");
     recipient.expect("first\n");
     let third = server.join();
@@ -87,7 +79,7 @@ fn line_ends_are_kept() {
 
 #[test]
 fn a_line_end_may_come_in_two_packets() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     say(&server, &sender, "hello\r");
     say(&server, &sender, "\n");
     recipient.expect("hello\r\n");
@@ -132,7 +124,7 @@ fn long_lines_arrive() {
 
 #[test]
 fn a_line_that_fills_the_buffer_waits_for_its_end() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     let third = server.join();
     let long = line(3 * READ_SIZE + 1);
     let (start, end) = long.split_at(3 * READ_SIZE);
@@ -146,7 +138,7 @@ fn a_line_that_fills_the_buffer_waits_for_its_end() {
 
 #[test]
 fn a_line_may_come_byte_by_byte() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     let third = server.join();
     let slow = line(300);
     for byte in &slow[..299] {
@@ -162,7 +154,7 @@ fn a_line_may_come_byte_by_byte() {
 
 #[test]
 fn last_words_need_no_newline() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     sender.say("a line\nlast words");
     sender.fall_silent();
     recipient.expect("a line\nlast words\n");
@@ -176,7 +168,7 @@ fn last_words_need_no_newline() {
 
 #[test]
 fn whoever_leaves_after_a_whole_line_says_nothing_more() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     sender.say("a line\n");
     drop(sender);
     recipient.expect("a line\n");
@@ -188,7 +180,7 @@ fn whoever_leaves_after_a_whole_line_says_nothing_more() {
 /// The half line of a client is not continued by the next with the same descriptor.
 #[test]
 fn half_a_line_leaves_with_its_client() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     say(&server, &recipient, "kept");
     drop(recipient);
     server.wait_for_removals(1);

@@ -1,33 +1,14 @@
 //! `--printable`: nobody's terminal is steered by somebody else's line.
 
-use crate::client::Client;
-use crate::harness::{READ_SIZE, Server};
+use crate::harness::{READ_SIZE, Server, pair};
+use crate::telnet::becomes_with;
 
-fn pair() -> (Server, Client, Client) {
-    let server = Server::start_with(&["--printable"]);
-    let [sender, recipient] = server.joins();
-    (server, sender, recipient)
-}
+const PRINTABLE: &[&str] = &["--printable"];
 
-/// Checks what is relayed: of the bytes at once, cut in two at every place, and byte by byte.
+/// Checks what is relayed of these bytes, whatever pieces they come in.
 #[track_caller]
 fn becomes(said: &[u8], relayed: &[u8]) {
-    let (server, sender, recipient) = pair();
-    let say = |bytes: &[u8]| {
-        sender.say(bytes);
-        server.wait_for_bytes(sender.sd, bytes.len());
-    };
-    say(said);
-    recipient.expect(relayed);
-    for at in 1..said.len() {
-        say(&said[..at]);
-        say(&said[at..]);
-        recipient.expect(relayed);
-    }
-    said.chunks(1).for_each(say);
-    recipient.expect(relayed);
-    server.stop();
-    recipient.expect_end();
+    becomes_with(PRINTABLE, said, relayed, b"");
 }
 
 #[test]
@@ -66,7 +47,7 @@ fn telnets_commands_are_gone_before() {
 
 #[test]
 fn half_a_character_at_the_end_becomes_question_marks() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(PRINTABLE);
     sender.say(b"\xf0\x9f\x99");
     sender.fall_silent();
     recipient.expect("???\n");
@@ -77,7 +58,7 @@ fn half_a_character_at_the_end_becomes_question_marks() {
 /// A full read after half a character, whose bytes come in front of it.
 #[test]
 fn a_full_buffer_has_room_for_what_was_held() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(PRINTABLE);
     sender.say(b"\xf0\x9f\x99");
     server.wait_for_bytes(sender.sd, 3);
     let long = "x".repeat(READ_SIZE) + "\n";
@@ -100,7 +81,7 @@ fn no_character_is_cut_by_the_pieces_of_a_long_line() {
         (4, start(4) + "🙂", "!\n".to_owned()),
     ];
     for (before, first, second) in cases {
-        let (server, sender, recipient) = pair();
+        let (server, sender, recipient) = pair(PRINTABLE);
         let third = server.join();
         sender.say(start(before));
         server.wait_for_bytes(sender.sd, start(before).len());

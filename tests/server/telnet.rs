@@ -1,7 +1,6 @@
 //! Telnet's commands are taken out of what is relayed, and its options refused.
 
-use crate::client::Client;
-use crate::harness::{READ_SIZE, Server};
+use crate::harness::{READ_SIZE, pair};
 use crate::stats::Stats;
 
 /// What PuTTY begins with: WILL NAWS, TSPEED, TTYPE, NEW-ENVIRON, DO ECHO, WILL SGA, DO SGA.
@@ -10,18 +9,17 @@ const PUTTY: &[u8] =
 const PUTTY_IS_TOLD: &[u8] =
     b"\xff\xfe\x1f\xff\xfe\x20\xff\xfe\x18\xff\xfe\x27\xff\xfc\x01\xff\xfe\x03\xff\xfc\x03";
 
-/// A server with a sender and a recipient.
-fn pair() -> (Server, Client, Client) {
-    let server = Server::start();
-    let [sender, recipient] = server.joins();
-    (server, sender, recipient)
-}
-
 /// Checks what is relayed of these bytes, and what the sender is answered: at once, cut in two at
 /// every place, and byte by byte. The bytes end a line.
 #[track_caller]
 fn becomes(said: &[u8], relayed: &[u8], answer: &[u8]) {
-    let (server, sender, recipient) = pair();
+    becomes_with(&[], said, relayed, answer);
+}
+
+/// The same at a server with these options.
+#[track_caller]
+pub(crate) fn becomes_with(options: &[&str], said: &[u8], relayed: &[u8], answer: &[u8]) {
+    let (server, sender, recipient) = pair(options);
     let say = |bytes: &[u8]| {
         sender.say(bytes);
         server.wait_for_bytes(sender.sd, bytes.len());
@@ -87,7 +85,7 @@ fn who_speaks_telnet_ends_lines_with_cr_nul() {
 /// Not before the first command, and FF FF is none.
 #[test]
 fn others_may_say_cr_nul() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     sender.say(b"a\r\0\xff\xff\r\0b\n");
     recipient.expect(b"a\r\0\xff\xff\r\0b\n");
     sender.say(b"a\r\0\xff\xfe\x01b\r\0");
@@ -104,7 +102,7 @@ fn others_may_say_cr_nul() {
 #[test]
 fn every_byte_may_stand_in_a_word() {
     for byte in (0x80..=0xff).filter(|byte| *byte != b'\n') {
-        let (server, sender, recipient) = pair();
+        let (server, sender, recipient) = pair(&[]);
         let word = [b'a', byte, b'b', b'\n'];
         sender.say(word);
         recipient.expect(word);
@@ -117,7 +115,7 @@ fn half_a_command_at_the_end_is_dropped() {
     let ends: [&[u8]; 6] =
         [b"\xff", b"\xff\xfd", b"\xff\xfb", b"\xff\xfa", b"\xff\xfa\x1f\0", b"\xff\xfa\x1f\xff"];
     for end in ends {
-        let (server, sender, recipient) = pair();
+        let (server, sender, recipient) = pair(&[]);
         sender.say([b"the end", end].concat());
         sender.fall_silent();
         recipient.expect("the end\n");
@@ -129,7 +127,7 @@ fn half_a_command_at_the_end_is_dropped() {
 /// An IAC that the last read has ended with comes out in front of a read that fills the buffer.
 #[test]
 fn a_full_buffer_has_room_for_what_was_held() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     sender.say(b"\xff");
     server.wait_for_bytes(sender.sd, 1);
     let long = [&[b'x'; 3 * READ_SIZE][..], b"\n"].concat();
@@ -149,7 +147,7 @@ fn a_full_buffer_has_room_for_what_was_held() {
 /// What is in a command is no line end, and CR NUL becomes one.
 #[test]
 fn statistics_count_the_lines_that_are_relayed() {
-    let (server, sender, recipient) = pair();
+    let (server, sender, recipient) = pair(&[]);
     sender.say(b"\xff\xfa\x22\n\n\xff\xf0one\r\0");
     recipient.expect("one\r\n");
     assert_eq!(Stats::of(&server).messages_in, 1);
@@ -159,8 +157,7 @@ fn statistics_count_the_lines_that_are_relayed() {
 #[test]
 fn raw_passes_every_byte_as_it_came() {
     for option in ["--raw", "-r"] {
-        let server = Server::start_with(&[option]);
-        let [sender, recipient] = server.joins();
+        let (server, sender, recipient) = pair(&[option]);
         let all: Vec<u8> = [PUTTY, b"\xff\xfd\x06a\r\0\xff\xfa\x01\xff\xf0\n\xff\xf4"].concat();
         sender.say(&all);
         sender.fall_silent();

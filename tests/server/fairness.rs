@@ -4,9 +4,9 @@
 use crate::activation::duplicate;
 use crate::client::Client;
 use crate::failing_calls::{Log, server_under_strace};
-use crate::harness::{READ_SIZE, Server};
+use crate::harness::{READ_SIZE, Server, pass_on};
 use crate::injected::has_strace;
-use crate::misbehaving_clients::{flood, pass_on};
+use crate::misbehaving_clients::flood;
 use crate::slow::peak_memory;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 use std::{env, fs, io};
 
@@ -286,6 +287,14 @@ pub(crate) fn pair(options: &[&str]) -> (Server, Client, Client) {
     let server = Server::start_with(options);
     let [sender, recipient] = server.joins();
     (server, sender, recipient)
+}
+
+/// Has `sender` send `bytes` while `recipient` reads them.
+pub(crate) fn pass_on(sender: &Client, recipient: &Client, bytes: &[u8]) {
+    thread::scope(|scope| {
+        scope.spawn(|| sender.say(bytes));
+        recipient.expect(bytes);
+    });
 }
 
 /// ./server, up to date, with at most `limit` descriptors and nothing of the tests' own.

@@ -1,7 +1,7 @@
 //! Clients that leave: what they have said last, and what they still get.
 
 use crate::client::Client;
-use crate::harness::Server;
+use crate::harness::{Server, pass_on};
 use crate::injected::has_strace;
 use crate::stats::Stats;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,6 @@ const BACKLOG: usize = 7 << 20;
 /// A stream in which a gap shows.
 fn numbered_lines(bytes: usize) -> Vec<u8> {
     (0..bytes / 64).flat_map(|number| format!("{number:063}\n").into_bytes()).collect()
-}
-
-/// Has `sender` send `bytes` while `recipient` reads them.
-fn pass_on(sender: &Client, recipient: &Client, bytes: &[u8]) {
-    thread::scope(|scope| {
-        scope.spawn(|| sender.say(bytes));
-        recipient.expect(bytes);
-    });
 }
 
 /// A room in which `leaver` is behind, and has shut down sending.

@@ -1,7 +1,7 @@
 //! More clients than descriptors, and a server that has nothing to do.
 
 use crate::client::Client;
-use crate::harness::{LISTENER, READ_SIZE, Server, free_port, may_open};
+use crate::harness::{LISTENER, READ_SIZE, Server, free_port, may_open, pass_on};
 use crate::installed::skip;
 use crate::log::warnings_in;
 use crate::slow::peak_memory;
@@ -56,10 +56,7 @@ fn a_full_queue_costs_nothing_while_it_waits() {
     let server = Server::start();
     let [sender, recipient, _stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
-    thread::scope(|scope| {
-        scope.spawn(|| sender.say(&burst));
-        recipient.expect(&burst);
-    });
+    pass_on(&sender, &recipient, burst.as_bytes());
     let (cpu, _) = idle_second(&server);
     assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
     server.stop();

@@ -1,7 +1,7 @@
 //! Clients that reset, vanish, pause or speak another protocol: the others must not notice.
 
 use crate::client::Client;
-use crate::harness::Server;
+use crate::harness::{Server, pass_on};
 use std::net::Ipv4Addr;
 use std::thread;
 
@@ -12,14 +12,6 @@ const BACKLOG: usize = 8000;
 pub(crate) fn flood(first: usize, count: usize) -> Vec<u8> {
     let lines = (first..first + count).map(|number| format!("{number:0>999}\n"));
     lines.collect::<String>().into_bytes()
-}
-
-/// Has `sender` send `bytes` while `recipient` reads them.
-pub(crate) fn pass_on(sender: &Client, recipient: &Client, bytes: &[u8]) {
-    thread::scope(|scope| {
-        scope.spawn(|| sender.say(bytes));
-        recipient.expect(bytes);
-    });
 }
 
 /// Checks that two clients still chat, in both directions.

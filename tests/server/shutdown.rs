@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM end the server in order, whatever it is doing.
 
 use crate::client::Client;
-use crate::harness::{Ended, Server, free_port};
+use crate::harness::{Ended, Server, free_port, pass_on};
 use libc::{SIGINT, SIGTERM};
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
@@ -81,10 +81,7 @@ fn with_unsaid_and_unheard_things() {
     let server = Server::start();
     let [sender, recipient, stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
-    thread::scope(|scope| {
-        scope.spawn(|| sender.say(&burst));
-        recipient.expect(&burst);
-    });
+    pass_on(&sender, &recipient, burst.as_bytes());
     recipient.say("half a line");
     server.wait_for_bytes(recipient.sd, 11);
     let ended = server.stop();

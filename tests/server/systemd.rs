@@ -1,7 +1,7 @@
 //! The server as a systemd service: readiness, the journal, and the units.
 
 use crate::client::Client;
-use crate::harness::{PATIENCE, Server, USUAL_LIMIT, free_port, scratch};
+use crate::harness::{PATIENCE, Server, USUAL_LIMIT, free_port, pass_on, scratch};
 use crate::installed::{is_installed, skip};
 use crate::stats::Stats;
 use std::collections::BTreeSet;
@@ -13,7 +13,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net as unix;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
 /// The service manager is notified when clients can connect, and not before.
 #[test]
@@ -185,10 +184,7 @@ fn the_unit_allows_what_the_server_calls() {
     server.await_listening().expect("it listens");
     let [sender, recipient, stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
-    thread::scope(|scope| {
-        scope.spawn(|| sender.say(&burst));
-        recipient.expect(&burst);
-    });
+    pass_on(&sender, &recipient, burst.as_bytes());
     assert!(server.next_complaint().contains("cut off"));
     Stats::of(&server);
     drop(stalled);

@@ -1,5 +1,6 @@
 //! The C compiler: `CC` and `CFLAGS` are honoured, warnings are errors.
 
+use super::folders::root;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -16,7 +17,7 @@ static COMPILER: LazyLock<cc::Tool> = LazyLock::new(|| {
         .std("gnu11")
         .extra_warnings(true)
         .warnings_into_errors(true)
-        .include(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+        .include(root().join("include"))
         .get_compiler()
 });
 

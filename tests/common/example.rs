@@ -1,9 +1,10 @@
 //! Runs the examples in a document, and compares what they print with what the document shows.
 
 use super::child::{PATIENCE, free_port, pipe};
+use super::folders::{emptied, root};
 use super::program::{Program, set_apart};
 use libc::{SIGINT, SIGKILL, c_int};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -23,11 +24,7 @@ const STRICT_CC: &str = "cc() { command ${CC:-cc} -Wall -Wextra -Werror \"$@\"; 
 
 /// An empty folder for an example.
 pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/documents").join(name);
-    // It may not exist yet.
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("build/ can be written");
-    folder
+    emptied(root().join("build/documents").join(name))
 }
 
 /// The commands of a session, which follow a `$`, each with its output.

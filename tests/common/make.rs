@@ -1,5 +1,6 @@
 //! Runs `make`, so that no test uses stale files.
 
+use super::folders::root;
 use std::process::Command;
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -16,7 +17,7 @@ pub(crate) fn make(arguments: &[&str]) {
     let status = Command::new("make")
         .arg("--silent")
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(root())
         // This make must not use an outer one's flags and job server.
         .env_remove("MAKEFLAGS")
         .env_remove("MAKELEVEL")

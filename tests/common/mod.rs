@@ -6,6 +6,7 @@ pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod compiler;
 pub(crate) mod example;
+pub(crate) mod folders;
 pub(crate) mod headers;
 pub(crate) mod installed;
 pub(crate) mod make;

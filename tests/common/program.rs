@@ -109,6 +109,19 @@ impl Drop for Program {
     }
 }
 
+/// What a command prints, which must succeed.
+pub(crate) fn output(command: &mut Command) -> String {
+    // Cargo sets the variable for the tests themselves.
+    let output = command.env_remove("LD_LIBRARY_PATH").output().expect("it can be run");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{complaints}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+pub(crate) fn succeeds(command: &mut Command) {
+    output(command);
+}
+
 /// Isolates the program from how the tests were started: it inherits only the standard descriptors,
 /// may open `limit` in all, and has default signal handling.
 pub(crate) fn set_apart(command: &mut Command, limit: u64) {

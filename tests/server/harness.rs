@@ -1,12 +1,13 @@
 //! ./server as a child process, and the transcript that it writes.
 
 use crate::client::{self, Client};
+use crate::folders::root;
 use crate::program::{Program, set_apart};
 use crate::{make, valgrind};
 use libc::{SIGCONT, SIGINT, SIGSTOP};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 pub(crate) use crate::child::{PATIENCE, free_port, lines_of, pipe};
+pub(crate) use crate::folders::scratch;
 pub(crate) use crate::program::Ended;
 
 /// The limit on descriptors that a server usually has.
@@ -306,7 +308,7 @@ pub(crate) fn command(runner: &[&str], limit: u64) -> Command {
         make::all();
         may_open(0);
         let name = env::var_os("SERVER").unwrap_or("server".into());
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+        root().join(name)
     });
     let usual = env::var("SERVER_RUNNER").unwrap_or_default();
     let usual: Vec<_> = usual.split_whitespace().collect();
@@ -336,12 +338,4 @@ pub(crate) fn may_open(count: u64) -> bool {
         limit.rlim_cur
     });
     *LIMIT >= count
-}
-
-/// A new folder of a test's own.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server").join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder for the test");
-    folder
 }

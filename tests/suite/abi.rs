@@ -4,6 +4,7 @@
 //! The record is of the latest release, and until there is one, of the first to come; `make abi`
 //! renews it.
 
+use crate::common::folders::root;
 use crate::common::{installed, make};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +15,12 @@ use std::sync::LazyLock;
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let library = concat!("build/abi/libchatserver.so.", env!("CARGO_PKG_VERSION"));
     make::make(&[library]);
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(library)
+    root().join(library)
 });
 
 /// The record, and the version it is of.
 static RECORD: LazyLock<(PathBuf, Version)> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/abi");
+    let folder = root().join("tests/abi");
     let files: Vec<_> =
         fs::read_dir(folder).expect("records").map(|entry| entry.expect("a file").path()).collect();
     let [file] = &files[..] else { panic!("one record, and not: {files:?}") };

@@ -1,8 +1,10 @@
 //! The library as `make` builds it: what it exports, what it needs, how large it is.
 
 use crate::common::compiler;
+use crate::common::folders::root;
 use crate::common::headers::{self, HEADERS};
 use crate::common::make;
+use crate::common::program::output;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +13,11 @@ use std::process::Command;
 /// A file that `make` has built.
 fn built(name: &str) -> PathBuf {
     make::all();
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("build").join(name)
+    root().join("build").join(name)
 }
 
 fn readelf(option: &str, file: &Path) -> String {
-    let output = Command::new("readelf").args([option, "--wide"]).arg(file).output();
-    String::from_utf8(output.expect("readelf can be run").stdout).expect("readelf prints text")
+    output(Command::new("readelf").args([option, "--wide"]).arg(file))
 }
 
 /// The names of the functions that the headers declare.

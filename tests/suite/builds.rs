@@ -2,6 +2,7 @@
 //! one line why not, and never answers with a wrong one.
 
 use crate::common::example::Room;
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, note, skip};
 use crate::common::make;
 use std::os::unix::fs::symlink;
@@ -10,7 +11,6 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{env, fs};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const TARGET: &str = env!("TARGET");
 
@@ -27,13 +27,13 @@ impl Clone {
         let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it's a clone & | # more");
         fs::create_dir_all(&folder).expect("a folder");
-        for entry in fs::read_dir(ROOT).expect("the sources") {
+        for entry in fs::read_dir(root()).expect("the sources") {
             let name = entry.expect("an entry").file_name();
             let is_built =
                 ["build", "target", "server", "relay", ".git"].iter().any(|built| name == *built);
             let link = folder.join(&name);
             if !is_built && !link.is_symlink() {
-                symlink(Path::new(ROOT).join(&name), link).expect("a link");
+                symlink(root().join(&name), link).expect("a link");
             }
         }
         Self { folder, _lock: lock }
@@ -101,7 +101,7 @@ fn text(bytes: &[u8]) -> String {
 /// The archive of the working tree.
 fn usual() -> Vec<u8> {
     make::all();
-    fs::read(Path::new(ROOT).join("build/libchatserver.a")).expect("it is built")
+    fs::read(root().join("build/libchatserver.a")).expect("it is built")
 }
 
 /// What shells, cross environments and other builds leave in the environment.
@@ -219,7 +219,7 @@ fn the_image_holds_a_server_that_runs_in_an_empty_root() {
     if !is_installed("musl-gcc") {
         return skip("no musl-gcc");
     }
-    let image = fs::read_to_string(Path::new(ROOT).join("packaging/Containerfile")).expect("it");
+    let image = fs::read_to_string(root().join("packaging/Containerfile")).expect("it");
     let line = image.lines().find_map(|line| line.strip_prefix("RUN make ")).expect("a build");
     let clone = Clone::new();
     clone.makes(&line.split(' ').collect::<Vec<_>>(), &[]);

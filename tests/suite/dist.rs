@@ -1,20 +1,13 @@
 //! The source tarball: it is reproducible, and holds all that `make` needs without a network.
 
+use crate::common::folders::{root, scratch};
 use crate::common::installed::{is_installed, note, skip};
+use crate::common::program::succeeds;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const NAME: &str = concat!("chatserver-", env!("CARGO_PKG_VERSION"));
-
-/// An empty folder of this name.
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dist").join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder");
-    folder
-}
 
 fn shell(script: &str, folder: &Path) -> Command {
     let mut command = Command::new("sh");
@@ -25,16 +18,10 @@ fn shell(script: &str, folder: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command) {
-    let output = command.output().expect("a shell can be run");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{complaints}", output.status);
-}
-
 /// Packs the tarball into a folder of its own, after the shell command `before`; `None` where there
 /// is no repository to pack.
 fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
-    if !Path::new(ROOT).join(".git").exists() {
+    if !root().join(".git").exists() {
         note("what has been packed once is not packed again");
         return None;
     }
@@ -44,35 +31,35 @@ fn tarball(folder: &str, before: &str) -> Option<PathBuf> {
     }
     let folder = scratch(folder);
     let make = format!("{before}; make --silent dist BUILD='{}'", folder.display());
-    run(&mut shell(&make, Path::new(ROOT)));
+    succeeds(&mut shell(&make, root()));
     Some(folder.join(format!("{NAME}.tar.gz")))
 }
 
 #[test]
 fn same_sources_make_the_same_tarball() {
-    let Some(one) = tarball("one", "umask 022") else { return };
+    let Some(one) = tarball("dist-one", "umask 022") else { return };
     // As another user in another time zone.
-    let other = tarball("other", "umask 077; export TZ=Asia/Tokyo");
+    let other = tarball("dist-other", "umask 077; export TZ=Asia/Tokyo");
     let bytes = |path| fs::read(path).expect("a tarball");
     assert!(bytes(one) == bytes(other.expect("the same machine")), "the tarballs differ");
 }
 
 #[test]
 fn tarball_builds_without_a_network() {
-    let Some(tarball) = tarball("offline", "true") else { return };
+    let Some(tarball) = tarball("dist-offline", "true") else { return };
     let folder = tarball.parent().expect("a file lies in a folder");
-    run(&mut shell(&format!("tar -xf {NAME}.tar.gz"), folder));
+    succeeds(&mut shell(&format!("tar -xf {NAME}.tar.gz"), folder));
     let sources = folder.join(NAME);
     let crates = fs::read_dir(sources.join("vendor/crates")).expect("it has what it needs");
     let crates: Vec<_> = crates.map(|entry| entry.expect("an entry").file_name()).collect();
     assert_eq!(crates, ["libc"]);
-    assert_eq!(libc_entry(&sources.join("vendor")), libc_entry(Path::new(ROOT)));
+    assert_eq!(libc_entry(&sources.join("vendor")), libc_entry(root()));
 
     // An empty CARGO_HOME has no fetched crates.
     let home = scratch("cargo-home");
     let script = "make --silent && ./server --version && make --silent clean \
         && test ! -e server && test ! -e build && test -z \"$(find target -name '*chatserver*')\"";
-    run(shell(script, &sources).env("CARGO_HOME", &home).env("CARGO_NET_OFFLINE", "true"));
+    succeeds(shell(script, &sources).env("CARGO_HOME", &home).env("CARGO_NET_OFFLINE", "true"));
     assert!(!home.join("registry").exists(), "a crate has been fetched");
 }
 

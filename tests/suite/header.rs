@@ -1,13 +1,13 @@
 //! The committed headers are those that cbindgen makes from the sources.
 
-use std::path::Path;
+use crate::common::folders::root;
 use std::{env, fs};
 
 /// `make header` sets this to have the headers rewritten instead of compared.
 const RENEW: &str = "RENEW_HEADER";
 
 fn check(header: &str, sources: &[&str], config: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let mut generated = Vec::new();
     sources
         .iter()

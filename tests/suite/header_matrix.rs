@@ -1,10 +1,10 @@
 //! The headers compile under every standard and compiler that a program may use, next to what the
 //! program itself declares, without a warning.
 
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const C: &[&str] = &["c89", "c99", "c11", "c17", "c2x"];
@@ -88,7 +88,7 @@ impl Surroundings {
 }
 
 fn compile(compiler: &str, language: &str, standard: &str, program: &str) -> Output {
-    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("include");
+    let include = root().join("include");
     let mut child = Command::new(compiler)
         .args(["-x", language, &format!("-std={standard}"), "-fsyntax-only"])
         .args(["-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-I"])
@@ -166,7 +166,7 @@ fn clang_takes_the_headers_in_every_cpp() {
 /// What a program may rely on and a compiler does not check.
 #[test]
 fn the_header_is_spelled_as_the_contract_has_it() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/chatServer.h");
+    let path = root().join("include/chatServer.h");
     let text = fs::read_to_string(path).expect("the header is there");
     let with = |start: &str| -> Vec<_> {
         text.lines().map(str::trim_start).filter(|line| line.starts_with(start)).collect()

@@ -2,8 +2,10 @@
 //! removes it all.
 
 use crate::common::child::{PATIENCE, free_port, lines_of};
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
+use crate::common::program::{output, succeeds};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +14,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
 
@@ -136,13 +137,13 @@ fn make_apart(goal: &str, destdir: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "umask 077 && exec make --silent \"$@\"", "make"]);
     command.args([goal, "CARGO=none", "CC=none"]);
-    command.arg(format!("DESTDIR={}", destdir.display())).current_dir(ROOT);
+    command.arg(format!("DESTDIR={}", destdir.display())).current_dir(root());
     command.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     command
 }
 
 fn user_source() -> PathBuf {
-    Path::new(ROOT).join("tests/install/user.c")
+    root().join("tests/install/user.c")
 }
 
 fn soname() -> String {
@@ -156,21 +157,9 @@ fn needed(program: &Path) -> Vec<String> {
     lines.map(|line| line.split(['[', ']']).nth(1).expect("[name]").to_owned()).collect()
 }
 
-/// The output of a program, which must succeed.
-fn output(command: &mut Command) -> String {
-    let output = command.env_remove("LD_LIBRARY_PATH").output().expect("it can be run");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{complaints}", output.status);
-    String::from_utf8(output.stdout).expect("text")
-}
-
-fn succeeds(command: &mut Command) {
-    output(command);
-}
-
 /// The names in a source folder that end like this, without the ending.
 fn names(folder: &str, end: &str) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(Path::new(ROOT).join(folder)) else { return vec![] };
+    let Ok(entries) = fs::read_dir(root().join(folder)) else { return vec![] };
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
     names.filter_map(|name| Some(name.expect("text").strip_suffix(end)?.to_owned())).collect()
 }
@@ -190,7 +179,7 @@ fn expected([bin, lib, include, man, units, doc]: [&str; 6]) -> BTreeSet<String>
         format!("{lib}/cmake/chatserver/chatserver-config-version.cmake"),
     ]);
     // The relay is installed where it has been built.
-    let has_relay = Path::new(ROOT).join("relay").exists();
+    let has_relay = root().join("relay").exists();
     let programs = names("man", ".1").into_iter().filter(|page| has_relay || page == "chatserver");
     files.extend(programs.map(|page| format!("{man}/man1/{page}.1")));
     files.extend(has_relay.then(|| format!("{bin}/chatserver-relay")));
@@ -324,9 +313,9 @@ fn cmake_builds_the_library_along_with_a_project() {
     if !is_installed("cmake") {
         return skip("no cmake");
     }
-    let source = Path::new(ROOT).join("tests/install/along");
+    let source = root().join("tests/install/along");
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("along");
-    build_and_run_project(&source, &project, &format!("-DCHATSERVER_SOURCE={ROOT}"));
+    build_and_run_project(&source, &project, &format!("-DCHATSERVER_SOURCE={}", root().display()));
 }
 
 #[test]
@@ -336,7 +325,7 @@ fn python_finds_the_library_outside_the_tree() {
         return skip("no python3");
     }
     let script = stage.destdir.join("chat.py");
-    fs::copy(Path::new(ROOT).join("examples/chat.py"), &script).expect("a copy");
+    fs::copy(root().join("examples/chat.py"), &script).expect("a copy");
     let layout = |script: &Path| {
         let mut python = Command::new("python3");
         python.arg(script).arg("--layout");
@@ -346,7 +335,7 @@ fn python_finds_the_library_outside_the_tree() {
     outside.env("CPATH", stage.staged("/opt/chat/include"));
     outside.env("LD_LIBRARY_PATH", stage.staged(stage.libdir));
     let printed = outside.output().expect("python3 can be run");
-    let inside = output(&mut layout(&Path::new(ROOT).join("examples/chat.py")));
+    let inside = output(&mut layout(&root().join("examples/chat.py")));
     assert!(inside.contains("conn_pool.maxfd "), "{inside}");
     assert_eq!(String::from_utf8_lossy(&printed.stdout), inside, "{printed:?}");
 

@@ -2,6 +2,7 @@
 //! in C and in the library. `make` and `memcheck.sh` build and run that program as they do the
 //! tests.
 
+use crate::common::folders::root;
 use crate::common::{installed, make, valgrind};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -22,7 +23,7 @@ impl Run {
     fn of(words: &[&str]) -> Self {
         LazyLock::force(&BUILT);
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.args(&words[1..]).current_dir(root());
         command.env_remove("ASAN_OPTIONS").env_remove("LSAN_OPTIONS").env_remove("VALGRIND_OPTS");
         let output = command.output().expect("the program can be run");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,10 +1,10 @@
 //! The modules of the library are layers: each uses only modules further down in the table of
 //! src/lib.rs. So no import goes upward, and none is part of a circle.
 
+use crate::common::folders::root;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
 
 /// The modules in the table of the crate's documentation, topmost first.
 fn layers(lib: &str) -> Vec<&str> {
@@ -61,7 +61,7 @@ fn faults<'a>(layers: &[&str], files: impl Iterator<Item = (&'a str, &'a str)>) 
 
 #[test]
 fn modules_use_only_those_below_them() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folder = root().join("src");
     let lib = fs::read_to_string(folder.join("lib.rs"))?;
     let mut files = Vec::new();
     for entry in fs::read_dir(&folder)? {

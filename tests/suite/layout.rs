@@ -2,11 +2,12 @@
 //! checks the types of the fields.
 
 use crate::common::compiler;
+use crate::common::folders::root;
+use crate::common::program::output;
 use chatserver::ffi::{Conn, Msg, Pool};
 use chatserver::ffi_ext::ConnInfo;
 use std::error::Error;
 use std::mem::{align_of, offset_of, size_of};
-use std::path::Path;
 use std::process::Command;
 
 /// The lines that layout.c prints for one type, computed by Rust.
@@ -21,10 +22,10 @@ macro_rules! lines {
 }
 
 fn layout_in_c() -> Result<String, Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let program = root.join("build/layout");
     compiler::build(&root.join("tests/layout.c"), &[], &program)?;
-    Ok(String::from_utf8(Command::new(program).output()?.stdout)?)
+    Ok(output(&mut Command::new(program)))
 }
 
 #[test]

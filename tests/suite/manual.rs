@@ -1,17 +1,15 @@
 //! The manual has a page for every function, the pages are sound, and what they show works.
 
 use crate::common::example::{answers, folder, shell};
+use crate::common::folders::root;
 use crate::common::headers::{self, HEADERS};
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
+use crate::common::program::output;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root().join(folder)).expect(folder);
@@ -119,8 +117,7 @@ fn programs() -> Vec<(&'static str, String, String)> {
 #[test]
 fn page_of_each_program_has_every_option() {
     for (program, page, _) in programs() {
-        let help = Command::new(root().join(program)).arg("--help").output();
-        let help = String::from_utf8(help.expect("it can be run").stdout).expect("text");
+        let help = output(Command::new(root().join(program)).arg("--help"));
         let listed = help.lines().filter_map(|line| line.strip_prefix("  -"));
         let listed: BTreeSet<_> =
             listed.map(|line| line.split("  ").next().expect("an option").to_owned()).collect();

@@ -3,8 +3,10 @@
 
 use crate::common::child::{PATIENCE, free_port, lines_of};
 use crate::common::example::{PORT, Room, answers, folder, shell};
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
+use crate::common::program::succeeds;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -446,10 +448,6 @@ fn blocks<const N: usize>(document: &str, title: &str) -> [String; N] {
     blocks.try_into().unwrap_or_else(fail)
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap_or_else(|why| panic!("{document}: {why}"))
 }
@@ -469,11 +467,4 @@ fn script(commands: &str, folder: &Path) -> String {
 /// Whether make knows what to do for these arguments.
 fn has_rule(arguments: &str) {
     succeeds(&mut shell(&format!("make --dry-run {arguments}"), root()));
-}
-
-/// Runs a command whose output is nobody's business unless it fails.
-fn succeeds(command: &mut Command) {
-    let output = command.output().expect("sh can be run");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
 }

@@ -1,25 +1,20 @@
 //! Every place that states the version states the same one.
 
-use crate::common::make;
+use crate::common::folders::root;
+use crate::common::{make, program};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
 const RUST_VERSION: &str = env!("CARGO_PKG_RUST_VERSION");
 
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
 fn read(name: &str) -> String {
-    fs::read_to_string(path(name)).expect(name)
+    fs::read_to_string(root().join(name)).expect(name)
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).current_dir(path("")).output();
-    String::from_utf8(output.expect(program).stdout).expect("text")
+    program::output(Command::new(program).args(arguments).current_dir(root()))
 }
 
 /// The part of `text` between the first `before` and the next `after`.
@@ -55,7 +50,7 @@ fn everything_has_the_version_of_the_crate() {
     assert_eq!(between(&node, "CHATSERVER_", " "), MAJOR, "the version of the symbols");
 
     let mut pages = 0;
-    for entry in fs::read_dir(path("man")).expect("man/ is there") {
+    for entry in fs::read_dir(root().join("man")).expect("man/ is there") {
         let page = fs::read_to_string(entry.expect("an entry").path()).expect("text");
         // The others only include a page that has it.
         if page.contains(".Os ") {

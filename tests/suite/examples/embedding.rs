@@ -3,11 +3,11 @@
 use super::moving::blocks;
 use super::programs::{built, script};
 use super::room::{Room, chat, chats, waits_for_a_descriptor};
-use super::root;
 use crate::common::compiler;
 use crate::common::example::folder;
+use crate::common::folders::root;
 use crate::common::make;
-use crate::common::program::Program;
+use crate::common::program::{Program, output};
 use libc::SIGTERM;
 use std::collections::BTreeSet;
 use std::fs;
@@ -67,10 +67,7 @@ fn the_script_has_the_layout_of_the_compiler() {
     let program = root().join("build/examples/layout");
     compiler::build(&root().join("tests/layout.c"), &[], &program).expect("it can be built");
     let lines = |command: &mut Command| -> BTreeSet<String> {
-        let output = command.output().expect("it can be run");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).expect("text");
-        text.lines().map(str::to_owned).collect()
+        output(command).lines().map(str::to_owned).collect()
     };
     assert_eq!(lines(command.arg("--layout")), lines(&mut Command::new(program)));
 }

@@ -2,8 +2,8 @@
 //! and examples/moving/check.sh finds each style before and none after.
 
 use super::moving::{blocks, chat_in_lines};
-use super::root;
 use crate::common::example::folder;
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
 use std::env;

@@ -2,8 +2,8 @@
 
 use super::programs::under_runner;
 use super::room::{Room, burst, ended};
-use super::root;
 use crate::common::client::Client;
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
 use libc::SIGINT;

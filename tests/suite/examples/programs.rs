@@ -1,6 +1,6 @@
 //! The programs of examples/, built without warnings.
 
-use super::root;
+use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
 use std::env;

@@ -1,11 +1,11 @@
 //! The functions of the shared object, with the crate's names and types.
 
+use crate::common::folders::root;
 use crate::common::make;
 pub(crate) use chatserver::ffi::{Conn, Msg, Pool};
 pub(crate) use chatserver::ffi_ext::ConnInfo;
 use libc::{c_char, c_int};
 use libloading::Library;
-use std::path::Path;
 use std::sync::OnceLock;
 
 fn library() -> &'static Library {
@@ -15,7 +15,7 @@ fn library() -> &'static Library {
         // Freed memory is overwritten, so that a use after free shows at once.
         // SAFETY: mallopt may be called at any time.
         unsafe { libc::mallopt(libc::M_PERTURB, 0xA5) };
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/libchatserver.so");
+        let path = root().join("build/libchatserver.so");
         // SAFETY: the library has nothing that runs when it is loaded.
         unsafe { Library::new(path) }.expect("make has built it")
     })

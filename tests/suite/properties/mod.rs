@@ -10,6 +10,7 @@ mod library;
 #[path = "../../model/mod.rs"]
 mod model;
 
+use crate::common::folders::root;
 use crate::common::make;
 use model::{line, room, step};
 use proptest::collection::vec;
@@ -19,7 +20,6 @@ use std::env;
 use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -80,7 +80,7 @@ fn check(kind: &'static Kind, bytes: impl Strategy<Value = Vec<u8>>) {
 
 /// Plays the sequences of the corpus.
 fn replay(kind: &'static Kind) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(kind.folder);
+    let folder = root().join("fuzz/corpus").join(kind.folder);
     let files = std::fs::read_dir(&folder).expect("the corpus is there");
     let paths: Vec<_> = files.map(|file| file.expect("it can be listed").path()).collect();
     assert!(!paths.is_empty(), "nothing in {}", folder.display());

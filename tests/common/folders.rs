@@ -1,0 +1,21 @@
+//! The project's folder, and folders of the tests' own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A new folder of a test's own; no other test of the project has the name.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    emptied(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+}
+
+/// Makes the folder anew.
+pub(crate) fn emptied(folder: PathBuf) -> PathBuf {
+    // It may not exist yet.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
+}

@@ -12,12 +12,7 @@ static void take_out_of_lobby(int sd)
 {
 	conn_t *conn = conn_of(sd, &lobby);
 
-	if (conn->prev != NULL)
-		conn->prev->next = conn->next;
-	else
-		lobby.conn_head = conn->next;
-	if (conn->next != NULL)
-		conn->next->prev = conn->prev;
+	unlink_conn(conn, &lobby);
 	lobby.nr_conns--;
 	FD_CLR(sd, &lobby.read_set);
 	FD_CLR(sd, &lobby.write_set);

@@ -7,19 +7,11 @@
 
 enum { BOUND = 4 << 20 };
 
-static void say(struct client speaker, const char *text, conn_pool_t *pool)
-{
-	char copy[64];
-
-	strcpy(copy, text);
-	CHECK_EQ(add_msg(speaker.sd, copy, (int)strlen(copy), pool), 0);
-}
-
 TEST_WITH_CLIENTS(nothing_is_queued_until_the_pool_is_uncorked, 3)
 {
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "one ", pool);
-	say(clients[1], "two ", pool);
+	say_text(clients[0].sd, "one ", pool);
+	say_text(clients[1].sd, "two ", pool);
 	CHECK_EQ(queued(clients[2].sd, pool), 0);
 	CHECK(!is_readable(clients[2].peer));
 	CHECK_EQ(chat_uncork(pool), 0);
@@ -34,9 +26,9 @@ TEST_WITH_CLIENTS(nothing_is_queued_until_the_pool_is_uncorked, 3)
 TEST_WITH_CLIENTS(a_speaker_receives_nothing_before_the_pool_is_uncorked, 2)
 {
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "one ", pool);
-	say(clients[1], "two ", pool);
-	say(clients[1], "three ", pool);
+	say_text(clients[0].sd, "one ", pool);
+	say_text(clients[1].sd, "two ", pool);
+	say_text(clients[1].sd, "three ", pool);
 	CHECK(!is_readable(clients[1].peer));
 	CHECK_EQ(chat_uncork(pool), 0);
 	check_receives(clients[1].peer, "one ", 4);
@@ -52,7 +44,7 @@ TEST_WITH_POOL(a_client_that_has_only_spoken_is_sent_nothing)
 	client = (struct client){ .sd = pair[0], .peer = pair[1] };
 	CHECK_EQ(add_conn(client.sd, pool), 0);
 	CHECK_EQ(chat_cork(pool), 0);
-	say(client, "hello", pool);
+	say_text(client.sd, "hello", pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK(!is_readable(client.peer));
 	leave(client, pool);
@@ -66,7 +58,7 @@ TEST_WITH_CLIENTS(what_the_kernel_leaves_of_a_batch_follows_once, 2)
 	fill(text, LONG, 0);
 	CHECK_EQ(chat_cork(pool), 0);
 	CHECK_EQ(add_msg(clients[0].sd, text, LONG, pool), 0);
-	say(clients[1], "hello", pool);
+	say_text(clients[1].sd, "hello", pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK_EQ(queued(clients[1].sd, pool), 1);
 	check_stream(clients[1], LONG, pool);
@@ -93,7 +85,7 @@ TEST_WITH_CLIENTS(after_uncorking_messages_are_queued_as_ever, 2)
 {
 	CHECK_EQ(chat_cork(pool), 0);
 	CHECK_EQ(chat_uncork(pool), 0);
-	say(clients[0], "hello", pool);
+	say_text(clients[0].sd, "hello", pool);
 	CHECK_EQ(queued(clients[1].sd, pool), 1);
 	CHECK(!is_readable(clients[1].peer));
 }
@@ -104,7 +96,7 @@ TEST_WITH_POOL(an_empty_pool_can_be_corked_and_uncorked)
 
 	CHECK_EQ(chat_cork(pool), 0);
 	join_all(clients, 2, pool);
-	say(clients[0], "hello", pool);
+	say_text(clients[0].sd, "hello", pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK_EQ(write_msg(clients[1].sd, pool), 0);
 	check_receives(clients[1].peer, "hello", 5);
@@ -118,9 +110,9 @@ TEST_WITH_CLIENTS(a_newcomer_receives_only_what_is_sent_afterwards, 2)
 	struct client late;
 
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "before ", pool);
+	say_text(clients[0].sd, "before ", pool);
 	late = join(pool);
-	say(clients[0], "after", pool);
+	say_text(clients[0].sd, "after", pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	check_receives(clients[1].peer, "before after", 12);
 	check_receives(late.peer, "after", 5);
@@ -133,8 +125,8 @@ TEST_WITH_POOL(a_client_that_leaves_gets_nothing_and_its_messages_arrive)
 
 	join_all(clients, 3, pool);
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "my last words ", pool);
-	say(clients[1], "goodbye", pool);
+	say_text(clients[0].sd, "my last words ", pool);
+	say_text(clients[1].sd, "goodbye", pool);
 	CHECK_EQ(remove_conn(clients[0].sd, pool), 0);
 	CHECK_EQ(chat_uncork(pool), 0);
 	check_receives(clients[2].peer, "my last words goodbye", 21);
@@ -151,12 +143,12 @@ TEST_WITH_POOL(a_number_used_again_while_corked_is_somebody_else)
 
 	join_all(clients, 2, pool);
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[1], "old ", pool);
+	say_text(clients[1].sd, "old ", pool);
 	leave(clients[1], pool);
 	late = join(pool);
 	CHECK_EQ(late.sd, clients[1].sd);
-	say(late, "new", pool);
-	say(clients[0], "!", pool);
+	say_text(late.sd, "new", pool);
+	say_text(clients[0].sd, "!", pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	check_receives(clients[0].peer, "old new", 7);
 	check_receives(late.peer, "!", 1);
@@ -172,7 +164,7 @@ TEST_WITH_POOL(a_pool_emptied_while_corked_owns_nothing)
 
 	join_all(clients, 2, pool);
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "hello", pool);
+	say_text(clients[0].sd, "hello", pool);
 	leave_all(clients, 2, pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	clients[0] = join(pool);
@@ -187,7 +179,7 @@ TEST_WITH_POOL(the_batch_outlives_the_first_connection)
 
 	join_all(clients, 3, pool);
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[2], "still here", pool);
+	say_text(clients[2].sd, "still here", pool);
 	leave(clients[0], pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	check_receives(clients[1].peer, "still here", 10);
@@ -253,7 +245,7 @@ TEST_WITH_POOL(a_peer_that_is_gone_gets_nothing_and_stays_until_the_read)
 	join_all(clients, 3, pool);
 	close(clients[1].peer);
 	CHECK_EQ(chat_cork(pool), 0);
-	say(clients[0], "hello", pool);
+	say_text(clients[0].sd, "hello", pool);
 	CHECK_EQ(chat_uncork(pool), 0);
 	check_receives(clients[2].peer, "hello", 5);
 	CHECK_EQ(queued(clients[1].sd, pool), 0);

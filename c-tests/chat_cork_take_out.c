@@ -9,25 +9,12 @@ enum { COUNT = 3 };
 
 static conn_pool_t pool;
 
-static void say(int sd, const char *text)
-{
-	char copy[64];
-
-	strcpy(copy, text);
-	CHECK_EQ(add_msg(sd, copy, (int)strlen(copy), &pool), 0);
-}
-
 /* Takes the connection out and frees it. What is in its block then leads nowhere. */
 static void take_out(struct client client)
 {
 	conn_t *conn = conn_of(client.sd, &pool);
 
-	if (conn->prev != NULL)
-		conn->prev->next = conn->next;
-	else
-		pool.conn_head = conn->next;
-	if (conn->next != NULL)
-		conn->next->prev = conn->prev;
+	unlink_conn(conn, &pool);
 	pool.nr_conns--;
 	FD_CLR(client.sd, &pool.read_set);
 	FD_CLR(client.sd, &pool.write_set);
@@ -45,7 +32,7 @@ static void open_corked_room_without(int victim, struct client clients[COUNT])
 {
 	open_room(clients, COUNT, &pool);
 	CHECK_EQ(chat_cork(&pool), 0);
-	say(OUTSIDER, "news ");
+	say_text(OUTSIDER, "news ", &pool);
 	take_out(clients[victim]);
 	memmove(clients + victim, clients + victim + 1,
 	        (size_t)(COUNT - 1 - victim) * sizeof clients[0]);
@@ -83,13 +70,13 @@ TEST(the_pool_stays_corked)
 	for (victim = 0; victim < COUNT; victim++) {
 		open_corked_room_without(victim, clients);
 		CHECK_EQ(chat_cork(&pool), 0);
-		say(OUTSIDER, "and more");
+		say_text(OUTSIDER, "and more", &pool);
 		CHECK(!is_readable(clients[0].peer));
 		CHECK_EQ(queued(clients[0].sd, &pool), 0);
 		check_hear(clients, "news and more");
 		/* The next batch is a new one. */
 		CHECK_EQ(chat_cork(&pool), 0);
-		say(OUTSIDER, "again");
+		say_text(OUTSIDER, "again", &pool);
 		check_hear(clients, "again");
 		leave_all(clients, COUNT - 1, &pool);
 	}
@@ -101,7 +88,7 @@ TEST(who_joins_then_hears_what_is_said_after)
 
 	open_corked_room_without(0, clients);
 	late = join(&pool);
-	say(OUTSIDER, "and more");
+	say_text(OUTSIDER, "and more", &pool);
 	CHECK_EQ(chat_uncork(&pool), 0);
 	check_receives(late.peer, "and more", 8);
 	check_receives(clients[0].peer, "news and more", 13);
@@ -117,7 +104,7 @@ TEST(one_after_the_other_may_be_taken_out_until_one_is_left)
 	take_out(clients[0]);
 	late = join(&pool);
 	take_out(clients[1]);
-	say(OUTSIDER, "hello");
+	say_text(OUTSIDER, "hello", &pool);
 	CHECK_EQ(chat_uncork(&pool), 0);
 	check_receives(late.peer, "hello", 5);
 	leave(late, &pool);

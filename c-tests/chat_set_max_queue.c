@@ -7,15 +7,6 @@
 /* More than any socket pair holds. */
 enum { MUCH = 4 << 20, DEFAULT_LIMIT = 8 << 20 };
 
-static void say(int len, conn_pool_t *pool)
-{
-	char *text = malloc((size_t)len);
-
-	fill(text, (size_t)len, 0);
-	CHECK_EQ(add_msg(1000, text, len, pool), 0);
-	free(text);
-}
-
 static chat_conn_info_t info_of(struct client client, conn_pool_t *pool)
 {
 	chat_conn_info_t info;
@@ -44,7 +35,7 @@ TEST_WITH_CLIENT(a_reader_at_the_default_limit_stays)
 	int said;
 
 	for (said = 0; said < DEFAULT_LIMIT; said += 1 << 20)
-		say(1 << 20, pool);
+		queue_pattern(0, 1 << 20, pool);
 	CHECK_EQ(info_of(client, pool).queued_bytes, DEFAULT_LIMIT);
 	check_in_good_standing(client, pool);
 }
@@ -54,7 +45,7 @@ TEST_WITH_CLIENTS(a_reader_over_the_default_limit_is_cut_off, 2)
 	int sent = 0;
 
 	while (sent <= DEFAULT_LIMIT + MUCH) {
-		say(1 << 20, pool);
+		queue_pattern(0, 1 << 20, pool);
 		sent += 1 << 20;
 		while (FD_ISSET(clients[0].sd, &pool->write_set)) {
 			char sink[1 << 16];
@@ -71,13 +62,13 @@ TEST_WITH_CLIENT(exactly_the_limit_may_wait_and_not_a_byte_more)
 {
 	shrink_send_buffer(client.sd);
 	chat_set_max_queue(100000);
-	say(MUCH, pool); /* any length may be queued first */
+	queue_pattern(0, MUCH, pool); /* any length may be queued first */
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 	CHECK(info_of(client, pool).queued_bytes > 100000);
 	chat_set_max_queue(info_of(client, pool).queued_bytes + 64);
-	say(64, pool);
+	queue_pattern(0, 64, pool);
 	check_in_good_standing(client, pool);
-	say(1, pool);
+	queue_pattern(0, 1, pool);
 	check_is_cut_off(client, pool);
 }
 
@@ -86,26 +77,26 @@ TEST_WITH_CLIENT(a_short_message_counts_for_64_bytes)
 	size_t waiting;
 
 	shrink_send_buffer(client.sd);
-	say(MUCH, pool);
+	queue_pattern(0, MUCH, pool);
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 	waiting = info_of(client, pool).queued_bytes;
 	chat_set_max_queue(waiting + 128);
-	say(1, pool);
-	say(1, pool);
+	queue_pattern(0, 1, pool);
+	queue_pattern(0, 1, pool);
 	CHECK_EQ(info_of(client, pool).queued_bytes, waiting + 2);
 	CHECK_EQ(info_of(client, pool).queued_msgs, 3);
 	check_in_good_standing(client, pool);
-	say(1, pool);
+	queue_pattern(0, 1, pool);
 	check_is_cut_off(client, pool);
 }
 
 TEST_WITH_CLIENT(a_long_message_counts_for_its_length)
 {
 	shrink_send_buffer(client.sd);
-	say(MUCH, pool);
+	queue_pattern(0, MUCH, pool);
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 	chat_set_max_queue(info_of(client, pool).queued_bytes + 1000);
-	say(1001, pool);
+	queue_pattern(0, 1001, pool);
 	check_is_cut_off(client, pool);
 }
 
@@ -115,7 +106,7 @@ TEST_WITH_CLIENT(without_a_limit_everything_waits)
 
 	chat_set_max_queue(0);
 	for (count = 0; count < 20; count++)
-		say(1 << 20, pool);
+		queue_pattern(0, 1 << 20, pool);
 	CHECK_EQ(info_of(client, pool).queued_bytes, 20 << 20);
 	CHECK_EQ(info_of(client, pool).queued_msgs, 20);
 	check_in_good_standing(client, pool);
@@ -127,9 +118,9 @@ TEST_WITH_CLIENT(a_reader_that_is_cut_off_has_a_prefix_without_a_gap)
 	size_t length;
 
 	chat_set_max_queue(1 << 20);
-	say(MUCH, pool);
+	queue_pattern(0, MUCH, pool);
 	CHECK_EQ(write_msg(client.sd, pool), 0);
-	say(1, pool);
+	queue_pattern(0, 1, pool);
 	check_is_cut_off(client, pool);
 	length = read_available(client.peer, received, MUCH);
 	CHECK(length > 0);
@@ -143,11 +134,11 @@ TEST_WITH_CLIENT(a_reader_that_is_cut_off_gets_nothing_more)
 {
 	shrink_send_buffer(client.sd);
 	chat_set_max_queue(1000);
-	say(MUCH, pool);
+	queue_pattern(0, MUCH, pool);
 	CHECK_EQ(write_msg(client.sd, pool), 0);
-	say(1, pool);
+	queue_pattern(0, 1, pool);
 	check_is_cut_off(client, pool);
-	say(10, pool);
+	queue_pattern(0, 10, pool);
 	CHECK_EQ(chat_tell(client.sd, "hello", 5, pool), 0);
 	CHECK_EQ(queued(client.sd, pool), 0);
 	CHECK(!FD_ISSET(client.sd, &pool->write_set));
@@ -161,7 +152,7 @@ TEST_WITH_CLIENT(what_the_program_has_taken_out_is_not_counted)
 	chat_set_max_queue(100000);
 	for (count = 0; count < 50; count++) {
 		/* Two always stay, so that the library never sees the queue empty. */
-		say(30000, pool);
+		queue_pattern(0, 30000, pool);
 		if (queued(client.sd, pool) > 2)
 			free_msg(pop(conn_of(client.sd, pool)));
 	}
@@ -174,7 +165,7 @@ TEST_WITH_CLIENTS(what_waits_may_be_said_again_where_there_is_no_room, 3)
 	const msg_t *waiting;
 
 	chat_set_max_queue(100);
-	say(90, pool);
+	queue_pattern(0, 90, pool);
 	waiting = conn_of(clients[0].sd, pool)->write_msg_head;
 	CHECK_EQ(add_msg(1000, waiting->message, waiting->size, pool), 0);
 	CHECK_EQ(chat_tell(clients[1].sd, conn_of(clients[1].sd, pool)->write_msg_head->message, 90,
@@ -214,7 +205,7 @@ TEST_WITH_CLIENT(sent_bytes_counts_what_the_kernel_has_taken)
 	CHECK_EQ(chat_uncork(pool), 0);
 	CHECK_EQ(info_of(client, pool).sent_bytes, 110);
 	/* Of what is sent in part, the sent part counts. */
-	say(MUCH, pool);
+	queue_pattern(0, MUCH, pool);
 	CHECK_EQ(write_msg(client.sd, pool), 0);
 	info = info_of(client, pool);
 	CHECK(info.sent_bytes > 110 && info.queued_bytes > 0);

@@ -263,6 +263,15 @@ static inline void queue_pattern(size_t start, size_t size, conn_pool_t *pool)
 	free(bytes);
 }
 
+/* Sends a message without its terminating NUL. */
+static inline void say_text(int sd, const char *text, conn_pool_t *pool)
+{
+	char copy[64];
+
+	strcpy(copy, text);
+	CHECK_EQ(add_msg(sd, copy, (int)strlen(copy), pool), 0);
+}
+
 /* Writes and reads by turns until the stream of `size` bytes, which is queued, has arrived. No call
  * may move a message in its block, or change the descriptor's flags. Returns after how many calls
  * something was still queued. */
@@ -353,6 +362,17 @@ static inline msg_t *pop(conn_t *conn)
 	else
 		conn->write_msg_tail = NULL;
 	return msg;
+}
+
+/* Takes a conn out of the pool's list, and does no more than that. */
+static inline void unlink_conn(const conn_t *conn, conn_pool_t *pool)
+{
+	if (conn->prev != NULL)
+		conn->prev->next = conn->next;
+	else
+		pool->conn_head = conn->next;
+	if (conn->next != NULL)
+		conn->next->prev = conn->prev;
 }
 
 static inline void free_conn(conn_t *conn)

@@ -19,12 +19,7 @@ enum { MANNERS = sizeof all_manners / sizeof all_manners[0] };
 /* Takes the conn out of the list, frees it, and closes its descriptor. */
 static void take_out(conn_t *conn, struct manners manners, conn_pool_t *pool)
 {
-	if (conn->prev != NULL)
-		conn->prev->next = conn->next;
-	else
-		pool->conn_head = conn->next;
-	if (conn->next != NULL)
-		conn->next->prev = conn->prev;
+	unlink_conn(conn, pool);
 	if (manners.counts)
 		pool->nr_conns--;
 	if (manners.clears) {

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "line_ends.h"
 
 /* ---- The outputs ---- */
 
@@ -140,12 +141,6 @@ static int open_output(struct output *output, int fd, const struct stat *status)
 	return !may_wait || reopen(fd, status->st_mode) ? 0 : start_writer(output);
 }
 
-static void drop(const char *text, const char *end)
-{
-	for (; text < end; text++)
-		dropped += *text == '\n';
-}
-
 /* Writes what the output takes. Returns whether the rest has to wait; what it will not take, whole
  * lines only, is dropped. */
 static bool flush(struct output *output)
@@ -170,7 +165,7 @@ static bool flush(struct output *output)
 
 		if (output->in_line)
 			lines = (const char *)memchr(rest, '\n', (size_t)(end - rest)) + 1;
-		drop(lines, end);
+		dropped += count_line_ends(lines, (size_t)(end - lines));
 		end = lines;
 	}
 	output->length = (size_t)(end - rest);
@@ -194,7 +189,7 @@ static void append(int fd, const char *text, size_t length)
 	if (length > OUTPUT_SIZE - output->length)
 		flush(output);
 	if (length > OUTPUT_SIZE - output->length) {
-		drop(text, text + length);
+		dropped += count_line_ends(text, length);
 		return;
 	}
 	memcpy(output->text + output->length, text, length);

@@ -15,7 +15,7 @@ enum { IDLE_S = 60, PROBE_S = 10, PROBES = 3, GIVE_UP_MS = (IDLE_S + PROBES * PR
 
 bool user_timeout_is_missing;
 
-static int set_number(int sd, int level, int option, int value)
+int set_number(int sd, int level, int option, int value)
 {
 	return setsockopt(sd, level, option, &value, sizeof value);
 }

@@ -29,11 +29,6 @@ void format_address(const struct sockaddr_storage *address, char text[ADDRESS_SI
 		snprintf(text, ADDRESS_SIZE, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static int set_number(int sd, int level, int option, int value)
-{
-	return setsockopt(sd, level, option, &value, sizeof value);
-}
-
 /* Returns a listening socket at this one address, or -1 with errno set. */
 static int listen_at(const struct addrinfo *address, bool v6_only)
 {

@@ -12,6 +12,7 @@
 #include "../common/clock.h"
 #include "../common/fdset_next.h"
 #include "../common/log.h"
+#include "../common/protocol.h"
 #include "../common/tcp.h"
 
 /* Connections accepted in one pass: enough for a rush, and the clients do not have to wait. */
@@ -20,12 +21,10 @@ enum { ACCEPTS_A_PASS = 16 };
 /* Closes a new connection that the pool has not taken, for the reason in errno. */
 static void refuse(struct server *server, int sd, const struct client *client)
 {
-	static const char full[] = "The room is full. Please come back later.\r\n";
-
 	server->stats.refused++;
 	log_warning(client->address, "refused",
 	            errno == EMFILE ? "the room is full" : strerror(errno));
-	send(sd, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send(sd, ROOM_IS_FULL, sizeof ROOM_IS_FULL - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(sd);
 }
 

@@ -5,9 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* chat_feed() passes long lines on in pieces of this size, and other clients' lines may come
- * between them. */
-enum { PIECE = 64 * 1024 };
+#include "../common/protocol.h"
 
 /* How many bytes the character at the start of the text has: 0 where they are no UTF-8, and -1
  * where the text ends within the character. The second byte's range depends on the first: there are
@@ -46,11 +44,11 @@ static bool is_control(const unsigned char *text, int size)
 static char *put(struct printable *printable, char *out, const char *character, int size)
 {
 	const bool is_kept = size > 0 && !is_control((const unsigned char *)character, size) &&
-	                     printable->position + (size_t)size <= PIECE;
+	                     printable->position + (size_t)size <= LINE_PIECE;
 	const size_t length = is_kept ? (size_t)size : 1;
 
 	memmove(out, is_kept ? character : "?", length);
-	printable->position = *out == '\n' ? 0 : (printable->position + length) % PIECE;
+	printable->position = *out == '\n' ? 0 : (printable->position + length) % LINE_PIECE;
 	return out + length;
 }
 
@@ -67,7 +65,7 @@ char *printable_filter(struct printable *printable, char *text, size_t *length)
 		/* Most text is that plain, and this is many times as fast. */
 		if (*in >= ' ' && *in < 0x7F) {
 			*out++ = *in++;
-			printable->position = (printable->position + 1) % PIECE;
+			printable->position = (printable->position + 1) % LINE_PIECE;
 			continue;
 		}
 		size = character_size((const unsigned char *)in, (size_t)(end - in));

@@ -9,10 +9,8 @@
 #include <unistd.h>
 
 #include "../common/log.h"
+#include "../common/protocol.h"
 #include "leave.h"
-
-/* chat_feed() relays a line without an end in pieces of this size. */
-enum { LINE_PIECE = 64 * 1024 };
 
 /* Free bytes before what is read, for what an earlier read left unfinished: a part of a telnet
  * command or of a character. */

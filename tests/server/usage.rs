@@ -22,11 +22,6 @@ pub(crate) fn is_rejected(arguments: &[&str], why: &str) {
 }
 
 #[test]
-fn nothing_gets_the_usage_and_a_reason() {
-    is_rejected(&[], "the port is missing");
-}
-
-#[test]
 fn what_is_no_port_gets_the_usage_and_a_reason() {
     let wrong = [
         "",
@@ -51,6 +46,7 @@ fn what_is_no_port_gets_the_usage_and_a_reason() {
 
 #[test]
 fn not_one_port_gets_the_usage_and_a_reason() {
+    is_rejected(&[], "the port is missing");
     is_rejected(&["--quiet"], "the port is missing");
     is_rejected(&["8080", "8081"], "more than one port: '8081'");
     is_rejected(&["--", "8080", "--quiet"], "more than one port: '--quiet'");

@@ -24,7 +24,7 @@ macro_rules! lines {
 fn layout_in_c() -> Result<String, Box<dyn Error>> {
     let root = root();
     let program = root.join("build/layout");
-    compiler::build(&root.join("tests/layout.c"), &[], &program)?;
+    compiler::build(&root.join("tests/suite/layout.c"), &[], &program)?;
     Ok(output(&mut Command::new(program)))
 }
 

@@ -65,7 +65,7 @@ fn the_script_waits_for_a_descriptor() {
 fn the_script_has_the_layout_of_the_compiler() {
     let Some(mut command) = script() else { return };
     let program = root().join("build/examples/layout");
-    compiler::build(&root().join("tests/layout.c"), &[], &program).expect("it can be built");
+    compiler::build(&root().join("tests/suite/layout.c"), &[], &program).expect("it can be built");
     let lines = |command: &mut Command| -> BTreeSet<String> {
         output(command).lines().map(str::to_owned).collect()
     };

@@ -3,11 +3,13 @@
 #
 # OPTIONS are for the generator (OPTIONS=--help); CONTENDERS="--contender 'NAME=COMMAND'" adds one.
 .PHONY: bench bench-quick bench-micro bench-flood bench-check soak
+.PHONY: bench-rooms bench-room bench-faults
 
 BENCH         := $(BUILD)/benches
 LOAD_MANIFEST := benches/load/Cargo.toml
 LOAD          := --manifest-path $(LOAD_MANIFEST) --target-dir '$(TARGET_DIR)/benches'
 RUN_LOAD      := $(CARGO) run --release --quiet $(LOAD) --
+RUN_BIN       := $(CARGO) run --release --quiet $(LOAD) --bin
 RIVALS        := $(addprefix $(BENCH)/,floor copies uncorked original)
 LISTEN        := $(addprefix src/,server/listen.c server/listen.h common/tcp.c common/tcp.h \
 	common/fdset_next.h)
@@ -44,7 +46,17 @@ bench-micro: $(BENCH)/micro ## count the instructions that each function takes
 
 bench-flood: all ## measure the latency of the others while one, ten or sixty clients flood
 	$(RUN_LOAD) --preset flood $(OPTIONS)
-	$(CARGO) run --release --quiet $(LOAD) --bin flood -- './server --quiet {port}'
+	$(RUN_BIN) flood -- './server --quiet {port}'
+
+bench-rooms: server relay ## measure one to five servers with relays beside one server alone
+	$(RUN_BIN) rooms -- --out benches/results/rooms.md $(OPTIONS)
+
+bench-room: server relay ## measure one room of 10,000 on ten servers beside ten rooms of 1,000
+	$(RUN_BIN) rooms -- --apart --servers 10 --clients 10000 --window 1 --seconds 5 \
+		--out benches/results/room.md $(OPTIONS)
+
+bench-faults: server relay ## measure what is lost and who waits when broker, relay or server fails
+	$(RUN_BIN) faults -- --out benches/results/rooms-faults.md $(OPTIONS)
 
 bench-check: all $(RIVALS) $(BENCH)/micro ## try the benchmarks, without a meaningful result
 	$(CARGO) test --release --quiet $(LOAD) --lib --bins
@@ -61,6 +73,6 @@ SOAK_SECONDS ?= 600
 soak: export GLIBC_TUNABLES = glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:$\
 	glibc.malloc.trim_threshold=16384:glibc.malloc.top_pad=0:glibc.malloc.mmap_threshold=4096
 soak: all ## let clients connect, stall, attack, reset and leave for SOAK_SECONDS (600)
-	$(WITH_SBIN) $(CARGO) run --release --quiet $(LOAD) --bin soak -- \
-		--seconds $(SOAK_SECONDS) --attackers 40 --web packaging/lighttpd/chatserver.conf \
-		$(SOAK_OPTIONS) './server --max-queue 262144 {port}'
+	$(WITH_SBIN) $(RUN_BIN) soak -- --seconds $(SOAK_SECONDS) --attackers 40 \
+		--web packaging/lighttpd/chatserver.conf $(SOAK_OPTIONS) \
+		'./server --max-queue 262144 {port}'

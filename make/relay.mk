@@ -13,7 +13,6 @@ RELAY_MAN     := man/chatserver-relay.1
 RELAY_UNIT    := packaging/systemd/chatserver-relay@.service.in
 
 .PHONY: no-relay lint-relay install-relay uninstall-relay relay-check torture-relay
-.PHONY: bench-rooms bench-room bench-faults
 
 all: $(if $(MOSQUITTO),relay,no-relay)
 
@@ -72,16 +71,3 @@ $(COVERED)/relay: $(RELAY_FILES) $(FAILING_MALLOC) $(COVERED)/libchatserver.a
 	$(call COMPILE,$(COUNT) $(RELAY_FLAGS),$(COUNTED) $(RELAY_LIBS),$(COVER))
 
 coverage: server $(COVERED)/relay
-
-# OPTIONS are for the tool (OPTIONS=--help).
-RUN_BIN   := $(CARGO) run --release --quiet $(LOAD) --bin
-
-bench-rooms: server relay ## measure one to five servers with relays beside one server alone
-	$(RUN_BIN) rooms -- --out benches/results/rooms.md $(OPTIONS)
-
-bench-room: server relay ## measure one room of 10,000 on ten servers beside ten rooms of 1,000
-	$(RUN_BIN) rooms -- --apart --servers 10 --clients 10000 --window 1 --seconds 5 \
-		--out benches/results/room.md $(OPTIONS)
-
-bench-faults: server relay ## measure what is lost and who waits when broker, relay or server fails
-	$(RUN_BIN) faults -- --out benches/results/rooms-faults.md $(OPTIONS)

@@ -67,6 +67,9 @@ struct Sender {
     /// The number of lines that somebody has received.
     received: u32,
     end: Option<End>,
+    /// The number of the line in which the server has ended its connection: from there on, what it
+    /// has sent goes nowhere.
+    broke_off: Option<u32>,
     /// It has stopped reading, and not caught up since.
     is_behind: bool,
     /// It will be forgotten the next time.
@@ -361,18 +364,20 @@ impl Checker {
             };
         };
         let length = self.lines.length(id, number);
-        let is_so_far = |text: &[u8]| self.lines.begins_with(id, number, without_end(text));
         let is_whole =
             text.get(..length).is_some_and(|text| self.lines.begins_with(id, number, text));
-        // A line that broke off just before its end got that from the server.
-        let was_sent = self.senders.get(&id).is_none_or(|sender| number < sender.sent);
-        if is_whole && (was_sent || !self.may_break_off(id, number)) {
+        let may_break_off = self.may_break_off(id, number);
+        if is_whole && may_break_off {
+            self.note_end_by_server(id, number);
+        }
+        if is_whole && (self.was_sent(id, number) || !may_break_off) {
             self.accept(recipient, id, number)?;
             return Ok(length);
         }
+        let is_so_far = |text: &[u8]| self.lines.begins_with(id, number, without_end(text));
         match next {
             None if is_so_far(text) => Ok(0),
-            Some(next) if is_so_far(&text[..next]) && self.may_break_off(id, number) => Ok(next),
+            Some(next) if is_so_far(&text[..next]) && may_break_off => Ok(next),
             _ => Err(Wrong::Torn),
         }
     }
@@ -384,6 +389,21 @@ impl Checker {
             let may_have_ended = sender.end.map_or(sender.is_behind, |end| end == End::Abrupt);
             may_have_ended && (sender.received..=sender.sent).contains(&number)
         })
+    }
+
+    /// Those that are forgotten have sent everything.
+    fn was_sent(&self, id: Id, number: u32) -> bool {
+        self.senders.get(&id).is_none_or(|sender| {
+            number < sender.sent && sender.broke_off.is_none_or(|line| number < line)
+        })
+    }
+
+    /// A line that broke off just before its end got that from the server. Its sender may send the
+    /// end before it learns that it has been cut off.
+    fn note_end_by_server(&mut self, id: Id, number: u32) {
+        if let Some(sender) = self.senders.get_mut(&id).filter(|sender| number >= sender.sent) {
+            sender.broke_off = Some(number);
+        }
     }
 
     fn accept_empty(&mut self, recipient: Id) -> Result<usize, Wrong> {

@@ -174,6 +174,19 @@ fn the_last_line_of_a_client_that_is_behind_may_break_off() {
     room.get(1, &[&line[..HEADER + 5], &other].concat());
 }
 
+/// The server has given the line its end, and its sender, cut off, sends that as well.
+#[test]
+fn a_line_that_the_server_has_ended_is_not_received() {
+    let mut room = room();
+    room.stop_reading(0);
+    let line = room.line(0, 1);
+    assert_eq!(room.receive(1, &line), Ok(0));
+    room.sent(0, 1);
+    let next = room.send(2);
+    room.get(1, &[line, next].concat());
+    assert_eq!(room.owed(2), 0);
+}
+
 #[test]
 fn a_client_that_has_left_is_forgotten_the_second_time() {
     let mut room = room();

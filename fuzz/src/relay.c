@@ -87,9 +87,11 @@ void fuzz_begin(const char *id, bool is_old)
 	relay.room.addresses = &relay.options.server;
 	relay.room.backoff = RETRY_US;
 	strcpy(relay.options.id, id);
-	relay.broker = (struct broker){
-		.options = &relay.options, .hear = hear, .context = &relay, .is_old = is_old
-	};
+	relay.broker = (struct broker){ .options = &relay.options,
+		                        .hear = hear,
+		                        .context = &relay,
+		                        .filter = "chat/room/+",
+		                        .is_old = is_old };
 	warnings = 0;
 	relay.room.sd = sd;
 	relay.room.is_connected = relay.room.is_settled = true;

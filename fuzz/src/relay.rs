@@ -143,7 +143,7 @@ impl Input<'_> {
             11 => format!("chat/room/{}", short.to_string().repeat(NAME_SIZE)),
             12 => "chat/room/".to_owned(),
             13 => "room".to_owned(),
-            14 => format!("{short}/{short}"),
+            14 => format!("chat/{short}/{short}"),
             _ => format!("chat/room/{short}"),
         };
         let (properties, payload) = (self.properties(), self.payload());
@@ -219,7 +219,7 @@ impl Model {
 
     fn hear(&mut self, message: &Message) {
         let Message { topic, retain, is_too_long, payload, properties } = message;
-        let Some((_, name)) = topic.rsplit_once('/') else { return };
+        let Some(name) = topic.strip_prefix("chat/room/") else { return };
         if *retain || (payload.is_empty() && !is_too_long) {
             return;
         }

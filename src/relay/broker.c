@@ -187,11 +187,13 @@ static void on_message(struct mosquitto *client, void *context,
 	struct broker *broker = context;
 	const char *name = strrchr(message->topic, '/');
 	struct stamp stamp;
-	bool has_stamp;
+	bool has_stamp, is_ours = false;
 
 	(void)client;
 	broker->calls++;
-	if (name == NULL || message->retain || message->payloadlen <= 0)
+	/* A session that the broker remembers may have other subscriptions. */
+	mosquitto_topic_matches_sub(broker->filter, message->topic, &is_ours);
+	if (!is_ours || message->retain || message->payloadlen <= 0)
 		return;
 	if (strcmp(++name, broker->options->id) == 0) {
 		if (!broker->has_looped && !broker->is_old)
@@ -265,20 +267,19 @@ static int set_up(struct broker *broker)
 int broker_init(struct broker *broker)
 {
 	const struct options *options = broker->options;
-	char id[2 * NAME_SIZE + 8];
 	int result;
 
-	snprintf(id, sizeof id, "chat-%s-%s", options->room, options->id);
 	snprintf(broker->topic, sizeof broker->topic, "chat/%s/%s", options->room, options->id);
 	snprintf(broker->filter, sizeof broker->filter, "chat/%s/+", options->room);
 	broker->backoff = BACKOFF_US;
 	broker->patience = PATIENCE_US;
 	mosquitto_lib_init();
 	errno = 0;
-	broker->client = mosquitto_new(id, false, broker);
+	/* No other relay has this topic, so it serves as the client identifier, too. */
+	broker->client = mosquitto_new(broker->topic, false, broker);
 	/* libmosquitto 2.0 goes on where it has no memory for the identifier, and then has none. */
 	if (broker->client == NULL || errno == ENOMEM) {
-		warn("%s", id);
+		warn("%s", broker->topic);
 		return -1;
 	}
 	errno = 0;

@@ -169,3 +169,52 @@ fn of_two_relays_with_the_same_id_one_gives_up() -> Result<()> {
     ensure!(log.contains("another relay has the name"), "{log}");
     Ok(())
 }
+
+/// In which `a` and `b-c` are joined to the same text as `a-b` and `c`.
+#[test]
+fn names_with_hyphens_are_told_apart() -> Result<()> {
+    let mut rooms = Rooms::new("hyphens")?;
+    let broker = rooms.add_broker(|settings| settings)?.to_string();
+    let rooms_and_names = [("a", "b-c"), ("a-b", "c")];
+    for (number, (room, name)) in rooms_and_names.into_iter().enumerate() {
+        rooms.add_server("")?;
+        let broker = format!("mqtt://127.0.0.1:{broker}/{room}");
+        rooms.relays.push(rooms.relay("", name, number, &broker)?);
+    }
+    rooms.start_all()?;
+    for (number, (room, _)) in rooms_and_names.into_iter().enumerate() {
+        let listener = client(&rooms, number)?;
+        let topic = format!("chat/{room}/somebody");
+        run("mosquitto_pub", &["-p", &broker, "-q", "1", "-t", &topic, "-m", room])?;
+        let line = BufReader::new(listener).lines().next().context("there is a line")??;
+        ensure!(line == room, "{line:?}");
+    }
+    for relay in &rooms.relays {
+        ensure!(relay.figure("broker_reconnects")? == 0, "they throw each other out");
+    }
+    Ok(())
+}
+
+/// Somebody who had the relay's identifier has subscribed to another room, too.
+#[test]
+fn what_is_said_in_other_rooms_is_dropped() -> Result<()> {
+    let mut rooms = Rooms::new("other_rooms")?;
+    let broker = rooms.add_broker(|settings| settings)?.to_string();
+    rooms.add_server("")?;
+    rooms.add_relay(&format!("mqtt://127.0.0.1:{broker}/room"))?;
+    rooms.start_broker(0)?;
+    rooms.start_server(0)?;
+    let session = ["-p", &broker, "-V", "5", "-x", "3600", "-c", "-i", "chat/room/relay-0"];
+    run("mosquitto_sub", &[&session[..], &["-q", "1", "-t", "chat/other/+", "-E"]].concat())?;
+    let publish = |topic, text| {
+        run("mosquitto_pub", &["-p", &broker, "-q", "1", "-t", topic, "-m", text])
+    };
+    publish("chat/other/somebody", "said in another room")?;
+    let listener = client(&rooms, 0)?;
+    rooms.relays[0].start()?;
+    rooms.relays[0].wait_for("broker: connected")?;
+    publish("chat/room/somebody", "said here")?;
+    let line = BufReader::new(listener).lines().next().context("there is a line")??;
+    ensure!(line == "said here", "{line:?}");
+    Ok(())
+}

@@ -8,6 +8,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+const UNIT: &str = include_str!("../../../../packaging/systemd/chatserver-relay@.service.in");
+
 /// A client that hears what the other says.
 pub(crate) fn client(rooms: &Rooms, server: usize) -> Result<TcpStream> {
     let client = TcpStream::connect(rooms.address(server))?;
@@ -58,6 +60,7 @@ fn a_room_that_is_full_is_not_told_to_the_others() -> Result<()> {
     })?;
     rooms.relays[1].start()?;
     rooms.relays[1].wait_for("full")?;
+    ensure!(UNIT.contains("\nTimeoutStartSec=infinity\n"), "systemd would end it here");
     sitting.write_all(b"nobody hears this elsewhere\n")?;
     drop(sitting);
     rooms.relays[1].wait_for("server: connected")?;

@@ -26,7 +26,7 @@
 #include "room.h"
 #include "spool.h"
 
-/* The longest wait; until the log is tried again; and for how long the end waits for the broker. */
+/* The longest wait; until the log is tried again; and for how long the end waits for broker and server. */
 enum { SECOND_US = 1000000, RETRY_US = 100000, FAREWELL_US = 500000 };
 
 struct relay {
@@ -116,6 +116,10 @@ static void tell_losses(struct relay *relay)
 		log_text(LOG_WARNING, "lost: %" PRIu64 " lines of this server",
 		         relay->spool.untold);
 	relay->spool.untold = 0;
+	if (relay->room.unlogged > 0)
+		log_text(LOG_WARNING, "lost: %" PRIu64 " lines of others", relay->room.unlogged);
+	relay->lost_in += relay->room.unlogged;
+	relay->room.unlogged = 0;
 	for (origin = relay->origins.all; origin < relay->origins.all + ORIGINS; origin++) {
 		if (origin->untold > 0)
 			log_text(LOG_WARNING, "%s: lost: %" PRIu64 " lines", origin->name,
@@ -207,20 +211,28 @@ static int serve(struct relay *relay)
 	return EXIT_SUCCESS;
 }
 
-/* Hears no more in the room, and gives the broker a moment to confirm what was heard. */
+/* Whether something waits for the broker or the server. */
+static bool has_to_wait(const struct relay *relay)
+{
+	return relay->spool.first != NULL || relay->broker.in_flight > 0 ||
+	       room_queued(&relay->room) > 0;
+}
+
+/* Hears no more in the room, and gives the broker a moment to confirm what was heard, and the
+ * server to take what others have said: to the broker that has arrived. */
 static void end(struct relay *relay)
 {
 	const int64_t end_at = now_us() + FAREWELL_US;
 
 	run_once(relay, now_us());
 	relay->room.is_closing = true;
-	while ((relay->spool.first != NULL || relay->broker.in_flight > 0) && now_us() < end_at &&
-	       run_once(relay, end_at) == 0)
+	while (has_to_wait(relay) && now_us() < end_at && run_once(relay, end_at) == 0)
 		continue;
 	while (relay->spool.first != NULL) {
 		spool_lose(&relay->spool, relay->spool.first->lines);
 		spool_remove_first(&relay->spool);
 	}
+	room_lose_queued(&relay->room);
 	tell_losses(relay);
 	if (relay->broker.in_flight > 0)
 		log_text(LOG_WARNING, "not confirmed: %" PRIu64 " lines of this server",

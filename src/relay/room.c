@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/line_ends.h"
 #include "../common/tcp.h"
 
 /* The server is tried again after so long, and at most after so long. A server that is full has
@@ -261,6 +262,12 @@ void room_flush(struct room *room)
 size_t room_queued(const struct room *room)
 {
 	return room->out_length - room->out_sent;
+}
+
+void room_lose_queued(struct room *room)
+{
+	if (room_queued(room) > 0)
+		room->unlogged += count_line_ends(room->out + room->out_sent, room_queued(room));
 }
 
 bool room_is_behind(const struct room *room)

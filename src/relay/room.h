@@ -33,6 +33,7 @@ struct room {
 	size_t out_length, out_size, out_sent;
 	const void *speaker;          /* whose text is last in `out` */
 	bool in_line, is_cut_in_line; /* `out` ends within a line; what has been sent does */
+	uint64_t unlogged;            /* lines lost here that have not been logged */
 };
 
 void room_init(struct room *room, struct addresses *addresses, struct spool *spool);
@@ -54,6 +55,9 @@ void room_flush(struct room *room);
 
 /* How many bytes wait for the server. */
 size_t room_queued(const struct room *room);
+
+/* Counts the lines that wait for the server as lost. */
+void room_lose_queued(struct room *room);
 
 /* Whether so much waits for the server that nothing should be added. */
 bool room_is_behind(const struct room *room);

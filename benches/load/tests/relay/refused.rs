@@ -6,6 +6,7 @@ use load::rooms::{Rooms, wait_until};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::time::{Duration, Instant};
 
 /// A broker with settings of its own, a server and its relay.
 fn rooms(name: &str, settings: &str, options: &str) -> Result<(Rooms, u16)> {
@@ -99,6 +100,44 @@ fn what_the_broker_has_not_got_at_the_end_is_told() -> Result<()> {
     wait_until("it is spooled", || Ok(rooms.relays[0].figure("spooled_lines")? == 1))?;
     rooms.relays[0].end()?;
     rooms.relays[0].wait_for("lost: 1 lines of this server")?;
+    Ok(())
+}
+
+/// The relay gives a server that is stuck half a second.
+#[test]
+fn what_the_server_has_not_taken_at_the_end_is_told() -> Result<()> {
+    const LINES: usize = 1000;
+    const MESSAGES: usize = 12;
+    let (mut rooms, broker) = rooms("not_taken", "", "")?;
+    rooms.start_all()?;
+    let listener = client(&rooms, 0)?;
+    let file = rooms.folder.join("text");
+    let line = "x".repeat(999);
+    fs::write(&file, format!("{line}\n").repeat(LINES))?;
+    let file = file.to_str().context("the folder's name is text")?;
+    rooms.servers[0].signal(Signal::STOP)?;
+    for _ in 0..MESSAGES {
+        publish(broker, "somebody", &["-f", file])?;
+    }
+    // More than the kernel takes, and so much that the relay leaves the rest to the broker.
+    wait_until("it waits", || Ok(rooms.relays[0].figure("queued_bytes")? > 256 << 10))?;
+    let said = rooms.relays[0].figure("lines_in")?;
+    let start = Instant::now();
+    rooms.relays[0].end()?;
+    ensure!(start.elapsed() >= Duration::from_millis(500), "the relay does not wait");
+    let told = rooms.relays[0].wait_for("lost: ")?;
+    let lost = told.split(' ').find_map(|word| word.parse::<usize>().ok());
+    let lost = lost.with_context(|| format!("no number: {told}"))?;
+    ensure!(told.ends_with(" lines of others"), "{told}");
+    rooms.servers[0].signal(Signal::CONT)?;
+    let mut lines = BufReader::new(listener).lines();
+    for number in 0..said - lost {
+        let heard = lines.next().context("the server has closed the connection")??;
+        ensure!(heard == line, "{number} of {said} lines are there, and {lost} are told");
+    }
+    client(&rooms, 0)?.write_all(b"the last one\n")?;
+    let heard = lines.next().context("the server has closed the connection")??;
+    ensure!(heard.len() < line.len(), "more lines are told than are lost");
     Ok(())
 }
 

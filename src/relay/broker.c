@@ -344,6 +344,9 @@ void broker_prepare(struct broker *broker, bool hold, fd_set *readable, fd_set *
 	const int64_t now = now_us();
 	int sd;
 
+	/* To connect once more would only cut the other relay off, which then gave up as well. */
+	if (broker->is_taken)
+		return;
 	if (broker->state == BROKER_DOWN && now >= broker->connect_at)
 		begin_connection(broker, now);
 	if (broker->state == BROKER_DOWN)

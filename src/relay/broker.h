@@ -36,7 +36,7 @@ struct broker {
 	bool is_new_session; /* it has forgotten all subscriptions */
 	bool has_looped;     /* that has been logged */
 	bool has_more;       /* TLS may have more than select() can see */
-	bool is_taken;       /* another relay has our name: give up */
+	bool is_taken;       /* another relay has our name: never connect again */
 	int64_t connect_at, give_up_at, serve_at, subscribe_at, publish_at, look_after_at;
 	int64_t backoff, patience;
 	int64_t cut_at[TAKEOVERS];

@@ -29,6 +29,9 @@
 /* The longest wait; until the log is tried again; and for how long the end waits for broker and server. */
 enum { SECOND_US = 1000000, RETRY_US = 100000, FAREWELL_US = 500000 };
 
+/* The status where another relay has the same name: the unit for systemd tells it from others. */
+enum { EXIT_TAKEN = 2 };
+
 struct relay {
 	struct options options;
 	struct spool spool;
@@ -205,17 +208,19 @@ static int serve(struct relay *relay)
 		if (relay->broker.is_taken) {
 			log_text(LOG_ERR, "taken: another relay has the name %s, see --id",
 			         relay->options.id);
-			return EXIT_FAILURE;
+			return EXIT_TAKEN;
 		}
 	}
 	return EXIT_SUCCESS;
 }
 
-/* Whether something waits for the broker or the server. */
+/* Whether something waits for the server, or for a broker that is to be had. */
 static bool has_to_wait(const struct relay *relay)
 {
-	return relay->spool.first != NULL || relay->broker.in_flight > 0 ||
-	       room_queued(&relay->room) > 0;
+	const struct broker *broker = &relay->broker;
+
+	return room_queued(&relay->room) > 0 ||
+	       (!broker->is_taken && (relay->spool.first != NULL || broker->in_flight > 0));
 }
 
 /* Hears no more in the room, and gives the broker a moment to confirm what was heard, and the

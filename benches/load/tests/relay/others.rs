@@ -7,6 +7,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 const UNIT: &str = include_str!("../../../../packaging/systemd/chatserver-relay@.service.in");
 
@@ -151,25 +154,44 @@ fn what_comes_back_under_the_own_name_is_not_said_again() -> Result<()> {
     Ok(())
 }
 
+/// Also while so much is said that both have something to publish all the time.
 #[test]
-fn of_two_relays_with_the_same_id_one_gives_up() -> Result<()> {
-    let mut rooms = Rooms::start("same_id", 1, "")?;
+fn of_two_relays_with_the_same_id_one_gives_up_and_the_other_stays() -> Result<()> {
+    let mut rooms = Rooms::start("same_id", 2, "")?;
+    let (mut speaker, listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
     let twin = rooms.twin(0);
     rooms.relays.push(twin);
-    rooms.relays[1].start()?;
+    rooms.relays[2].start()?;
     let mut ended = None;
-    wait_until("one gives up", || {
-        for number in 0..2 {
-            if let Some(status) = rooms.relays[number].status()? {
-                ended = Some((number, status));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) && speaker.write_all(b"hello\n").is_ok() {
+                thread::sleep(Duration::from_micros(100));
             }
-        }
-        Ok(ended.is_some())
+        });
+        let waited = wait_until("one gives up", || {
+            for number in [0, 2] {
+                if let Some(status) = rooms.relays[number].status()? {
+                    ended = Some((number, status));
+                }
+            }
+            Ok(ended.is_some())
+        });
+        is_over.store(true, Ordering::Relaxed);
+        waited
     })?;
     let (number, status) = ended.expect("one has ended");
-    ensure!(!status.success(), "it ends with success");
     let log = rooms.relays[number].log()?;
     ensure!(log.contains("another relay has the name"), "{log}");
+    let code = status.code().context("no signal has ended it")?;
+    let prevented = UNIT.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+    ensure!(prevented == Some(&code.to_string()), "systemd would start it again after {code}");
+    speaker.write_all(b"the last one\n")?;
+    let mut lines = BufReader::new(listener).lines().map_while(Result::ok);
+    ensure!(lines.any(|line| line == "the last one"), "the other one has ended, too");
+    // While it ends it would not answer.
+    rooms.relays[2 - number].figure("uptime_s").context("the other one ends")?;
     Ok(())
 }
 

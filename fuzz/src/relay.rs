@@ -188,6 +188,13 @@ struct Origin {
     untold: u64,
 }
 
+#[derive(PartialEq)]
+enum Verdict {
+    GoesOn,
+    Skips,
+    BeginsEpoch,
+}
+
 #[derive(Default)]
 struct Model {
     is_old: bool,
@@ -236,17 +243,19 @@ impl Model {
         let is_piece = stamp.is_some() && payload.len() >= PIECE;
         let needs_end = !is_piece && !payload.ends_with(b"\n");
         let lines = count_lines(payload) + u64::from(needs_end);
-        let mut speaker = (name.len() < NAME_SIZE).then(|| name.to_owned());
+        let speaker = (name.len() < NAME_SIZE).then(|| name.to_owned());
         if speaker.is_some() {
             let origin = self.origin(name);
             if let Some(stamp) = stamp {
-                let Some((lost, begins)) = origin.check(stamp, lines) else {
+                let Some((lost, verdict)) = origin.check(stamp, lines) else {
                     self.figures.doubled += 1;
                     return;
                 };
                 self.figures.lost_in = self.figures.lost_in.wrapping_add(lost);
-                self.figures.warnings += u64::from(begins);
-                speaker = speaker.filter(|_| !begins);
+                self.figures.warnings += u64::from(verdict == Verdict::BeginsEpoch);
+                if verdict != Verdict::GoesOn && self.speaker == speaker {
+                    self.speaker = None;
+                }
             }
         }
         self.figures.lines_in += lines;
@@ -303,20 +312,25 @@ impl Model {
 }
 
 impl Origin {
-    /// How many lines are missing before a message, and whether it begins an epoch; nothing where
+    /// How many lines are missing before a message, and whether it is the next one; nothing where
     /// it has been heard before.
-    fn check(&mut self, [epoch, seq, before]: [u64; 3], lines: u64) -> Option<(u64, bool)> {
+    fn check(&mut self, [epoch, seq, before]: [u64; 3], lines: u64) -> Option<(u64, Verdict)> {
         let is_known = self.epochs[0].0 != 0;
         let known = self.epochs.iter().position(|(known, _)| *known == epoch);
         if known.is_some_and(|at| seq <= self.epochs[at].1) {
             return None;
         }
-        let is_new = known.is_none();
-        if is_new {
+        if known.is_none() {
             self.epochs.rotate_right(1);
             self.lines = if is_known { 0 } else { before };
         }
         let at = known.unwrap_or(0);
+        let verdict = match known {
+            None if is_known => Verdict::BeginsEpoch,
+            None => Verdict::GoesOn,
+            Some(0) if seq - self.epochs[0].1 == 1 => Verdict::GoesOn,
+            Some(_) => Verdict::Skips,
+        };
         self.epochs[at] = (epoch, seq);
         let mut lost = 0;
         if at == 0 {
@@ -324,7 +338,7 @@ impl Origin {
             self.lines = before.wrapping_add(lines);
             self.untold = self.untold.wrapping_add(lost);
         }
-        Some((lost, is_new && is_known))
+        Some((lost, verdict))
     }
 }
 

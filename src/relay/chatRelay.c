@@ -26,7 +26,7 @@
 #include "room.h"
 #include "spool.h"
 
-/* The longest wait; until the log is tried again; and for how long the end waits for broker and server. */
+/* The longest wait; until the log is tried again; and the end's wait for broker and server. */
 enum { SECOND_US = 1000000, RETRY_US = 100000, FAREWELL_US = 500000 };
 
 /* The status where another relay has the same name: the unit for systemd tells it from others. */
@@ -83,29 +83,30 @@ static void hear(void *context, const char *name, const struct stamp *stamp, cha
 	const bool is_piece = stamp != NULL && length >= PIECE;
 	const bool needs_end = !is_piece && text[length - 1] != '\n';
 	const uint64_t lines = count_line_ends(text, length) + needs_end;
-	const void *speaker = origin;
+	enum verdict verdict;
 	uint64_t lost = 0;
 
 	if (origin != NULL && stamp != NULL) {
-		switch (origin_check(origin, stamp, lines, &lost)) {
-		case ORIGIN_REPEATS:
+		verdict = origin_check(origin, stamp, lines, &lost);
+		if (verdict == ORIGIN_REPEATS) {
 			relay->doubled++;
 			return;
-		case ORIGIN_BEGINS_EPOCH:
+		}
+		if (verdict == ORIGIN_BEGINS_EPOCH)
 			log_warning(name, "lines may be lost",
 			            "it has started, or lost its server");
-			speaker = NULL;
-			break;
-		case ORIGIN_GOES_ON:
-			break;
-		}
+		/* The rest of a line that it was in is missing. */
+		if (verdict != ORIGIN_GOES_ON)
+			room_end_line(&relay->room, origin);
 		lose(relay, origin, lost);
 	}
 	length = strip_commands(text, length);
-	if (room_say(&relay->room, speaker, text, length, is_piece))
+	if (room_say(&relay->room, origin, text, length, is_piece)) {
 		relay->lines_in += lines;
-	else
+	} else {
+		room_end_line(&relay->room, origin);
 		lose(relay, origin, lines);
+	}
 }
 
 /* ---- What is logged ---- */

@@ -55,6 +55,8 @@ enum verdict origin_check(struct origin *origin, const struct stamp *stamp, uint
 			verdict = ORIGIN_BEGINS_EPOCH;
 		else
 			origin->lines = stamp->lines;
+	} else if (at > 0 || stamp->seq > origin->epochs[at].last_seq + 1) {
+		verdict = ORIGIN_SKIPS;
 	}
 	origin->epochs[at].last_seq = stamp->seq;
 	if (at == 0) {

@@ -28,7 +28,8 @@ struct origins {
 	uint64_t calls;
 };
 
-enum verdict { ORIGIN_GOES_ON, ORIGIN_BEGINS_EPOCH, ORIGIN_REPEATS };
+/* ORIGIN_GOES_ON: it is the one after the last message, or the first of its origin. */
+enum verdict { ORIGIN_GOES_ON, ORIGIN_SKIPS, ORIGIN_BEGINS_EPOCH, ORIGIN_REPEATS };
 
 /* Returns the origin of this name, a new one if need be, or NULL where the name is too long. */
 struct origin *origins_find(struct origins *origins, const char *name);

@@ -231,6 +231,12 @@ bool room_say(struct room *room, const void *speaker, const char *text, size_t l
 	return true;
 }
 
+void room_end_line(struct room *room, const void *speaker)
+{
+	if (room->speaker == speaker)
+		room->speaker = NULL;
+}
+
 void room_flush(struct room *room)
 {
 	ssize_t count;

@@ -50,6 +50,9 @@ void room_serve(struct room *room, const fd_set *readable, const fd_set *writabl
 bool room_say(struct room *room, const void *speaker, const char *text, size_t length,
               bool is_piece);
 
+/* Has what this speaker says next begin a line. */
+void room_end_line(struct room *room, const void *speaker);
+
 /* Sends what the server takes. */
 void room_flush(struct room *room);
 

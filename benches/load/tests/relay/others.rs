@@ -231,9 +231,8 @@ fn what_is_said_in_other_rooms_is_dropped() -> Result<()> {
     rooms.start_server(0)?;
     let session = ["-p", &broker, "-V", "5", "-x", "3600", "-c", "-i", "chat/room/relay-0"];
     run("mosquitto_sub", &[&session[..], &["-q", "1", "-t", "chat/other/+", "-E"]].concat())?;
-    let publish = |topic, text| {
-        run("mosquitto_pub", &["-p", &broker, "-q", "1", "-t", topic, "-m", text])
-    };
+    let publish =
+        |topic, text| run("mosquitto_pub", &["-p", &broker, "-q", "1", "-t", topic, "-m", text]);
     publish("chat/other/somebody", "said in another room")?;
     let listener = client(&rooms, 0)?;
     rooms.relays[0].start()?;

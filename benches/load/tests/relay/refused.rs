@@ -224,3 +224,53 @@ fn a_long_line_goes_on_in_pieces() -> Result<()> {
     ensure!(rooms.relays[1].figure("lost_in")? == 0, "something is told to be lost");
     Ok(())
 }
+
+#[test]
+fn a_long_line_stays_whole_after_its_relay_has_started_again() -> Result<()> {
+    let mut rooms = Rooms::start("long_line_first", 2, "")?;
+    let (mut speaker, listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
+    let mut lines = BufReader::new(listener).lines();
+    let mut hear = || lines.next().context("the server has closed the connection")?.context("text");
+    speaker.write_all(b"hello\n")?;
+    ensure!(hear()? == "hello", "something else is heard");
+    rooms.relays[0].end()?;
+    rooms.relays[0].start()?;
+    rooms.relays[0].wait_for("server: connected")?;
+    rooms.relays[0].wait_for("server: connected")?;
+    let long = "x".repeat(200_000);
+    speaker.write_all(format!("{long}\n").as_bytes())?;
+    let line = hear()?;
+    ensure!(line == long, "{} bytes", line.len());
+    Ok(())
+}
+
+/// A piece of a line is followed by another, by one after a gap, by one of a new epoch with the
+/// rest of that line, and by one of the epoch before.
+#[test]
+fn pieces_that_do_not_follow_each_other_are_lines_of_their_own() -> Result<()> {
+    let (mut rooms, broker) = rooms("apart", "", "")?;
+    rooms.start_all()?;
+    let mut lines = BufReader::new(client(&rooms, 0)?).lines();
+    let file = rooms.folder.join("text");
+    let file_name = file.to_str().context("the folder's name is text")?;
+    let piece = |letter: &str| letter.repeat(70_000);
+    for (stamp, text) in [
+        ("1.1.0", piece("a")),
+        ("1.2.0", piece("b")),
+        ("1.4.0", piece("c")),
+        ("2.1.0", piece("d")),
+        ("2.2.0", "e\n".into()),
+        ("2.3.1", piece("f")),
+        ("1.5.0", "g\n".into()),
+    ] {
+        fs::write(&file, text)?;
+        let stamp = ["-D", "publish", "user-property", "n", stamp];
+        publish(broker, "somebody", &[&stamp[..], &["-f", file_name]].concat())?;
+    }
+    let wanted = [piece("a") + &piece("b"), piece("c"), piece("d") + "e", piece("f"), "g".into()];
+    for wanted in wanted {
+        let line = lines.next().context("the server has closed the connection")??;
+        ensure!(line == wanted, "{} bytes begin with {}", line.len(), &line[..1]);
+    }
+    Ok(())
+}

@@ -155,7 +155,7 @@ const char *fuzz_waiting(size_t *length)
 struct figures fuzz_figures(void)
 {
 	return (struct figures){ .lines_in = relay.lines_in,
-		                 .lost_in = relay.lost_in,
+		                 .lost_in = relay.lost_in + relay.room.unlogged,
 		                 .doubled = relay.doubled,
 		                 .loops = relay.broker.loops,
 		                 .warnings = warnings };

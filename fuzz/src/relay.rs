@@ -207,6 +207,10 @@ struct Model {
     in_line: bool,
     /// What has gone to the server ends within a line.
     is_cut: bool,
+    /// Up to whose next line end nothing is said.
+    skipped: Option<String>,
+    /// Lines cut off by the end of a server, which are not logged.
+    cut_lines: u64,
     figures: Figures,
 }
 
@@ -253,8 +257,9 @@ impl Model {
                 };
                 self.figures.lost_in = self.figures.lost_in.wrapping_add(lost);
                 self.figures.warnings += u64::from(verdict == Verdict::BeginsEpoch);
-                if verdict != Verdict::GoesOn && self.speaker == speaker {
-                    self.speaker = None;
+                if verdict != Verdict::GoesOn {
+                    self.speaker.take_if(|last| speaker.as_ref() == Some(last));
+                    self.skipped.take_if(|skipped| speaker.as_ref() == Some(skipped));
                 }
             }
         }
@@ -262,7 +267,15 @@ impl Model {
         self.say(speaker, &without_commands(payload).0, is_piece);
     }
 
-    fn say(&mut self, speaker: Option<String>, text: &[u8], is_piece: bool) {
+    fn say(&mut self, speaker: Option<String>, mut text: &[u8], is_piece: bool) {
+        if text.is_empty() {
+            return;
+        }
+        if speaker.is_some() && speaker == self.skipped {
+            let end = text.iter().position(|byte| *byte == b'\n');
+            self.skipped.take_if(|_| end.is_some() || !is_piece);
+            text = &text[end.map_or(text.len(), |at| at + 1)..];
+        }
         if text.is_empty() {
             return;
         }
@@ -287,14 +300,21 @@ impl Model {
         }
     }
 
-    /// The rest of a line whose beginning has gone to the old server is dropped.
+    /// The rest of a line whose beginning has gone to the old server is dropped, also where it has
+    /// still to come.
     fn lose_server(&mut self) {
-        if self.is_cut {
-            let end = self.waiting.iter().position(|byte| *byte == b'\n');
-            self.waiting.drain(..end.map_or(self.waiting.len(), |at| at + 1));
+        if !self.is_cut {
+            return;
         }
-        self.in_line &= !self.waiting.is_empty();
         self.is_cut = false;
+        self.cut_lines += 1;
+        self.figures.lost_in = self.figures.lost_in.wrapping_add(1);
+        let end = self.waiting.iter().position(|byte| *byte == b'\n');
+        self.waiting.drain(..end.map_or(self.waiting.len(), |at| at + 1));
+        if end.is_none() {
+            self.skipped.clone_from(&self.speaker);
+            self.in_line = false;
+        }
     }
 
     /// The log of lost lines, sorted.
@@ -306,6 +326,8 @@ impl Model {
                 format!("{}: lost: {untold} lines", origin.name)
             })
             .collect();
+        let cut_lines = std::mem::take(&mut self.cut_lines);
+        lines.extend((cut_lines > 0).then(|| format!("lost: {cut_lines} lines of others")));
         lines.sort();
         lines
     }

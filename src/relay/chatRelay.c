@@ -149,9 +149,10 @@ static void log_stats(const struct relay *relay)
 	         " server_reconnects=%" PRIu64 " broker_reconnects=%" PRIu64
 	         " dropped_lines=%" PRIu64 " uptime_s=%jd",
 	         relay->lines_in, broker->lines_out, room_queued(&relay->room), spool->lines,
-	         spool->bytes, broker->in_flight, relay->lost_in, spool->lost, relay->doubled,
-	         broker->loops, repeated(relay->room.connections), repeated(broker->connections),
-	         log_dropped(), (intmax_t)(now_us() - relay->started_at) / SECOND_US);
+	         spool->bytes, broker->in_flight, relay->lost_in + relay->room.unlogged,
+	         spool->lost, relay->doubled, broker->loops, repeated(relay->room.connections),
+	         repeated(broker->connections), log_dropped(),
+	         (intmax_t)(now_us() - relay->started_at) / SECOND_US);
 }
 
 /* ---- A pass ---- */

@@ -45,18 +45,22 @@ static bool was_refused(const struct room *room)
 	       memcmp(room->in, full, sizeof full - 1) == 0;
 }
 
-/* Drops the rest of a line in `out` whose beginning has gone to another connection. */
+/* Drops the rest of a line whose beginning has gone to another connection. */
 static void drop_cut_line(struct room *room)
 {
-	const size_t left = room_queued(room);
 	const char *end = NULL;
 
-	if (room->is_cut_in_line && left > 0)
-		end = memchr(room->out + room->out_sent, '\n', left);
-	if (room->is_cut_in_line)
-		room->out_sent = end != NULL ? (size_t)(end + 1 - room->out) : room->out_length;
-	room->in_line = room->in_line && room->out_sent < room->out_length;
+	if (!room->is_cut_in_line)
+		return;
+	if (room_queued(room) > 0)
+		end = memchr(room->out + room->out_sent, '\n', room_queued(room));
+	room->out_sent = end != NULL ? (size_t)(end + 1 - room->out) : room->out_length;
+	if (end == NULL) {
+		room->skipped = room->speaker;
+		room->in_line = false;
+	}
 	room->is_cut_in_line = false;
+	room->unlogged++;
 }
 
 void room_close(struct room *room)
@@ -212,9 +216,26 @@ static bool grow(struct room *room, size_t length)
 	return true;
 }
 
+/* Returns how much of a text is to be skipped. */
+static size_t skip(struct room *room, const void *speaker, const char *text, size_t length,
+                   bool is_piece)
+{
+	const char *end = memchr(text, '\n', length);
+
+	if (speaker == NULL || speaker != room->skipped)
+		return 0;
+	if (end != NULL || !is_piece)
+		room->skipped = NULL;
+	return end != NULL ? (size_t)(end + 1 - text) : length;
+}
+
 bool room_say(struct room *room, const void *speaker, const char *text, size_t length,
               bool is_piece)
 {
+	const size_t skipped = length > 0 ? skip(room, speaker, text, length, is_piece) : 0;
+
+	text += skipped;
+	length -= skipped;
 	if (length == 0)
 		return true;
 	if (room->out_size - room->out_length < length + 2 && !grow(room, length + 2))
@@ -235,6 +256,8 @@ void room_end_line(struct room *room, const void *speaker)
 {
 	if (room->speaker == speaker)
 		room->speaker = NULL;
+	if (room->skipped == speaker)
+		room->skipped = NULL;
 }
 
 void room_flush(struct room *room)

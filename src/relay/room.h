@@ -32,6 +32,7 @@ struct room {
 	char *out;          /* waits for the server; NULL for nothing */
 	size_t out_length, out_size, out_sent;
 	const void *speaker;          /* whose text is last in `out` */
+	const void *skipped;          /* up to whose next line end nothing is said */
 	bool in_line, is_cut_in_line; /* `out` ends within a line; what has been sent does */
 	uint64_t unlogged;            /* lines lost here that have not been logged */
 };

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use load::rooms::{Rooms, wait_until};
 use rustix::process::Signal;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
 /// A broker with settings of its own, a server and its relay.
@@ -210,6 +210,37 @@ fn a_server_that_is_killed_within_a_line_gets_no_torn_line() -> Result<()> {
             line => ensure!(line == "x".repeat(LENGTH - 1), "{} bytes", line.len()),
         }
     }
+}
+
+/// The new server does not get the rest of a line that has come in pieces.
+#[test]
+fn a_server_that_is_killed_between_two_pieces_gets_no_torn_line() -> Result<()> {
+    let (mut rooms, broker) = rooms("between_pieces", "", "")?;
+    rooms.start_all()?;
+    let file = rooms.folder.join("text");
+    let file_name = file.to_str().context("the folder's name is text")?;
+    let say = |stamp, text: String| {
+        fs::write(&file, text)?;
+        let stamp = ["-D", "publish", "user-property", "n", stamp];
+        publish(broker, "somebody", &[&stamp[..], &["-f", file_name]].concat())
+    };
+    let mut listener = client(&rooms, 0)?;
+    say("1.1.0", "a".repeat(70_000))?;
+    listener.read_exact(&mut [0])?;
+    wait_until("it is sent", || Ok(rooms.relays[0].figure("queued_bytes")? == 0))?;
+    rooms.servers[0].kill()?;
+    rooms.relays[0].wait_for("lost: 1 lines of others")?;
+    rooms.start_server(0)?;
+    let mut lines = BufReader::new(client(&rooms, 0)?).lines();
+    say("1.2.0", "b".repeat(70_000))?;
+    publish(broker, "other", &["-m", "said between them"])?;
+    say("1.3.0", "c\nd\n".into())?;
+    for wanted in ["said between them", "d"] {
+        let line = lines.next().context("the server has closed the connection")??;
+        ensure!(line == wanted, "{} bytes begin with {}", line.len(), &line[..1]);
+    }
+    ensure!(rooms.relays[0].figure("lost_in")? == 1, "it is not counted");
+    Ok(())
 }
 
 /// The relay takes a line that does not end for what it is.

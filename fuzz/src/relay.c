@@ -165,6 +165,6 @@ struct figures fuzz_figures(void)
 const char *fuzz_tell(void)
 {
 	*told = '\0';
-	tell_losses(&relay);
+	log_losses(&relay);
 	return told;
 }

@@ -185,7 +185,7 @@ struct Origin {
     /// Each with its last number, the newest first; 0 for none.
     epochs: [(u64, u64); EPOCHS],
     lines: u64,
-    untold: u64,
+    unlogged: u64,
 }
 
 #[derive(PartialEq)]
@@ -221,7 +221,7 @@ impl Model {
             Some(at) => at,
             None => {
                 let epochs = Default::default();
-                origins.push(Origin { name: name.to_owned(), epochs, lines: 0, untold: 0 });
+                origins.push(Origin { name: name.to_owned(), epochs, lines: 0, unlogged: 0 });
                 origins.len() - 1
             }
         };
@@ -319,11 +319,11 @@ impl Model {
 
     /// The log of lost lines, sorted.
     fn tell(&mut self) -> Vec<String> {
-        let losses = self.origins.iter_mut().filter(|origin| origin.untold > 0);
+        let losses = self.origins.iter_mut().filter(|origin| origin.unlogged > 0);
         let mut lines: Vec<_> = losses
             .map(|origin| {
-                let untold = std::mem::take(&mut origin.untold);
-                format!("{}: lost: {untold} lines", origin.name)
+                let unlogged = std::mem::take(&mut origin.unlogged);
+                format!("{}: lost: {unlogged} lines", origin.name)
             })
             .collect();
         let cut_lines = std::mem::take(&mut self.cut_lines);
@@ -358,7 +358,7 @@ impl Origin {
         if at == 0 {
             lost = before.saturating_sub(self.lines);
             self.lines = before.wrapping_add(lines);
-            self.untold = self.untold.wrapping_add(lost);
+            self.unlogged = self.unlogged.wrapping_add(lost);
         }
         Some((lost, verdict))
     }

@@ -229,12 +229,12 @@ static int introduce(struct broker *broker)
 	if (!broker->is_old)
 		result = mosquitto_property_add_int32(&properties,
 		                                      MQTT_PROP_SESSION_EXPIRY_INTERVAL, SESSION_S);
-	look_up_nothing_but(NULL);
+	override_getaddrinfo(NULL);
 	if (result == MOSQ_ERR_SUCCESS)
 		result = mosquitto_connect_bind_v5(broker->client, addresses->host,
 		                                   atoi(addresses->port), KEEPALIVE_S, NULL,
 		                                   properties);
-	look_up_nothing_but(addresses);
+	override_getaddrinfo(addresses);
 	mosquitto_property_free_all(&properties);
 	return result == MOSQ_ERR_EAI ? MOSQ_ERR_SUCCESS : result;
 }

@@ -39,7 +39,7 @@ struct relay {
 	struct broker broker;
 	struct origins origins;
 	sigset_t waiting_mask; /* the signal mask while pselect() waits */
-	int64_t started_at, tell_at;
+	int64_t started_at, log_losses_at;
 	uint64_t lines_in, lost_in, doubled;
 };
 
@@ -71,7 +71,7 @@ static void lose(struct relay *relay, struct origin *origin, uint64_t lines)
 {
 	relay->lost_in += lines;
 	if (origin != NULL)
-		origin->untold += lines;
+		origin->unlogged += lines;
 }
 
 /* Takes a message of another relay. */
@@ -112,23 +112,23 @@ static void hear(void *context, const char *name, const struct stamp *stamp, cha
 /* ---- What is logged ---- */
 
 /* Logs how many lines have been lost since the last time. */
-static void tell_losses(struct relay *relay)
+static void log_losses(struct relay *relay)
 {
 	struct origin *origin;
 
-	if (relay->spool.untold > 0)
+	if (relay->spool.unlogged > 0)
 		log_text(LOG_WARNING, "lost: %" PRIu64 " lines of this server",
-		         relay->spool.untold);
-	relay->spool.untold = 0;
+		         relay->spool.unlogged);
+	relay->spool.unlogged = 0;
 	if (relay->room.unlogged > 0)
 		log_text(LOG_WARNING, "lost: %" PRIu64 " lines of others", relay->room.unlogged);
 	relay->lost_in += relay->room.unlogged;
 	relay->room.unlogged = 0;
 	for (origin = relay->origins.all; origin < relay->origins.all + ORIGINS; origin++) {
-		if (origin->untold > 0)
+		if (origin->unlogged > 0)
 			log_text(LOG_WARNING, "%s: lost: %" PRIu64 " lines", origin->name,
-			         origin->untold);
-		origin->untold = 0;
+			         origin->unlogged);
+		origin->unlogged = 0;
 	}
 }
 
@@ -191,9 +191,9 @@ static int run_once(struct relay *relay, int64_t due)
 	room_serve(&relay->room, &readable, &writable);
 	broker_serve(&relay->broker, hold, &readable, &writable);
 	room_flush(&relay->room);
-	if (now_us() >= relay->tell_at) {
-		relay->tell_at = now_us() + SECOND_US;
-		tell_losses(relay);
+	if (now_us() >= relay->log_losses_at) {
+		relay->log_losses_at = now_us() + SECOND_US;
+		log_losses(relay);
 	}
 	return 0;
 }
@@ -240,7 +240,7 @@ static void end(struct relay *relay)
 		spool_remove_first(&relay->spool);
 	}
 	room_lose_queued(&relay->room);
-	tell_losses(relay);
+	log_losses(relay);
 	if (relay->broker.in_flight > 0)
 		log_text(LOG_WARNING, "not confirmed: %" PRIu64 " lines of this server",
 		         broker_unconfirmed(&relay->broker));

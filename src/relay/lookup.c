@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static struct addresses *known;
-static bool is_known_alone;
+static struct addresses *override;
+static bool is_overridden;
 
 int look_up(struct addresses *addresses)
 {
@@ -40,13 +40,13 @@ bool addresses_all_tried(const struct addresses *addresses)
 	return addresses->next == addresses->first;
 }
 
-void look_up_nothing_but(struct addresses *addresses)
+void override_getaddrinfo(struct addresses *addresses)
 {
-	is_known_alone = true;
-	known = addresses;
+	is_overridden = true;
+	override = addresses;
 }
 
-/* Stands before the C library's for the whole process, which it calls itself. */
+/* Is called in place of the C library's, by libmosquitto, too; and calls that itself. */
 __attribute__((visibility("default"))) int getaddrinfo(const char *host, const char *port,
                                                        const struct addrinfo *hints,
                                                        struct addrinfo **found)
@@ -56,11 +56,11 @@ __attribute__((visibility("default"))) int getaddrinfo(const char *host, const c
 	char number[64];
 
 	*(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
-	if (!is_known_alone)
+	if (!is_overridden)
 		return next(host, port, hints, found);
-	if (known == NULL)
+	if (override == NULL)
 		return EAI_AGAIN;
-	address = addresses_take(known);
+	address = addresses_take(override);
 	if (getnameinfo(address->ai_addr, address->ai_addrlen, number, sizeof number, NULL, 0,
 	                NI_NUMERICHOST) != 0)
 		return EAI_AGAIN;

@@ -24,9 +24,9 @@ const struct addrinfo *addresses_take(struct addresses *addresses);
 /* Whether each has been tried as often as the others. */
 bool addresses_all_tried(const struct addresses *addresses);
 
-/* From now on getaddrinfo() gives one of these addresses for their host, each time the next, and
- * for NULL none. libmosquitto calls it at each connect. It needs to have the name, and not an
- * address, to compare it with the broker's certificate. */
-void look_up_nothing_but(struct addresses *addresses);
+/* From now on every call of getaddrinfo() in this process takes the next of these addresses and
+ * looks nothing up; for NULL it fails. libmosquitto calls it at each connect. It needs to have the
+ * host's name, and not an address, to compare it with the broker's certificate. */
+void override_getaddrinfo(struct addresses *addresses);
 
 #endif /* LOOKUP_H */

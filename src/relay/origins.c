@@ -17,8 +17,8 @@ struct origin *origins_find(struct origins *origins, const char *name)
 			return origin;
 		}
 		/* Lost lines are logged within a second; until then their origin stays. */
-		if (origin->untold == 0 &&
-		    (oldest->untold > 0 || origin->heard_at < oldest->heard_at))
+		if (origin->unlogged == 0 &&
+		    (oldest->unlogged > 0 || origin->heard_at < oldest->heard_at))
 			oldest = origin;
 	}
 	*oldest = (struct origin){ .heard_at = origins->calls };

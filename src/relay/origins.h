@@ -19,7 +19,7 @@ struct origin {
 		uint64_t epoch, last_seq; /* the epoch is 0 where there is none */
 	} epochs[EPOCHS];                 /* the newest is the first */
 	uint64_t lines;                   /* sent in the newest epoch up to the last message */
-	uint64_t untold;                  /* lost lines that have not been logged */
+	uint64_t unlogged;                /* lost lines that have not been logged */
 	uint64_t heard_at;                /* counts calls of origins_find() */
 };
 

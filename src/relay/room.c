@@ -90,7 +90,7 @@ static void lose(struct room *room, const char *why)
 	if (wait != 0)
 		trouble_log(&room->trouble, "server", why);
 	room_close(room);
-	room->at = now_us() + wait;
+	room->act_at = now_us() + wait;
 	if (wait != 0 && room->backoff < MOST_BACKOFF_US)
 		room->backoff *= 2;
 	if (room->backoff > MOST_BACKOFF_US)
@@ -102,7 +102,7 @@ static void begin_connection(struct room *room)
 	const struct addrinfo *address = addresses_take(room->addresses);
 
 	room->is_silent = true;
-	room->at = now_us() + PATIENCE_US;
+	room->act_at = now_us() + PATIENCE_US;
 	room->sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (room->sd == -1 || set_up_tcp(room->sd) == -1 ||
 	    (connect(room->sd, address->ai_addr, address->ai_addrlen) == -1 &&
@@ -124,31 +124,32 @@ static void end_connecting(struct room *room)
 	}
 	room->is_connected = true;
 	room->connections++;
-	room->at = now_us() + SETTLE_US;
+	room->act_at = now_us() + SETTLE_US;
 }
 
 void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t *due)
 {
 	const int64_t now = now_us();
 
-	if (room->sd == -1 && now >= room->at && !room->is_closing)
+	if (room->sd == -1 && now >= room->act_at && !room->is_closing)
 		begin_connection(room);
-	else if (room->sd != -1 && !room->is_connected && now >= room->at)
+	else if (room->sd != -1 && !room->is_connected && now >= room->act_at)
 		lose(room, strerror(ETIMEDOUT));
-	if (room->at > now && room->at < *due)
-		*due = room->at;
+	if (room->act_at > now && room->act_at < *due)
+		*due = room->act_at;
 	if (room->sd == -1) {
-		*due = room->at < *due && !room->is_closing ? room->at : *due;
+		*due = room->act_at < *due && !room->is_closing ? room->act_at : *due;
 		return;
 	}
-	if (room->is_connected && !room->is_settled && now >= room->at) {
+	if (room->is_connected && !room->is_settled && now >= room->act_at) {
 		trouble_ends(&room->trouble, "server");
 		room->is_settled = true;
 		room->backoff = BACKOFF_US;
 	}
 	if (room->is_connected && !room->is_closing)
 		FD_SET(room->sd, readable);
-	if (!room->is_connected || (room->is_settled && room_queued(room) > 0 && now >= room->at))
+	if (!room->is_connected ||
+	    (room->is_settled && room_queued(room) > 0 && now >= room->act_at))
 		FD_SET(room->sd, writable);
 }
 
@@ -270,7 +271,7 @@ void room_flush(struct room *room)
 		/* The kernel is short of memory, and select() would call the socket writable. */
 		if (count == -1 && (errno == ENOBUFS || errno == ENOMEM)) {
 			trouble_log(&room->trouble, "server", strerror(errno));
-			room->at = now_us() + RETRY_US;
+			room->act_at = now_us() + RETRY_US;
 		}
 		/* If it has failed, read() gives what is left to be heard, and then the end. */
 		if (count <= 0)

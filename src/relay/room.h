@@ -23,7 +23,7 @@ struct room {
 	bool is_silent;  /* nothing has come from this connection yet */
 	bool is_settled; /* it takes what is sent to it */
 	bool is_closing; /* nothing is to be heard any more */
-	int64_t at;      /* when to connect; once connected, when to begin to write */
+	int64_t act_at;  /* when to connect, to give up an attempt, or to send (again) */
 	int64_t backoff; /* until the next attempt */
 	struct trouble trouble;
 	uint64_t connections; /* since the start */

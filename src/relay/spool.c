@@ -19,7 +19,7 @@ void spool_begin_epoch(struct spool *spool, uint64_t now)
 void spool_lose(struct spool *spool, uint64_t lines)
 {
 	spool->lost += lines;
-	spool->untold += lines;
+	spool->unlogged += lines;
 }
 
 void spool_remove_first(struct spool *spool)

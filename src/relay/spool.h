@@ -25,7 +25,7 @@ struct spool {
 	uint64_t lines;
 	struct stamp next; /* of the message to come */
 	uint64_t lost;     /* lines dropped since the start */
-	uint64_t untold;   /* those of them that have not been logged */
+	uint64_t unlogged; /* those of them that have not been logged */
 };
 
 /* Begins an epoch: it is `now` unless that would be no later than the last. */

@@ -37,7 +37,7 @@ int take(const char *name, const char *text, uint64_t lines, uint64_t *lost)
 	if (origin == NULL)
 		return -2;
 	verdict = (int)origin_check(origin, &stamp, lines, lost);
-	origin->untold += *lost;
+	origin->unlogged += *lost;
 	return verdict;
 }
 

@@ -80,7 +80,7 @@ static void hear(void *context, const char *name, const struct stamp *stamp, cha
 {
 	struct relay *relay = context;
 	struct origin *origin = origins_find(&relay->origins, name);
-	const bool is_piece = stamp != NULL && length >= PIECE;
+	const bool is_piece = stamp != NULL && length >= LINE_PIECE;
 	const bool needs_end = !is_piece && text[length - 1] != '\n';
 	const uint64_t lines = count_line_ends(text, length) + needs_end;
 	enum verdict verdict;

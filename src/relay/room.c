@@ -27,9 +27,6 @@ enum { PATIENCE_US = 3000000 };
 /* While more waits for the server, the broker keeps the rest. */
 enum { BEHIND = 256 * 1024 };
 
-/* What a server says, and nothing else, to a client for whom it has no seat. */
-static const char full[] = "The room is full. Please come back later.\r\n";
-
 void room_init(struct room *room, struct addresses *addresses, struct spool *spool)
 {
 	room->addresses = addresses;
@@ -41,8 +38,8 @@ void room_init(struct room *room, struct addresses *addresses, struct spool *spo
 
 static bool was_refused(const struct room *room)
 {
-	return room->is_silent && room->in_length == sizeof full - 1 &&
-	       memcmp(room->in, full, sizeof full - 1) == 0;
+	return room->is_silent && room->in_length == sizeof ROOM_IS_FULL - 1 &&
+	       memcmp(room->in, ROOM_IS_FULL, sizeof ROOM_IS_FULL - 1) == 0;
 }
 
 /* Drops the rest of a line whose beginning has gone to another connection. */
@@ -159,7 +156,7 @@ static void spool_lines(struct room *room)
 	const char *end = memrchr(room->in, '\n', room->in_length);
 	size_t length = end != NULL ? (size_t)(end + 1 - room->in) : 0;
 
-	if (length == 0 && room->in_length >= PIECE)
+	if (length == 0 && room->in_length >= LINE_PIECE)
 		length = room->in_length;
 	if (length == 0 || was_refused(room))
 		return;

@@ -8,12 +8,10 @@
 #include <stdint.h>
 #include <sys/select.h>
 
+#include "../common/protocol.h"
 #include "lookup.h"
 #include "spool.h"
 #include "trouble.h"
-
-/* PIECE: longer lines go on in pieces, as the server does it. */
-enum { PIECE = 64 * 1024 };
 
 struct room {
 	struct addresses *addresses;
@@ -28,8 +26,8 @@ struct room {
 	struct trouble trouble;
 	uint64_t connections; /* since the start */
 	size_t in_length;
-	char in[2 * PIECE]; /* begins with a line that is not complete */
-	char *out;          /* waits for the server; NULL for nothing */
+	char in[2 * LINE_PIECE]; /* begins with a line that is not complete */
+	char *out;               /* waits for the server; NULL for nothing */
 	size_t out_length, out_size, out_sent;
 	const void *speaker;          /* whose text is last in `out` */
 	const void *skipped;          /* up to whose next line end nothing is said */

@@ -348,7 +348,7 @@ int log_open(bool quiet)
 
 	tzset(); /* localtime_r() need not call it */
 	is_quiet = quiet;
-	/* fstat() fails where a number does not fit into the struct; such a file counts as unknown. */
+	/* fstat() fails where a number does not fit into the struct: nothing is known then. */
 	is_known = fstat(STDOUT_FILENO, &out) == 0;
 	is_known &= fstat(STDERR_FILENO, &error) == 0;
 	journal = leads_to_journal(&error);

@@ -104,18 +104,22 @@ impl Client {
 
     /// What is known of it, and the kernel's lines about both ends of its connection: proc_net(5).
     pub fn describe(&self) -> io::Result<String> {
-        let Self { id, stream, stalls_until, quit_at, composed, .. } = self;
-        let port = format!(":{:04X} ", stream.local_addr()?.port());
-        let sockets = fs::read_to_string("/proc/net/tcp")?;
-        let sockets: Vec<_> = sockets.lines().filter(|line| line.contains(&port)).collect();
-        let (sockets, flags) = (sockets.join("\n"), rustix::io::ioctl_fionread(stream)?);
-        let unfinished = String::from_utf8_lossy(&self.inbox.unfinished);
+        let port = format!(":{:04X} ", self.stream.local_addr()?.port());
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+        let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default()).concat();
+        let sockets: Vec<_> = tables.lines().filter(|line| line.contains(&port)).collect();
         Ok(format!(
-            "client {id} has composed {composed} lines, and {} bytes of them are not sent; it stalls \
-             until {stalls_until:?}, has quit at {quit_at:?}, last read at {}, can read {flags} \
-             bytes, and has read {unfinished:?} of a line; the kernel:\n{sockets}",
+            "client {}: composed {} lines, {} bytes not sent, stalls until {:?}, quit at {:?}, \
+             last read at {}, {} bytes to read, {} bytes of a line\n{}",
+            self.id,
+            self.composed,
             self.unsent.len(),
+            self.stalls_until,
+            self.quit_at,
             self.read_at,
+            rustix::io::ioctl_fionread(&self.stream)?,
+            self.inbox.unfinished.len(),
+            sockets.join("\n"),
         ))
     }
 

@@ -17,7 +17,8 @@ pub(crate) fn built(name: &str) -> Vec<Command> {
     FOLDERS.iter().map(|folder| under_runner(&folder.join(name))).collect()
 }
 
-/// Builds all programs, with warnings as errors, and returns their folder.
+/// Builds all programs, with warnings as errors, and returns their folder. The library is built with
+/// the same compiler, apart from the usual one, which others may be using.
 fn build_with((cc, cxx): (&str, &str)) -> Option<PathBuf> {
     for compiler in [cc, cxx] {
         if !is_installed(compiler) {
@@ -25,16 +26,16 @@ fn build_with((cc, cxx): (&str, &str)) -> Option<PathBuf> {
             return None;
         }
     }
-    let folder = format!("build/examples/{cc}");
+    let folder = format!("build/{cc}");
     make::make(&[
         "examples",
-        &format!("EXAMPLES={folder}"),
+        &format!("BUILD={folder}"),
         &format!("CC={cc}"),
         &format!("CXX={cxx}"),
         "CFLAGS=-O2 -Werror",
         "CXXFLAGS=-O2 -Werror",
     ]);
-    Some(root().join(folder))
+    Some(root().join(folder).join("examples"))
 }
 
 /// The program, behind `EXAMPLE_RUNNER` if that is set.

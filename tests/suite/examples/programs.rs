@@ -17,8 +17,8 @@ pub(crate) fn built(name: &str) -> Vec<Command> {
     FOLDERS.iter().map(|folder| under_runner(&folder.join(name))).collect()
 }
 
-/// Builds all programs, with warnings as errors, and returns their folder. The library is built with
-/// the same compiler, apart from the usual one, which others may be using.
+/// Builds all programs, with warnings as errors, and returns their folder. The library is built
+/// with the same compiler, apart from the usual one, which others may be using.
 fn build_with((cc, cxx): (&str, &str)) -> Option<PathBuf> {
     for compiler in [cc, cxx] {
         if !is_installed(compiler) {

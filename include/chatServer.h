@@ -7,8 +7,8 @@
  * write_msg. Everything happens in the caller's thread. Every function returns 0, or -1 with errno
  * set. A call that succeeds leaves errno as it was; write_msg has the one exception.
  *
- * No function blocks, exits or raises a signal, except remove_conn: see there what the line that it
- * prints may do, and SO_LINGER.
+ * No function blocks, exits or raises a signal, except remove_conn, which tells what its line on
+ * standard output and SO_LINGER may do.
  *
  * Below, "the original" is the chatServer.h of a widespread exercise, with the five functions as
  * they are usually written for it.

@@ -101,7 +101,7 @@ impl<'a> Text<'a> {
         let before = usize::try_from(msg.size).unwrap_or(0);
         let length = before.saturating_add(self.length());
         let size = c_int::try_from(length).map_err(|_| Errno(libc::EMSGSIZE))?;
-        let is_long = before > GROWTH;
+        let is_long = length > GROWTH.saturating_mul(2);
         let capacity =
             length.checked_next_multiple_of(GROWTH).filter(|_| is_long).unwrap_or(length);
         // SAFETY: `message` is the start of a block from malloc, as the header demands of programs;

@@ -97,7 +97,7 @@ static size_t check_bounded(int len, bool corked, int told)
 	while (info_of(client).cut_off == 0) {
 		int burst;
 
-		for (burst = 0; burst < 64; burst++) {
+		for (burst = 0; burst < (told > 0 ? 4 : 64); burst++) {
 			CHECK_EQ(chat_tell(client.sd, text, told, &pool), 0);
 			say(len, corked);
 		}

@@ -83,12 +83,31 @@ static bool reopen(int fd, mode_t mode)
 	return is_done;
 }
 
-/* The writer process: copies until the server closes its end, and dies with the server. */
-__attribute__((noreturn)) static void copy(int from, int to)
+static bool write_all(int to, const char *text, size_t length)
 {
 	struct pollfd room = { .fd = to, .events = POLLOUT };
+	size_t done = 0;
+	ssize_t count;
+
+	while (done < length) {
+		poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
+		count = write(to, text + done, length - done);
+		if (count > 0)
+			done += (size_t)count;
+		else if (errno != EAGAIN)
+			return false;
+	}
+	return true;
+}
+
+/* The writer process: copies until the server closes its end or the terminal is hung up, and dies
+ * with the server. Only terminals are watched: a pipe may get another reader. */
+__attribute__((noreturn)) static void copy(int from, int to)
+{
+	struct pollfd ends[] = { { .fd = from, .events = POLLIN },
+		                 { .fd = is_terminal(to) ? to : -1 } };
 	char text[4096];
-	ssize_t length, done, count;
+	ssize_t length;
 	sigset_t all;
 	int fd;
 
@@ -99,16 +118,10 @@ __attribute__((noreturn)) static void copy(int from, int to)
 		if (fd != from && fd != to)
 			close(fd);
 	}
-	while ((length = recv(from, text, sizeof text, 0)) > 0) {
-		for (done = 0; done < length;) {
-			poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
-			count = write(to, text + done, (size_t)(length - done));
-			if (count > 0)
-				done += count;
-			else if (errno != EAGAIN)
-				exit(EXIT_FAILURE);
-		}
-	}
+	do {
+		poll(ends, 2, -1);
+		length = ends[1].revents == 0 ? recv(from, text, sizeof text, 0) : 0;
+	} while (length > 0 && write_all(to, text, (size_t)length));
 	exit(EXIT_SUCCESS);
 }
 

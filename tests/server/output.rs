@@ -8,7 +8,7 @@ use crate::installed::skip;
 use crate::stats::Stats;
 use libc::{O_NONBLOCK, SIGTERM, SIGUSR1, c_int};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -284,17 +284,34 @@ fn transcript_and_log_in_one_output_keep_their_order() {
 #[test]
 fn a_terminal_that_goes_takes_nobody_with_it() {
     for runner in runners() {
-        let (master, slave) = terminal();
-        let mut command = command(runner, USUAL_LIMIT);
-        command.stdout(slave).stderr(Stdio::null());
-        let server = Unread::start(command);
-        assert_eq!(server.children().len(), usize::from(!runner.is_empty()));
-        drop(master);
-        server.chat(100);
-        server.until(|| server.children().is_empty());
-        server.chat(100);
-        server.end();
+        for is_read in [true, false] {
+            println!("{runner:?} {is_read}");
+            let (master, slave) = terminal();
+            let mut command = command(runner, USUAL_LIMIT);
+            command.stdout(slave).stderr(Stdio::null());
+            let server = Unread::start(command);
+            assert_eq!(server.children().len(), usize::from(!runner.is_empty()));
+            if is_read {
+                // Nothing more is to be written when the terminal goes.
+                server.chat(10);
+                read_until_all_have_left(&master);
+            } else {
+                server.chat(2000);
+            }
+            drop(master);
+            server.until(|| server.children().is_empty());
+            server.chat(100);
+            server.end();
+        }
     }
+}
+
+/// Reads the transcript of one connection and of one chat to its end.
+fn read_until_all_have_left(reader: &File) {
+    let mut lines = BufReader::new(reader).lines().map(|line| line.expect("a line"));
+    let mut next = |start| lines.find(|line| line.starts_with(start)).is_some();
+    assert!((0..3).all(|_| next("removing connection")));
+    assert!(next("MaxFd "));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // A room of its own for a test: ./server, lighttpd with the settings that are shipped except for
 // its ports and its certificate, terminals (nc), and tabs of a browser.
 'use strict';
+const assert = require('node:assert/strict');
 const { spawn, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
@@ -39,13 +40,20 @@ async function until(what, check, milliseconds = 60000) {
     throw new Error(`not within ${milliseconds} ms: ${what}`);
 }
 
-const free_ports = async (count) => {
-    const servers = Array.from({ length: count }, () => net.createServer().listen(0));
-    await Promise.all(servers.map((server) => once(server, 'listening')));
-    const ports = servers.map((server) => server.address().port);
-    await Promise.all(servers.map((server) => once(server.close(), 'close')));
-    return ports;
-};
+// Free ports are searched for below the range from which Linux gives ports to clients, so that no
+// client takes one before a server does.
+const is_free = (port) =>
+    new Promise((resolve) => {
+        const server = net.createServer().on('error', () => resolve(false));
+        server.listen(port, () => server.close(() => resolve(true)));
+    });
+let tried = process.pid * 101;
+async function free_port() {
+    for (;;) {
+        const port = 10000 + (tried++ % 20000);
+        if (await is_free(port)) return port;
+    }
+}
 
 const listens = (port) =>
     new Promise((resolve) => {
@@ -93,7 +101,9 @@ class Room {
     // Without a server where the test is one itself; with more settings for lighttpd.
     async open({ options = [], server = true, settings = '' } = {}) {
         fs.mkdirSync(SCRATCH, { recursive: true });
-        [this.port, this.plain, this.tls] = await free_ports(3);
+        this.port = await free_port();
+        this.plain = await free_port();
+        this.tls = await free_port();
         this.url = `${this.scheme}://localhost:${this.scheme === 'https' ? this.tls : this.plain}/`;
         if (server) await this.serve(...options);
         await this.proxy(settings);
@@ -110,9 +120,16 @@ class Room {
         return child;
     }
 
+    async started(child, is_ready) {
+        await until(`${child.spawnfile} listens`, () => {
+            assert.equal(child.exitCode, null, child.printed);
+            return is_ready();
+        });
+    }
+
     async serve(...options) {
         this.server = this.run('./server', ['--quiet', ...options, String(this.port)]);
-        await until('the server listens', () => listens(this.port));
+        await this.started(this.server, () => this.server.printed.includes('listening on '));
     }
 
     async stop_server() {
@@ -122,6 +139,12 @@ class Room {
 
     async proxy(settings) {
         const folder = fs.mkdtempSync(path.join(SCRATCH, 'conf-'));
+        const ours = {
+            8080: this.plain,
+            8443: this.tls,
+            5555: this.port,
+            '/etc/chatserver/web.pem': certificate(),
+        };
         const main = this.scheme === 'https' ? 'chatserver-tls.conf' : 'chatserver.conf';
         for (const file of fs.readdirSync(CONFIGURATION)) {
             const text =
@@ -129,15 +152,11 @@ class Room {
                 (file === main ? settings : '');
             fs.writeFileSync(
                 path.join(folder, file),
-                text
-                    .replaceAll('8080', this.plain)
-                    .replaceAll('8443', this.tls)
-                    .replaceAll('5555', this.port)
-                    .replaceAll('/etc/chatserver/web.pem', certificate()),
+                text.replace(/8080|8443|5555|\/etc\/chatserver\/web.pem/g, (name) => ours[name]),
             );
         }
         this.lighttpd = this.run('lighttpd', ['-D', '-f', path.join(folder, main)]);
-        await until('lighttpd listens', () => listens(new URL(this.url).port));
+        await this.started(this.lighttpd, () => listens(new URL(this.url).port));
         fs.rmSync(folder, { recursive: true });
     }
 

@@ -32,12 +32,15 @@ const missing = (scheme, ...tools) => {
     return absent.length > 0 && `not found on this machine: ${absent.join(', ')}`;
 };
 
-async function until(what, check, milliseconds = 60000) {
-    for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) {
+// How long a test waits for what must come, in ms: a busy machine is slow.
+const PATIENCE = 60000;
+
+async function until(what, check) {
+    for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(10)) {
         const value = await check();
         if (value) return value;
     }
-    throw new Error(`not within ${milliseconds} ms: ${what}`);
+    throw new Error(`not within ${PATIENCE} ms: ${what}`);
 }
 
 // Free ports are searched for below the range from which Linux gives ports to clients, so that no
@@ -174,6 +177,7 @@ class Room {
     // Someone with a browser. What its console complains of is collected.
     async tab(browser, { joined = true } = {}) {
         const page = await browser.newPage({ ignoreHTTPSErrors: true });
+        page.setDefaultTimeout(PATIENCE);
         page.on('pageerror', (error) => this.complaints.push(String(error)));
         page.on('console', (message) => {
             if (message.type() === 'error') this.complaints.push(message.text());
@@ -196,8 +200,7 @@ class Room {
                     line,
                     { polling: 100 },
                 ),
-            is: (state, timeout = 20000) =>
-                page.waitForSelector(`[data-state=${state}]`, { timeout }),
+            is: (state) => page.waitForSelector(`[data-state=${state}]`),
         };
         if (joined) await tab.is('joined');
         return tab;

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 pub(crate) use crate::child::{PATIENCE, free_port, lines_of, pipe};
@@ -263,6 +263,19 @@ impl Server {
         // SAFETY: asks for a constant.
         let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
         Duration::from_millis(ticks * 1000 / u64::try_from(per_second).expect("ticks a second"))
+    }
+
+    /// The CPU time and the number of passes in a second of a server that has nothing to do.
+    pub(crate) fn idle_second(&self) -> (Duration, usize) {
+        let (start, before) = (Instant::now(), self.cpu_time());
+        self.passes_so_far();
+        // This is the measurement itself, not a wait for something to happen.
+        thread::sleep(Duration::from_secs(1));
+        let (cpu, passes) = (self.cpu_time() - before, self.passes_so_far());
+        // On a busy machine it takes longer.
+        let time = start.elapsed();
+        let milliseconds = usize::try_from(time.as_millis()).expect("some seconds");
+        (cpu.div_f64(time.as_secs_f64()), (passes * 1000).div_ceil(milliseconds))
     }
 
     /// The server's open descriptors.

@@ -7,20 +7,10 @@ use crate::log::warnings_in;
 use crate::slow::peak_memory;
 use crate::stats::Stats;
 use std::collections::BTreeSet;
-use std::thread;
 use std::time::Duration;
 
 /// The number of descriptors that select can watch.
 const FD_SETSIZE: usize = libc::FD_SETSIZE;
-
-/// The CPU time and the number of passes of a second in which the server has nothing to do.
-fn idle_second(server: &Server) -> (Duration, usize) {
-    let before = server.cpu_time();
-    server.passes_so_far();
-    // This is the measurement itself, not a wait for something to happen.
-    thread::sleep(Duration::from_secs(1));
-    (server.cpu_time() - before, server.passes_so_far())
-}
 
 /// Has the first client send a line that all others get; then the server waits again.
 fn everyone_hears_the_first(server: &Server, room: &[Client], line: &str) {
@@ -44,7 +34,7 @@ fn a_room_with_nothing_to_say_costs_nothing() {
     room[1].say("half a line");
     server.wait_for_bytes(room[1].sd, 11);
     server.pass();
-    let (cpu, passes) = idle_second(&server);
+    let (cpu, passes) = server.idle_second();
     assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
     assert_eq!(passes, 0);
     server.stop();
@@ -57,7 +47,7 @@ fn a_full_queue_costs_nothing_while_it_waits() {
     let [sender, recipient, _stalled] = server.joins();
     let burst = "a line for a queue\n".repeat(500_000);
     pass_on(&sender, &recipient, burst.as_bytes());
-    let (cpu, _) = idle_second(&server);
+    let (cpu, _) = server.idle_second();
     assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
     server.stop();
 }
@@ -72,7 +62,7 @@ fn without_descriptors_newcomers_wait_and_the_room_chats_on() {
     server.let_in(&mut room);
     everyone_hears_the_first(&server, &room, "we are full\n");
 
-    let (cpu, passes) = idle_second(&server);
+    let (cpu, passes) = server.idle_second();
     assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
     assert!(passes <= 60, "{passes} passes");
     everyone_hears_the_first(&server, &room, "and chat on\n");
@@ -117,7 +107,7 @@ fn above_fd_setsize_newcomers_are_sent_away() {
     }
     everyone_hears_the_first(&server, &room, "we are full\n");
 
-    let (cpu, passes) = idle_second(&server);
+    let (cpu, passes) = server.idle_second();
     assert!(cpu < Duration::from_millis(100), "{cpu:?} of computing");
     assert_eq!(passes, 0);
 

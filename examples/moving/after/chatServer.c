@@ -68,7 +68,7 @@ int main(int argc, char *argv[])
 		                      &pool->ready_write_set, NULL, NULL);
 		if (pool->nready < 0)
 			break;
-		/* What is said in this pass leaves by one system call for each listener. */
+		/* What is broadcast in this pass is sent by one system call for each recipient. */
 		chat_cork(pool);
 		for (sd = 0; sd <= pool->maxfd && pool->nready > 0; sd++) {
 			if (FD_ISSET(sd, &pool->ready_read_set)) {

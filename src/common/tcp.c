@@ -34,6 +34,9 @@ int set_up_tcp(int sd)
 			return -1;
 		user_timeout_is_missing = true;
 	}
+	/* Leaves urgent bytes in their place, as the last one of telnet's Synch. */
+	if (set_number(sd, SOL_SOCKET, SO_OOBINLINE, 1) == -1)
+		return -1;
 	/* Sends a line at once, without waiting until the last one has been acknowledged. */
 	return set_number(sd, IPPROTO_TCP, TCP_NODELAY, 1);
 }

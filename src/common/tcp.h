@@ -11,8 +11,8 @@ extern bool user_timeout_is_missing;
 /* setsockopt() for an option that is a number. */
 int set_number(int sd, int level, int option, int value);
 
-/* Sets TCP_NODELAY and keepalive. Sockets accepted from a listener inherit both if their connection
- * came after this call. Returns -1 with errno set on failure. */
+/* Sets TCP_NODELAY, keepalive and SO_OOBINLINE. Sockets accepted from a listener inherit them if
+ * their connection came after this call. Returns -1 with errno set on failure. */
 int set_up_tcp(int sd);
 
 #endif /* TCP_H */

@@ -58,6 +58,14 @@ impl Client {
         (&self.stream).write_all(bytes)
     }
 
+    /// Sends bytes of which the last is urgent, as telnet's Synch is.
+    pub(crate) fn say_urgently(&self, bytes: &[u8]) {
+        let (fd, flags) = (self.stream.as_raw_fd(), libc::MSG_OOB | libc::MSG_NOSIGNAL);
+        // SAFETY: the bytes can be read.
+        let count = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) };
+        assert_eq!(usize::try_from(count), Ok(bytes.len()), "{}", io::Error::last_os_error());
+    }
+
     /// Shuts down sending, and can still receive.
     pub(crate) fn fall_silent(&self) {
         self.stream.shutdown(Shutdown::Write).expect("it was connected");

@@ -49,6 +49,26 @@ fn each_command_is_taken_out() {
     }
 }
 
+/// The kernel would take an urgent byte out of what is read.
+#[test]
+fn urgent_bytes_stay_in_their_place() {
+    const CASES: [(&[&str], [&[u8]; 3], &[u8], &[u8]); 4] = [
+        (&[], [b"hel", b"l", b"o\n"], b"hello\n", b""),
+        (&["--raw"], [b"hel", b"l", b"o\n"], b"hello\n", b""),
+        (&[], [b"", b"\xff\xf2", b"hello\n"], b"hello\n", b""),
+        (&[], [b"hel", b"\xff\xf2", b"\xff\xfd\x06lo\n"], b"hello\n", b"\xff\xfc\x06"),
+    ];
+    for (options, [before, urgent, after], relayed, answer) in CASES {
+        let (server, sender, recipient) = pair(options);
+        sender.say(before);
+        sender.say_urgently(urgent);
+        sender.say(after);
+        recipient.expect(relayed);
+        sender.expect(answer);
+        server.stop();
+    }
+}
+
 #[test]
 fn each_option_that_is_asked_for_is_refused_every_time() {
     becomes(b"a\xff\xfd\x06b\xff\xfd\x06\n", b"ab\n", b"\xff\xfc\x06\xff\xfc\x06");

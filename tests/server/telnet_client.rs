@@ -50,6 +50,17 @@ fn after_a_suspend() {
     telnet_goes_on_after(b"\x1a");
 }
 
+/// It comes as urgent data.
+#[test]
+fn after_a_synch() {
+    let Some((server, watcher, telnet)) = room() else { return };
+    telnet.presses(b"\x1dsend synch\n");
+    server.wait_for_bytes(5, 2);
+    telnet.presses(b"yes\n");
+    watcher.expect("yes\r\n");
+    server.stop();
+}
+
 /// Types lines, each of which the watcher hears and answers. Returns what it has heard.
 fn converse(lines: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     let Some((server, watcher, telnet)) = room() else { return Vec::new() };

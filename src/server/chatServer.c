@@ -225,12 +225,12 @@ static int fail(const char *what)
 static int open_listeners(struct server *server)
 {
 	const struct options *options = &server->options;
+	const bool alone = options->address_count == 1 && !server->has_inherited;
 	fd_set own = empty_set;
 	int at, sd;
 
 	for (at = 0; at < options->address_count; at++) {
-		if (listen_on(options->addresses[at], options->port, options->address_count == 1,
-		              &own) == -1)
+		if (listen_on(options->addresses[at], options->port, alone, &own) == -1)
 			return -1;
 	}
 	server->listeners = server->inherited;

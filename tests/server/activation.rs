@@ -113,12 +113,13 @@ fn option(socket: &OwnedFd, level: c_int, name: c_int) -> c_int {
     value
 }
 
-/// The options that the server sets on sockets: TCP_NODELAY and keepalive.
-fn options(server: &Server, sd: usize) -> [c_int; 6] {
+/// The options that the server sets on sockets: TCP_NODELAY, keepalive and SO_OOBINLINE.
+fn options(server: &Server, sd: usize) -> [c_int; 7] {
     let socket = duplicate(server, sd);
     [
         option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY),
         option(&socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+        option(&socket, libc::SOL_SOCKET, libc::SO_OOBINLINE),
         option(&socket, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
         option(&socket, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
         option(&socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
@@ -157,7 +158,7 @@ fn sockets_by_way_of_systemd_are_set_up_like_the_servers_own() {
     let own = Server::start();
     let client = own.join();
     let wanted = options(&own, client.sd);
-    assert_eq!(wanted[..2], [1, 1]);
+    assert_eq!(wanted[..3], [1, 1, 1]);
 
     let Some((server, port)) = activated(&[Ipv4Addr::LOCALHOST.into()], USUAL_LIMIT) else {
         return;
@@ -281,7 +282,7 @@ fn a_passed_socket_that_cannot_be_set_up_is_said_to_be_of_no_use() {
         log.read();
         failures += 1;
     }
-    assert_eq!(failures, 10, "{log}");
+    assert_eq!(failures, 11, "{log}");
 }
 
 /// A Unix socket listens, too.
@@ -353,6 +354,22 @@ fn beside_a_passed_socket_there_may_be_another() {
     let refused = Client::connect(Ipv4Addr::LOCALHOST.into(), other);
     refused.expect("The room is full. Please come back later.\r\n");
     refused.expect_end();
+    server.stop();
+}
+
+#[test]
+fn beside_a_passed_socket_all_addresses_of_ipv6_hold_no_ipv4() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return skip("no IPv6");
+    }
+    let other = free_port();
+    let arguments = ["--bind", "::", &other.to_string()];
+    let addresses = [Ipv4Addr::LOCALHOST.into()];
+    let Some((server, port)) = activated_with(&addresses, &arguments, USUAL_LIMIT) else { return };
+    let _first = Client::connect(Ipv4Addr::LOCALHOST.into(), port);
+    is_listening(&server, 2);
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, other)).is_err());
+    assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, other)).is_ok());
     server.stop();
 }
 

@@ -133,7 +133,8 @@ struct conn_pool {
   struct conn *conn_head;
   /**
    * How many connections there are. A program that takes one out of the list by itself must
-   * lower this count, or at least take the descriptor out of read_set.
+   * lower this count, or at least take the descriptor out of read_set and leave it out until
+   * add_conn adds that number.
    */
   unsigned int nr_conns;
 };

@@ -35,7 +35,8 @@ pub struct Pool {
     /// The connections, oldest first; NULL when there is none.
     pub conn_head: *mut Conn,
     /// How many connections there are. A program that takes one out of the list by itself must
-    /// lower this count, or at least take the descriptor out of read_set.
+    /// lower this count, or at least take the descriptor out of read_set and leave it out until
+    /// add_conn adds that number.
     pub nr_conns: c_uint,
 }
 

@@ -83,26 +83,38 @@ static bool reopen(int fd, mode_t mode)
 	return is_done;
 }
 
+/* Writes it, and waits where it has to. What a pipe has no reader for is dropped, and with it the
+ * rest of the last line, so that the next reader begins with a whole one. */
 static bool write_all(int to, const char *text, size_t length)
 {
+	static bool is_torn;
 	struct pollfd room = { .fd = to, .events = POLLOUT };
-	size_t done = 0;
+	const char *end = text + length;
 	ssize_t count;
 
-	while (done < length) {
+	if (is_torn) {
+		const char *line_end = memchr(text, '\n', length);
+
+		text = line_end != NULL ? line_end + 1 : end;
+		is_torn = line_end == NULL;
+	}
+	while (text < end) {
 		poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
-		count = write(to, text + done, length - done);
-		if (count > 0)
-			done += (size_t)count;
-		else if (errno != EAGAIN)
+		count = write(to, text, (size_t)(end - text));
+		if (count == -1 && errno == EPIPE) {
+			is_torn = end[-1] != '\n';
+			return true;
+		}
+		if (count == -1 && errno != EAGAIN)
 			return false;
+		text += count > 0 ? count : 0;
 	}
 	return true;
 }
 
 /* The writer process: copies until the server closes its end or the terminal is hung up, and dies
  * with the server. Only terminals are watched: a pipe may get another reader. */
-__attribute__((noreturn)) static void copy(int from, int to)
+__attribute__((noreturn)) static void copy(int from, int to, pid_t server)
 {
 	struct pollfd ends[] = { { .fd = from, .events = POLLIN },
 		                 { .fd = is_terminal(to) ? to : -1 } };
@@ -114,6 +126,8 @@ __attribute__((noreturn)) static void copy(int from, int to)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != server)
+		exit(EXIT_FAILURE); /* it died before that call */
 	for (fd = 0; fd < FD_SETSIZE; fd++) {
 		if (fd != from && fd != to)
 			close(fd);
@@ -128,7 +142,7 @@ __attribute__((noreturn)) static void copy(int from, int to)
 /* Puts a process in front of the output that waits in the server's place. */
 static int start_writer(struct output *output)
 {
-	pid_t process;
+	pid_t server = getpid(), process;
 	bool failed;
 	int ends[2];
 
@@ -136,7 +150,7 @@ static int start_writer(struct output *output)
 		return -1;
 	process = fork();
 	if (process == 0)
-		copy(ends[1], output->fd);
+		copy(ends[1], output->fd, server);
 	output->is_socket = output->has_writer = true;
 	failed = process == -1 || dup2(ends[0], output->fd) == -1;
 	close(ends[0]);

@@ -170,6 +170,19 @@ fn count_lines(mut text: &[u8]) -> u64 {
     lines - last
 }
 
+/// No command goes on in another line.
+fn without_commands_by_line(text: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let (mut left, _) = without_commands(line);
+        if line.ends_with(b"\n") && !left.ends_with(b"\n") {
+            left.push(b'\n');
+        }
+        all.append(&mut left);
+    }
+    all
+}
+
 /// Epoch, number and lines before it.
 fn parse(stamp: &str) -> Option<[u64; 3]> {
     let numbers = stamp.split('.').map(|number| {
@@ -264,7 +277,7 @@ impl Model {
             }
         }
         self.figures.lines_in += lines;
-        self.say(speaker, &without_commands(payload).0, is_piece);
+        self.say(speaker, &without_commands_by_line(payload), is_piece);
     }
 
     fn say(&mut self, speaker: Option<String>, mut text: &[u8], is_piece: bool) {

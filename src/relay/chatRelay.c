@@ -45,24 +45,45 @@ struct relay {
 
 /* ---- What others say ---- */
 
-/* Takes telnet commands out of the text, or the server would answer them, and the answers would be
- * heard in the room. Returns the new length. */
-static size_t strip_commands(char *text, size_t length)
+/* Filters a line, and keeps the line end that a command would take. Returns the new length. */
+static size_t strip_line(char *line, size_t length)
 {
 	enum { SLICE = 4096 };
+	const bool has_end = line[length - 1] == '\n';
 	struct telnet telnet = { .state = TELNET_TEXT };
-	char answers[SLICE + TELNET_ANSWERS_EXTRA], *to = text;
+	char answers[SLICE + TELNET_ANSWERS_EXTRA], *to = line;
 	size_t at, count, ignored;
 
-	if (memchr(text, 0xFF, length) == NULL)
-		return length;
 	for (at = 0; at < length; at += SLICE) {
 		const char *left;
 
 		count = length - at < SLICE ? length - at : SLICE;
-		left = telnet_filter(&telnet, text + at, &count, answers, &ignored);
+		left = telnet_filter(&telnet, line + at, &count, answers, &ignored);
 		memmove(to, left, count);
 		to += count;
+	}
+	if (has_end && (to == line || to[-1] != '\n'))
+		*to++ = '\n';
+	return (size_t)(to - line);
+}
+
+/* Takes telnet commands out of the text, or the server would answer them, and the answers would be
+ * heard in the room. No command goes on in another line, which may be another client's. Returns the
+ * new length. */
+static size_t strip_commands(char *text, size_t length)
+{
+	char *from = text, *to = text, *const end = text + length;
+
+	if (memchr(text, 0xFF, length) == NULL)
+		return length;
+	while (from < end) {
+		const char *newline = memchr(from, '\n', (size_t)(end - from));
+		const size_t taken = (size_t)((newline != NULL ? newline + 1 : end) - from);
+		const size_t left = strip_line(from, taken);
+
+		memmove(to, from, left);
+		to += left;
+		from += taken;
 	}
 	return (size_t)(to - text);
 }

@@ -150,6 +150,18 @@ void room_prepare(struct room *room, fd_set *readable, fd_set *writable, int64_t
 		FD_SET(room->sd, writable);
 }
 
+/* Returns how long the piece is that is spooled of a long line; 0 where more has to come first. It
+ * does not end between FF and the byte that tells whether the two are a telnet command. */
+static size_t piece_length(const struct room *room)
+{
+	size_t length = room->in_length, at = length;
+
+	while (at > 0 && (unsigned char)room->in[at - 1] == 0xFF)
+		at--;
+	length -= (length - at) % 2;
+	return length >= LINE_PIECE ? length : 0;
+}
+
 /* Spools the whole lines that have come. */
 static void spool_lines(struct room *room)
 {
@@ -157,7 +169,7 @@ static void spool_lines(struct room *room)
 	size_t length = end != NULL ? (size_t)(end + 1 - room->in) : 0;
 
 	if (length == 0 && room->in_length >= LINE_PIECE)
-		length = room->in_length;
+		length = piece_length(room);
 	if (length == 0 || was_refused(room))
 		return;
 	room->is_silent = false;

@@ -275,6 +275,49 @@ fn a_long_line_stays_whole_after_its_relay_has_started_again() -> Result<()> {
     Ok(())
 }
 
+/// Where a piece ends between two bytes FF, the second one and the next byte look like a command.
+#[test]
+fn a_long_line_arrives_byte_for_byte() -> Result<()> {
+    let rooms = Rooms::start("bytes", 2, "")?;
+    let (mut speaker, listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
+    let mut listener = BufReader::new(listener);
+    let pairs = [b"x", &[0xFF; 140_000][..]].concat();
+    let pairs_and_text = b"\xff\xff\xfa".repeat(40_000);
+    for line in [pairs, pairs_and_text, b"bob".into()] {
+        let line = [&line, &b"\n"[..]].concat();
+        speaker.write_all(&line)?;
+        let mut heard = Vec::new();
+        listener.read_until(b'\n', &mut heard)?;
+        ensure!(heard == line, "{} of {} bytes", heard.len(), line.len());
+    }
+    Ok(())
+}
+
+/// Neither one that a piece breaks off, nor one without its end, nor one that the line end is in.
+#[test]
+fn a_telnet_command_costs_no_other_line() -> Result<()> {
+    let (mut rooms, broker) = rooms("command_in_pieces", "", "")?;
+    rooms.start_all()?;
+    let mut lines = BufReader::new(client(&rooms, 0)?).lines();
+    let file = rooms.folder.join("text");
+    let file_name = file.to_str().context("the folder's name is text")?;
+    let piece = "a".repeat(70_000);
+    for (stamp, text) in [
+        ("1.1.0", [piece.as_bytes(), b"\xff"].concat()),
+        ("1.2.0", b"\xff\xfa b\nbob\nalice\xff\xfd\nbob\n".into()),
+        ("1.3.4", b"carl\n".into()),
+    ] {
+        fs::write(&file, text)?;
+        let stamp = ["-D", "publish", "user-property", "n", stamp];
+        publish(broker, "somebody", &[&stamp[..], &["-f", file_name]].concat())?;
+    }
+    for wanted in [&piece, "bob", "alice", "bob", "carl"] {
+        let line = lines.next().context("the server has closed the connection")??;
+        ensure!(line == wanted, "{} bytes begin with {:?}", line.len(), line.get(..1));
+    }
+    Ok(())
+}
+
 /// A piece of a line is followed by another, by one after a gap, by one of a new epoch with the
 /// rest of that line, and by one of the epoch before.
 #[test]

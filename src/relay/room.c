@@ -14,8 +14,8 @@
 #include "../common/line_ends.h"
 #include "../common/tcp.h"
 
-/* The server is tried again after so long, and at most after so long. A server that is full has
- * told so after SETTLE_US: what is sent to it before that is lost. */
+/* The server is tried again after so long, and at most after so long. Most servers that are full
+ * have told so after SETTLE_US: nothing is sent before. */
 enum { BACKOFF_US = 20000, MOST_BACKOFF_US = 500000, FULL_US = 1000000, SETTLE_US = 100000 };
 
 /* How long to wait where the kernel has no memory for what is sent. */
@@ -75,8 +75,10 @@ static void lose(struct room *room, const char *why)
 	const bool is_full = was_refused(room);
 	int64_t wait = is_full ? FULL_US : room->backoff;
 
-	if (is_full)
+	if (is_full) {
 		why = "the room is full";
+		room->unlogged += room->unread_lines;
+	}
 	if (room->is_connected) {
 		spool_begin_epoch(room->spool, (uint64_t)clock_us(CLOCK_REALTIME));
 		drop_cut_line(room);
@@ -99,6 +101,7 @@ static void begin_connection(struct room *room)
 	const struct addrinfo *address = addresses_take(room->addresses);
 
 	room->is_silent = true;
+	room->unread_lines = 0;
 	room->act_at = now_us() + PATIENCE_US;
 	room->sd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (room->sd == -1 || set_up_tcp(room->sd) == -1 ||
@@ -285,6 +288,9 @@ void room_flush(struct room *room)
 		/* If it has failed, read() gives what is left to be heard, and then the end. */
 		if (count <= 0)
 			return;
+		if (room->is_silent)
+			room->unread_lines += count_line_ends(room->out + room->out_sent,
+			                                      (size_t)count);
 		room->out_sent += (size_t)count;
 		room->is_cut_in_line = room->out[room->out_sent - 1] != '\n';
 	}

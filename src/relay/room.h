@@ -32,6 +32,7 @@ struct room {
 	const void *speaker;          /* whose text is last in `out` */
 	const void *skipped;          /* up to whose next line end nothing is said */
 	bool in_line, is_cut_in_line; /* `out` ends within a line; what has been sent does */
+	uint64_t unread_lines;        /* sent while it is silent: lost if it proves to be full */
 	uint64_t unlogged;            /* lines lost here that have not been logged */
 };
 

@@ -2,10 +2,12 @@
 
 use crate::others::{client, run};
 use anyhow::{Context, Result, ensure};
-use load::rooms::{Rooms, wait_until};
+use load::rooms::{PATIENCE, Rooms, wait_until};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 /// A broker with settings of its own, a server and its relay.
@@ -138,6 +140,33 @@ fn what_the_server_has_not_taken_at_the_end_is_told() -> Result<()> {
     client(&rooms, 0)?.write_all(b"the last one\n")?;
     let heard = lines.next().context("the server has closed the connection")??;
     ensure!(heard.len() < line.len(), "more lines are told than are lost");
+    Ok(())
+}
+
+/// What it is sent before that, it closes the connection without reading.
+#[test]
+fn what_a_full_server_gets_before_it_tells_so_is_told() -> Result<()> {
+    let (mut rooms, broker) = rooms("told_late", "", "")?;
+    let server = TcpListener::bind(rooms.address(0))?;
+    set_socket_timeout(&server, Timeout::Recv, Some(PATIENCE))?;
+    rooms.start_broker(0)?;
+    rooms.relays[0].start()?;
+    wait_until("it subscribes", || Ok(rooms.relays[0].log()?.contains("broker: connected")))?;
+    let (newcomer, _) = server.accept()?;
+    rooms.relays[0].wait_for("server: connected")?;
+    publish(broker, "somebody", &["-m", "a line"])?;
+    for (figure, wanted) in [("lines_in", 1), ("queued_bytes", 0)] {
+        wait_until(figure, || Ok(rooms.relays[0].figure(figure)? == wanted))?;
+    }
+    let refuse = |mut newcomer: TcpStream| {
+        newcomer.write_all(b"The room is full. Please come back later.\r\n")
+    };
+    refuse(newcomer)?;
+    rooms.relays[0].wait_for("server: the room is full")?;
+    rooms.relays[0].wait_for("lost: 1 lines of others")?;
+    refuse(server.accept()?.0)?;
+    let _next = server.accept()?;
+    ensure!(rooms.relays[0].figure("lost_in")? == 1, "it is counted again");
     Ok(())
 }
 

@@ -48,17 +48,22 @@ static void forget_cuts(struct broker *broker)
 
 static void fail(struct broker *broker, const char *why)
 {
+	struct addresses *addresses = &broker->options->broker;
+	const bool has_worked = broker->state >= BROKER_CONNECTED;
+
 	if (broker->state == BROKER_DOWN)
 		return;
-	/* Each address may fail for a reason of its own: the last one's is logged. */
-	if (broker->state >= BROKER_CONNECTED || addresses_all_tried(&broker->options->broker))
-		trouble_log(&broker->trouble, "broker", why);
-	if (broker->state < BROKER_CONNECTED)
+	if (has_worked)
+		addresses_retry(addresses);
+	else
 		forget_cuts(broker);
 	broker->state = BROKER_DOWN;
 	broker->connect_at = now_us();
-	if (addresses_all_tried(&broker->options->broker))
+	/* Each address may fail for a reason of its own: the last one's is logged. */
+	if (has_worked || addresses_all_tried(addresses)) {
+		trouble_log(&broker->trouble, "broker", why);
 		broker->connect_at += broker->backoff;
+	}
 	broker->backoff = broker->backoff * 2 < MOST_BACKOFF_US ? broker->backoff * 2
 	                                                        : MOST_BACKOFF_US;
 	/* libmosquitto sends unconfirmed messages again, but not these. */

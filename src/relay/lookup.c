@@ -31,8 +31,14 @@ const struct addrinfo *addresses_take(struct addresses *addresses)
 {
 	const struct addrinfo *taken = addresses->next;
 
+	addresses->taken = taken;
 	addresses->next = taken->ai_next != NULL ? taken->ai_next : addresses->first;
 	return taken;
+}
+
+void addresses_retry(struct addresses *addresses)
+{
+	addresses->next = addresses->taken;
 }
 
 bool addresses_all_tried(const struct addresses *addresses)

@@ -12,7 +12,8 @@
 struct addresses {
 	const char *host, *port;
 	struct addrinfo *first;
-	const struct addrinfo *next; /* the one to try next */
+	const struct addrinfo *next;  /* the one to try next */
+	const struct addrinfo *taken; /* the one that was tried last */
 };
 
 /* Looks up host and port. On failure prints why on standard error and returns -1. */
@@ -21,7 +22,10 @@ int look_up(struct addresses *addresses);
 /* Returns the address to try, and goes on to the next. */
 const struct addrinfo *addresses_take(struct addresses *addresses);
 
-/* Whether each has been tried as often as the others. */
+/* The address that was taken last is the next one, too: it has worked, as others may never do. */
+void addresses_retry(struct addresses *addresses);
+
+/* Whether the last address of the list has been tried, and the first is next. */
 bool addresses_all_tried(const struct addresses *addresses);
 
 /* From now on every call of getaddrinfo() in this process takes the next of these addresses and

@@ -154,10 +154,42 @@ fn what_comes_back_under_the_own_name_is_not_said_again() -> Result<()> {
     Ok(())
 }
 
-/// Also while so much is said that both have something to publish all the time.
 #[test]
 fn of_two_relays_with_the_same_id_one_gives_up_and_the_other_stays() -> Result<()> {
-    let mut rooms = Rooms::start("same_id", 2, "")?;
+    one_gives_up(Rooms::start("same_id", 2, "")?)
+}
+
+/// As with `localhost` where that is ::1, too. The broker listens on 127.0.0.1 alone, and look-ups
+/// put ::1 before that and 127.0.0.2 behind it.
+#[test]
+fn one_of_them_gives_up_also_where_the_broker_has_an_address_that_refuses() -> Result<()> {
+    if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|it| it.success()) {
+        println!("skipped: no namespaces");
+        return Ok(());
+    }
+    for refusing in ["::1", "127.0.0.2"] {
+        let mut rooms = Rooms::new("same_id_two_addresses")?;
+        let broker = rooms.add_broker(|settings| settings)?;
+        let hosts = format!("127.0.0.1 two-addresses\n{refusing} two-addresses\n");
+        fs::write(rooms.folder.join("hosts"), hosts)?;
+        let run = "mount --bind hosts /etc/hosts && exec \"$@\"";
+        fs::write(rooms.folder.join("run.sh"), run)?;
+        for number in 0..2 {
+            rooms.add_server("")?;
+            let broker = format!("mqtt://two-addresses:{broker}/room");
+            let name = format!("relay-{number}");
+            let relay = rooms.relay("unshare -rm sh run.sh", &name, number, &broker)?;
+            rooms.relays.push(relay);
+        }
+        rooms.start_all()?;
+        one_gives_up(rooms).with_context(|| format!("{refusing} refuses"))?;
+    }
+    Ok(())
+}
+
+/// Starts a twin of the first relay, while so much is said that both have something to publish all
+/// the time.
+fn one_gives_up(mut rooms: Rooms) -> Result<()> {
     let (mut speaker, listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
     let twin = rooms.twin(0);
     rooms.relays.push(twin);

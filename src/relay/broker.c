@@ -142,7 +142,8 @@ static void on_subscribe(struct mosquitto *client, void *context, int id, int co
 	trouble_ends(&broker->trouble, "broker");
 	broker->state = BROKER_SUBSCRIBED;
 	broker->publish_at = now;
-	if (broker->is_new_session && broker->spool->first != NULL)
+	/* After the start, with nothing spooled, that would only delay the first lines. */
+	if (broker->is_new_session && (broker->spool->first != NULL || broker->connections > 1))
 		broker->publish_at += SETTLE_US;
 }
 

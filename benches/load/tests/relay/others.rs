@@ -146,6 +146,27 @@ fn a_relay_waits_until_the_others_have_subscribed_too() -> Result<()> {
 }
 
 #[test]
+fn what_is_spooled_outlives_the_server() -> Result<()> {
+    let bound =
+        |line: &&str| ["PartOf=", "BindsTo=", "Requires="].iter().any(|it| line.starts_with(it));
+    ensure!(UNIT.lines().find(bound).is_none(), "systemd would restart the relay with its server");
+    let mut rooms = Rooms::start("outlives_server", 2, "")?;
+    let (mut speaker, mut listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
+    heard(&mut speaker, &mut listener)?;
+    rooms.brokers[0].end()?;
+    speaker.write_all(b"the server crashes\n")?;
+    wait_until("it is spooled", || Ok(rooms.relays[0].figure("spooled_lines")? == 1))?;
+    rooms.servers[0].kill()?;
+    rooms.relays[0].wait_for("server: connected")?;
+    rooms.relays[0].wait_for("server: ")?;
+    rooms.start_broker(0)?;
+    let lines = BufReader::new(&mut listener).lines();
+    let line = lines.map_while(Result::ok).find(|line| line != "hello");
+    ensure!(line.as_deref() == Some("the server crashes"), "{line:?}");
+    Ok(())
+}
+
+#[test]
 fn what_comes_back_under_the_own_name_is_not_said_again() -> Result<()> {
     let mut rooms = Rooms::new("own_name")?;
     let broker = rooms.add_broker(|settings| settings)?;

@@ -73,7 +73,7 @@ make_root() {
 	say "making a root of $suite, to be kept in $cache"
 	mkdir -p "$(dirname "$cache")"
 	apt-config --format '%f "%v";%n' dump Acquire | grep -i proxy >"$scratch/proxies" || true
-	mmdebstrap --quiet --variant=essential --include=systemd-sysv,lighttpd \
+	mmdebstrap --quiet --variant=essential --include=systemd-sysv,lighttpd,libmosquitto1 \
 		--aptopt="$scratch/proxies" --aptopt='Acquire::Retries "3"' "$suite" \
 		"$scratch/root.tar"
 	mv "$scratch/root.tar" "$cache"
@@ -125,6 +125,10 @@ chat() {
 		[[ $2 = leave ]] || { echo chatted; cat <&4 >/dev/null; }' "$1" "$2" "${3:-leave}"
 }
 
+main_process() {
+	inside systemctl show --property=MainPID --value "$1"
+}
+
 was_restarted() {
 	(($(inside systemctl show --property=NRestarts --value chatserver.service) >= $1))
 }
@@ -157,11 +161,12 @@ mkdir "$root"
 tar -xf "$cache" -C "$root"
 # lighttpd is there for chatserver-web alone.
 ln -s /dev/null "$root/etc/systemd/system/lighttpd.service"
+echo '127.0.0.1 localhost' >"$root/etc/hosts"
 boot
 list_files >"$scratch/before"
 
 say 'installing starts nothing'
-install libchatserver1 libchatserver-dev chatserver chatserver-web
+install libchatserver1 libchatserver-dev chatserver chatserver-web chatserver-relay
 for unit in chatserver.socket chatserver.service chatserver-web.service; do
 	! is_active $unit || fail "$unit is not active yet"
 	! inside systemctl is-enabled --quiet $unit || fail "$unit is not enabled yet"
@@ -228,6 +233,19 @@ sleep 3
 near ip addr add 192.0.2.7/32 dev lo
 await chat 192.0.2.7 5555
 
+say 'a relay goes on when its server crashes'
+as_shipped
+customize chatserver.service Service ExecStart= \
+	'ExecStart=/usr/bin/chatserver --quiet --bind 127.0.0.1 5551'
+inside systemctl enable --quiet --now chatserver.socket chatserver.service
+inside systemctl enable --quiet --now chatserver-relay@5551.service || fail "the relay starts"
+relay=$(main_process chatserver-relay@5551.service)
+inside systemctl kill --signal=KILL chatserver.service
+await was_restarted 1
+await is_active chatserver.service
+[[ $(main_process chatserver-relay@5551.service) = "$relay" ]] || fail 'the relay has not ended'
+inside systemctl disable --quiet --now chatserver-relay@5551.service
+
 say 'lighttpd serves the page, and hands a tab to the server'
 as_shipped
 inside systemctl enable --quiet --now chatserver.socket chatserver-web
@@ -241,11 +259,12 @@ await tab_hears_chat
 
 say 'removing the packages stops everything, and purging them leaves nothing'
 inside systemctl enable --quiet --now chatserver.service
-inside dpkg --remove chatserver chatserver-web >/dev/null
+inside dpkg --remove chatserver chatserver-web chatserver-relay >/dev/null
 for unit in chatserver.socket chatserver.service chatserver-web.service; do
 	! is_active $unit || fail "$unit is not active any more"
 done
-inside dpkg --purge chatserver chatserver-web libchatserver-dev libchatserver1 >/dev/null 2>&1
+inside dpkg --purge chatserver chatserver-web chatserver-relay libchatserver-dev libchatserver1 \
+	>/dev/null 2>&1
 inside systemctl list-units --all --plain --no-legend 'chatserver*' | tee "$scratch/units"
 [[ ! -s $scratch/units ]] || fail 'systemd has forgotten the units'
 list_files | diff "$scratch/before" - || fail 'no file has stayed or is missing'

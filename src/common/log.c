@@ -83,37 +83,25 @@ static bool reopen(int fd, mode_t mode)
 	return is_done;
 }
 
-/* Writes it, and waits where it has to. What a pipe has no reader for is dropped, and with it the
- * rest of the last line, so that the next reader begins with a whole one. */
 static bool write_all(int to, const char *text, size_t length)
 {
-	static bool is_torn;
 	struct pollfd room = { .fd = to, .events = POLLOUT };
-	const char *end = text + length;
+	size_t done = 0;
 	ssize_t count;
 
-	if (is_torn) {
-		const char *line_end = memchr(text, '\n', length);
-
-		text = line_end != NULL ? line_end + 1 : end;
-		is_torn = line_end == NULL;
-	}
-	while (text < end) {
+	while (done < length) {
 		poll(&room, 1, -1); /* somebody else may have set O_NONBLOCK */
-		count = write(to, text, (size_t)(end - text));
-		if (count == -1 && errno == EPIPE) {
-			is_torn = end[-1] != '\n';
-			return true;
-		}
-		if (count == -1 && errno != EAGAIN)
+		count = write(to, text + done, length - done);
+		if (count > 0)
+			done += (size_t)count;
+		else if (errno != EAGAIN)
 			return false;
-		text += count > 0 ? count : 0;
 	}
 	return true;
 }
 
-/* The writer process: copies until the server closes its end or the terminal is hung up, and dies
- * with the server. Only terminals are watched: a pipe may get another reader. */
+/* The writer process: copies until the server closes its end, the terminal is hung up or a write
+ * fails; then the server drops and counts what it cannot pass to it. It dies with the server. */
 __attribute__((noreturn)) static void copy(int from, int to, pid_t server)
 {
 	struct pollfd ends[] = { { .fd = from, .events = POLLIN },

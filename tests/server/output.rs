@@ -11,7 +11,6 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -313,31 +312,6 @@ fn read_until_all_have_left(reader: &File) {
     let mut next = |start| lines.find(|line| line.starts_with(start)).is_some();
     assert!((0..3).all(|_| next("removing connection")));
     assert!(next("MaxFd "));
-}
-
-/// A FIFO of another user's, which only a process can wait for.
-#[test]
-fn a_fifo_gets_whole_lines_again_when_its_reader_comes_back() {
-    let Some(runner) = runners().into_iter().find(|runner| !runner.is_empty()) else { return };
-    let path = scratch("fifo").join("transcript");
-    let status = Command::new("mkfifo").arg("--mode=600").arg(&path).status();
-    assert!(status.expect("mkfifo can be run").success());
-    let reader = || File::options().read(true).custom_flags(O_NONBLOCK).open(&path);
-    let first = reader().expect("it can be opened");
-    let mut command = command(runner, USUAL_LIMIT);
-    let end = File::options().write(true).open(&path).expect("it has a reader");
-    command.stdout(end).stderr(Stdio::null());
-    let server = Unread::start(command);
-    assert_eq!(server.children().len(), 1);
-    server.chat(5);
-    drop(first);
-    server.chat(10);
-    let second = reader().expect("it can be opened");
-    server.chat(10);
-    let text = read_all(second.into());
-    assert!(!text.is_empty());
-    are_whole_lines(&text);
-    server.end();
 }
 
 #[test]

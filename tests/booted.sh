@@ -10,7 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(realpath "$1")
 suite=${SUITE:-bookworm}
-cache=${CACHE:-build/booted}/$suite.tar
+packages=systemd-sysv,lighttpd,libmosquitto1
+cache=${CACHE:-build/booted}/$suite,$packages.tar
 
 missing=()
 for tool in mmdebstrap systemd-nspawn ip nc curl nsenter; do
@@ -73,7 +74,7 @@ make_root() {
 	say "making a root of $suite, to be kept in $cache"
 	mkdir -p "$(dirname "$cache")"
 	apt-config --format '%f "%v";%n' dump Acquire | grep -i proxy >"$scratch/proxies" || true
-	mmdebstrap --quiet --variant=essential --include=systemd-sysv,lighttpd,libmosquitto1 \
+	mmdebstrap --quiet --variant=essential --include="$packages" \
 		--aptopt="$scratch/proxies" --aptopt='Acquire::Retries "3"' "$suite" \
 		"$scratch/root.tar"
 	mv "$scratch/root.tar" "$cache"
@@ -238,13 +239,12 @@ as_shipped
 customize chatserver.service Service ExecStart= \
 	'ExecStart=/usr/bin/chatserver --quiet --bind 127.0.0.1 5551'
 inside systemctl enable --quiet --now chatserver.socket chatserver.service
-inside systemctl enable --quiet --now chatserver-relay@5551.service || fail "the relay starts"
+inside systemctl start chatserver-relay@5551.service || fail "the relay starts"
 relay=$(main_process chatserver-relay@5551.service)
 inside systemctl kill --signal=KILL chatserver.service
 await was_restarted 1
 await is_active chatserver.service
 [[ $(main_process chatserver-relay@5551.service) = "$relay" ]] || fail 'the relay has not ended'
-inside systemctl disable --quiet --now chatserver-relay@5551.service
 
 say 'lighttpd serves the page, and hands a tab to the server'
 as_shipped
@@ -260,7 +260,8 @@ await tab_hears_chat
 say 'removing the packages stops everything, and purging them leaves nothing'
 inside systemctl enable --quiet --now chatserver.service
 inside dpkg --remove chatserver chatserver-web chatserver-relay >/dev/null
-for unit in chatserver.socket chatserver.service chatserver-web.service; do
+for unit in chatserver.socket chatserver.service chatserver-web.service \
+	chatserver-relay@5551.service; do
 	! is_active $unit || fail "$unit is not active any more"
 done
 inside dpkg --purge chatserver chatserver-web chatserver-relay libchatserver-dev libchatserver1 \

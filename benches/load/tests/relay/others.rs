@@ -113,6 +113,14 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
+/// Checks what comes after what `heard` leaves unread.
+fn hears_next(listener: &mut TcpStream, wanted: &str) -> Result<()> {
+    let lines = BufReader::new(listener).lines();
+    let line = lines.map_while(Result::ok).find(|line| line != "hello");
+    ensure!(line.as_deref() == Some(wanted), "{line:?}");
+    Ok(())
+}
+
 /// The broker forgets who has subscribed, and the one who has something to say connects first.
 #[test]
 fn a_relay_waits_until_the_others_have_subscribed_too() -> Result<()> {
@@ -138,18 +146,16 @@ fn a_relay_waits_until_the_others_have_subscribed_too() -> Result<()> {
             speaker.write_all(b"the first one again\n")?;
         }
         rooms.relays[1].signal(Signal::CONT)?;
-        let lines = BufReader::new(&mut listener).lines();
-        let line = lines.map_while(Result::ok).find(|line| line != "hello");
-        ensure!(line.as_deref() == Some("the first one again"), "{line:?}");
+        hears_next(&mut listener, "the first one again")?;
     }
     Ok(())
 }
 
 #[test]
 fn what_is_spooled_outlives_the_server() -> Result<()> {
-    let bound =
-        |line: &&str| ["PartOf=", "BindsTo=", "Requires="].iter().any(|it| line.starts_with(it));
-    ensure!(UNIT.lines().find(bound).is_none(), "systemd would restart the relay with its server");
+    for setting in ["PartOf=", "BindsTo=", "Requires="] {
+        ensure!(!UNIT.lines().any(|line| line.starts_with(setting)), "{setting} ends the relay");
+    }
     let mut rooms = Rooms::start("outlives_server", 2, "")?;
     let (mut speaker, mut listener) = (client(&rooms, 0)?, client(&rooms, 1)?);
     heard(&mut speaker, &mut listener)?;
@@ -160,10 +166,7 @@ fn what_is_spooled_outlives_the_server() -> Result<()> {
     rooms.relays[0].wait_for("server: connected")?;
     rooms.relays[0].wait_for("server: ")?;
     rooms.start_broker(0)?;
-    let lines = BufReader::new(&mut listener).lines();
-    let line = lines.map_while(Result::ok).find(|line| line != "hello");
-    ensure!(line.as_deref() == Some("the server crashes"), "{line:?}");
-    Ok(())
+    hears_next(&mut listener, "the server crashes")
 }
 
 #[test]

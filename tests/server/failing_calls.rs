@@ -38,6 +38,8 @@ impl Log {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("strace-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // An earlier process with this number may have left it behind.
+        let _ = fs::remove_file(&path);
         let name = CString::new(path.to_str().expect("text")).expect("no NUL");
         // SAFETY: the name is a C string.
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0, "{}", path.display());

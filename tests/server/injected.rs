@@ -159,7 +159,7 @@ fn a_standard_descriptor_that_cannot_be_opened_is_said_to_be_missing() {
     }
 }
 
-/// The signal that comes with the write is pending when the server looks, and then stays so.
+/// The signal that comes with the connection is pending when the server looks, and then stays so.
 #[test]
 fn a_signal_that_is_not_let_in_comes_while_the_server_waits() {
     if !has_strace() {
@@ -167,8 +167,9 @@ fn a_signal_that_is_not_let_in_comes_while_the_server_waits() {
     }
     let first = calls_before("rt_sigprocmask", "pselect6") + 1;
     let fails = format!("inject=rt_sigprocmask:error=EPERM:when={first}+");
-    let comes = "inject=write:signal=SIGUSR1:when=3";
-    let (server, log) = server_under_strace("rt_sigprocmask,write", &["-e", &fails, "-e", comes]);
+    let comes = "inject=accept4:signal=SIGUSR1:when=1";
+    let calls = "rt_sigprocmask,accept4";
+    let (server, log) = server_under_strace(calls, &["-e", &fails, "-e", comes]);
     let _room = server.crowd(1);
     assert_eq!(Stats::in_line(&server.next_complaint()).clients, 1);
     chats(&server, 3);

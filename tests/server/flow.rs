@@ -7,7 +7,9 @@ use libloading::Library;
 use std::ffi::c_void;
 use std::fs;
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const SECOND: i64 = 1_000_000;
 /// How long a pass takes, and how much is read from a flooder in it.
@@ -18,15 +20,10 @@ const QUEUE: usize = 8 << 20;
 const READER: c_int = 7;
 const FLOODER: c_int = 9;
 
-struct Flow {
-    library: Library,
-    flow: *mut c_void,
-}
-
-impl Flow {
-    /// Compiled for the test of this name.
-    fn new(name: &str) -> Self {
-        let source = scratch(&format!("flow-{name}")).join("flow.c");
+/// flow.c with its clock and its state in variables.
+fn built() -> &'static Path {
+    static OBJECT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let source = scratch("flow").join("flow.c");
         let flow = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/flow.c");
         let clock = "#define _GNU_SOURCE\n#include <time.h>\n#undef _GNU_SOURCE\n\
              long now = 1000000000;\nstatic int own_clock(int clock, struct timespec *at)\n\
@@ -41,6 +38,23 @@ impl Flow {
         let object = source.with_extension("so");
         compiler::build(&source, &["-shared", "-fPIC"].map(str::to_owned), &object)
             .expect("it can be built");
+        object
+    });
+    &OBJECT
+}
+
+struct Flow {
+    library: Library,
+    flow: *mut c_void,
+}
+
+impl Flow {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // The same file would be loaded only once, and all would share its variables.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let object = built().with_file_name(format!("flow-{number}.so"));
+        fs::copy(built(), &object).expect("a file");
         // SAFETY: nothing runs when it is loaded.
         let library = unsafe { Library::new(&object) }.expect("it can be loaded");
         let mut flow = Self { library, flow: std::ptr::null_mut() };
@@ -151,7 +165,7 @@ fn is_about(held: i64, wanted: i64) -> bool {
 
 #[test]
 fn a_reader_who_stops_is_waited_for_three_seconds_with_a_quarter_of_a_queue() {
-    let flow = Flow::new("stops");
+    let flow = Flow::new();
     let (held, sent) = flow.flood(3 * SECOND);
     assert!(held > 2 * SECOND && sent < QUEUE / 4 + (256 << 10) + 2 * READ, "{held} {sent}");
     assert!(sent > QUEUE / 5, "{sent}: others may send a little all the time");
@@ -162,7 +176,7 @@ fn a_reader_who_stops_is_waited_for_three_seconds_with_a_quarter_of_a_queue() {
 
 #[test]
 fn its_budget_refills_by_two_seconds_a_minute() {
-    let flow = Flow::new("refill");
+    let flow = Flow::new();
     flow.flood(10 * SECOND);
     flow.pass(30 * SECOND, &[READER]);
     let (held, _) = flow.flood(SECOND * 3);
@@ -200,7 +214,7 @@ fn read_at(flow: &Flow, rate: usize, flood: usize, kernel: usize) -> Result<usiz
 fn a_reader_of_five_megabytes_a_second_is_waited_for_as_long_as_it_takes() {
     for kernel in [64 << 10, 4 << 20] {
         for flood in [32, 512] {
-            let flow = Flow::new("slower");
+            let flow = Flow::new();
             let sent = read_at(&flow, 5 << 20, flood << 20, kernel);
             assert!(sent.is_ok_and(|sent| sent >= 60 * (5 << 20)), "{kernel} {flood}: {sent:?}");
         }
@@ -209,7 +223,7 @@ fn a_reader_of_five_megabytes_a_second_is_waited_for_as_long_as_it_takes() {
 
 #[test]
 fn a_reader_of_less_than_two_is_not() {
-    let flow = Flow::new("trickles");
+    let flow = Flow::new();
     let outcome = read_at(&flow, 1_800_000, 128 << 20, 64 << 10);
     assert!(outcome.is_err_and(|after| after > 3 * SECOND), "{outcome:?}");
 }
@@ -219,7 +233,7 @@ fn a_reader_of_less_than_two_is_not() {
 fn no_reader_has_a_flood_slowed_below_four_megabytes_a_second_for_ever() {
     const TURNS: i64 = 50;
     for tenths in [1, 3, 10, 19] {
-        let flow = Flow::new("in turns");
+        let flow = Flow::new();
         let mut sent = 0;
         for _ in 0..TURNS {
             sent += flow.flood(tenths * SECOND / 10).1;
@@ -238,7 +252,7 @@ fn no_reader_has_a_flood_slowed_below_four_megabytes_a_second_for_ever() {
 #[test]
 fn who_has_chatted_for_an_hour_is_no_heavy_sender() {
     const CHATTERER: c_int = 11;
-    let flow = Flow::new("chats");
+    let flow = Flow::new();
     for _ in 0..3600 {
         flow.send(CHATTERER, 3000);
         flow.pass(SECOND, &[]);
@@ -251,7 +265,7 @@ fn who_has_chatted_for_an_hour_is_no_heavy_sender() {
 
 #[test]
 fn who_floods_is_heavy_for_a_while_and_not_for_long() {
-    let flow = Flow::new("heavy");
+    let flow = Flow::new();
     for _ in 0..10_000 {
         flow.send(FLOODER, READ);
     }
@@ -264,7 +278,7 @@ fn who_floods_is_heavy_for_a_while_and_not_for_long() {
 /// Each of them has sent less than a heavy sender.
 #[test]
 fn a_crowd_that_floods_together_is_held_as_well() {
-    let flow = Flow::new("crowd");
+    let flow = Flow::new();
     let crowd = 100..1000;
     for sd in crowd {
         for _ in 0..16 {
@@ -282,7 +296,7 @@ fn a_crowd_that_floods_together_is_held_as_well() {
 /// However little each of them sends, nobody is cut off before its budget is used up.
 #[test]
 fn a_crowd_too_large_for_the_queue_is_not_read_at_all() {
-    let flow = Flow::new("large crowd");
+    let flow = Flow::new();
     flow.pass(PASS, &[READER]);
     let mut sent = 0;
     while !flow.holds(FLOODER) && sent < QUEUE {
@@ -298,7 +312,7 @@ fn a_crowd_too_large_for_the_queue_is_not_read_at_all() {
 /// A descriptor may have a new owner within a pass, with the last one's state unless it is cleared.
 #[test]
 fn whoever_joins_starts_afresh() {
-    let flow = Flow::new("joins");
+    let flow = Flow::new();
     flow.fall_behind();
     assert!(flow.holds(FLOODER));
     flow.join(FLOODER);
@@ -311,7 +325,7 @@ fn whoever_joins_starts_afresh() {
 #[test]
 fn a_newcomer_has_no_more_time_left_than_the_reader_that_has_least() {
     for newcomer in [READER, READER + 1] {
-        let flow = Flow::new("newcomer");
+        let flow = Flow::new();
         flow.join(newcomer);
         let (held, _) = flow.flood_beside(newcomer, 10 * SECOND);
         assert!(is_about(held, 3 * SECOND + SECOND / 3), "among those who have rested: {held}");
@@ -331,7 +345,7 @@ fn a_newcomer_has_no_more_time_left_than_the_reader_that_has_least() {
 #[test]
 fn a_newcomer_of_five_megabytes_a_second_is_waited_for_all_the_same() {
     for kernel in [64 << 10, 4 << 20] {
-        let flow = Flow::new("newcomer, slower");
+        let flow = Flow::new();
         flow.flood(10 * SECOND);
         flow.join(READER);
         let sent = read_at(&flow, 5 << 20, 512 << 20, kernel);

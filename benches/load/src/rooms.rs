@@ -6,6 +6,7 @@ use crate::generator::Generator;
 use crate::ledger::Ledger;
 use crate::room::{self, SHORTEST_QUEUE};
 use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{FlockOperation, flock};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Signal, kill_process};
 use std::env;
@@ -171,19 +172,25 @@ pub struct Rooms {
     /// The port of a proxy by which clients come.
     proxy: Option<u16>,
     broker_ports: Vec<u16>,
+    /// The folder is ours for as long as this file is locked.
+    _lock: File,
 }
 
 impl Rooms {
-    /// Nobody is in it yet. The logs go to build/rooms/NAME.
+    /// Nobody is in it yet. The logs go to build/rooms/NAME, for which this waits where another
+    /// program has rooms of that name.
     pub fn new(name: &str) -> Result<Self> {
         let folder = Path::new(ROOT).canonicalize()?.join("build/rooms").join(name);
+        fs::create_dir_all(folder.parent().expect("build/rooms"))?;
+        let lock = File::create(folder.with_extension("lock"))?;
+        flock(&lock, FlockOperation::LockExclusive)?;
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         // A broker that root starts writes as another user.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
         let (brokers, servers, relays) = (Vec::new(), Vec::new(), Vec::new());
         let (ports, broker_ports) = (Vec::new(), Vec::new());
-        Ok(Self { folder, brokers, servers, relays, ports, proxy: None, broker_ports })
+        Ok(Self { folder, brokers, servers, relays, ports, proxy: None, broker_ports, _lock: lock })
     }
 
     /// As many servers with their relays, and one broker, all of which run.

@@ -7,6 +7,7 @@ use crate::room::TIMEOUT;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
+use rustix::net::sockopt;
 use rustix::time::Timespec;
 use std::io::{self, ErrorKind, Write};
 use std::mem;
@@ -22,6 +23,8 @@ const FLOOD: usize = 16 << 20;
 const PASS: Duration = Duration::from_millis(10);
 /// The nanoseconds between two lines of one who waits for lines that may be lost.
 const NUDGE: u64 = SECOND / 5;
+/// A new connection is probed when nothing has come for so long.
+const PROBE: Duration = Duration::from_secs(1);
 /// The most bytes that are written at once, so that reading is not held up.
 const CHUNK: usize = 64 * 1024;
 
@@ -271,6 +274,10 @@ impl Generator {
             };
             client.set_nonblocking(true)?;
             client.set_nodelay(true)?;
+            // Of a server that is being killed, the kernel may take a connection and then forget
+            // it without a word. Its probes find that out.
+            sockopt::set_socket_keepalive(&client, true)?;
+            sockopt::set_tcp_keepidle(&client, PROBE)?;
             epoll::add(&self.epoll, &client, EventData::new_u64(number as u64), EventFlags::IN)?;
             self.clients[number] = client;
             if let Some(sender) = self.senders.get_mut(number) {

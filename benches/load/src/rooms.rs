@@ -5,7 +5,7 @@ use crate::contender::Server;
 use crate::generator::Generator;
 use crate::ledger::Ledger;
 use crate::room::{self, SHORTEST_QUEUE};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Signal, kill_process};
@@ -157,6 +157,13 @@ impl Program {
         Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
     }
 
+    /// The end of the log, each line with the program's name before it.
+    fn last_lines(&self) -> String {
+        let log = self.log().unwrap_or_else(|error| error.to_string());
+        let lines = log.lines().rev().take(4).collect::<Vec<_>>().into_iter().rev();
+        lines.map(|line| format!("{}: {line}\n", self.name)).collect()
+    }
+
     fn log_file(&self) -> PathBuf {
         self.folder.join(format!("{}.log", self.name))
     }
@@ -283,6 +290,11 @@ impl Rooms {
     }
 
     pub fn start_all(&mut self) -> Result<()> {
+        let outcome = self.try_start_all();
+        self.explain(outcome)
+    }
+
+    fn try_start_all(&mut self) -> Result<()> {
         for number in 0..self.brokers.len() {
             self.start_broker(number)?;
         }
@@ -323,6 +335,15 @@ impl Rooms {
         self.proxy = Some(proxy);
         room::connect_first(self.address(0))?;
         Ok(())
+    }
+
+    /// Adds to a failure what the programs have logged last.
+    pub fn explain<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|error| {
+            let programs = self.brokers.iter().chain(&self.servers).chain(&self.relays);
+            let logs = programs.map(Program::last_lines).collect::<String>();
+            anyhow!("{error:#}\n{}", logs.trim_end())
+        })
     }
 
     /// A relay like this one.

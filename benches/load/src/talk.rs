@@ -38,7 +38,7 @@ impl Talk {
 
     /// Waits until everybody has heard everybody.
     pub fn begin(rooms: Rooms, cell: &Cell) -> Result<Self> {
-        let mut crowd = rooms.gather(cell)?;
+        let mut crowd = rooms.explain(rooms.gather(cell))?;
         crowd.come_back()?;
         let lost_before =
             rooms.relays.iter().map(|relay| relay.figure("lost_in")).collect::<Result<_>>()?;
@@ -48,7 +48,8 @@ impl Talk {
     /// Something happens while they talk. Afterwards all hear each other again, and every line has
     /// arrived or is known to be lost.
     pub fn during(&mut self, act: impl FnOnce(&mut Rooms) -> Result<()>) -> Result<()> {
-        rooms::talk_while(&mut self.crowd, || act(&mut self.rooms))
+        let outcome = rooms::talk_while(&mut self.crowd, || act(&mut self.rooms));
+        self.rooms.explain(outcome)
     }
 
     /// Nothing happens.
@@ -62,6 +63,10 @@ impl Talk {
     /// Lines from a server to another may be lost where it is said so, and nothing else may be
     /// wrong.
     pub fn check(&self, may_lose: impl Fn(usize, usize) -> bool) -> Result<()> {
+        self.rooms.explain(self.find_faults(may_lose))
+    }
+
+    fn find_faults(&self, may_lose: impl Fn(usize, usize) -> bool) -> Result<()> {
         let faults = Faults { lost: 0, ..self.crowd.ledger.faults() };
         ensure!(!faults.any(), "{faults}");
         for recipient in 0..self.clients {

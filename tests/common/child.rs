@@ -1,10 +1,7 @@
-//! For programs that run beside a test: a free port, and their output line by line.
+//! For programs that run beside a test: their output, line by line.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -12,21 +9,6 @@ use std::time::Duration;
 /// How long a test waits for what must come. It is no requirement on speed: a busy machine takes
 /// ten seconds to start a program under valgrind.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A free port, below the range from which Linux gives ports to clients, so that no client takes it
-/// before a server does.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed) + process::id() * 101;
-        let port = u16::try_from(10_000 + number % 20_000).expect("below 30,000");
-        let is_free = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok()
-            || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
-        if is_free {
-            return port;
-        }
-    }
-}
 
 /// The reading and the writing end of a pipe that no program inherits.
 pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {

@@ -1,7 +1,8 @@
 //! Runs the examples in a document, and compares what they print with what the document shows.
 
-use super::child::{PATIENCE, free_port, pipe};
+use super::child::{PATIENCE, pipe};
 use super::folders::{emptied, root};
+use super::ports::free_port;
 use super::program::{Program, set_apart};
 use libc::{SIGINT, SIGKILL, c_int};
 use std::fs::File;

@@ -10,5 +10,6 @@ pub(crate) mod folders;
 pub(crate) mod headers;
 pub(crate) mod installed;
 pub(crate) mod make;
+pub(crate) mod ports;
 pub(crate) mod program;
 pub(crate) mod valgrind;

@@ -15,8 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-pub(crate) use crate::child::{PATIENCE, free_port, lines_of, pipe};
+pub(crate) use crate::child::{PATIENCE, lines_of, pipe};
 pub(crate) use crate::folders::scratch;
+pub(crate) use crate::ports::free_port;
 pub(crate) use crate::program::Ended;
 
 /// The limit on descriptors that a server usually has.

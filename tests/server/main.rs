@@ -6,7 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use common::{child, client, compiler, folders, installed, make, program, valgrind};
+use common::{child, client, compiler, folders, installed, make, ports, program, valgrind};
 
 mod harness;
 

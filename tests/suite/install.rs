@@ -1,10 +1,11 @@
 //! `make install` installs all that a user of library and server needs, and `make uninstall`
 //! removes it all.
 
-use crate::common::child::{PATIENCE, free_port, lines_of};
+use crate::common::child::{PATIENCE, lines_of};
 use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
+use crate::common::ports::free_port;
 use crate::common::program::{output, succeeds};
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,11 +1,12 @@
 //! What the documents show is so. `sections!` has a test for each section with a block of code,
 //! commands or output; a section that is missing there, or has a block more, is a failure.
 
-use crate::common::child::{PATIENCE, free_port, lines_of};
+use crate::common::child::{PATIENCE, lines_of};
 use crate::common::example::{PORT, Room, answers, folder, shell};
 use crate::common::folders::root;
 use crate::common::installed::{is_installed, skip};
 use crate::common::make;
+use crate::common::ports::free_port;
 use crate::common::program::succeeds;
 use std::fs;
 use std::io::{Read, Write};

@@ -43,8 +43,8 @@ async function until(what, check) {
     throw new Error(`not within ${PATIENCE} ms: ${what}`);
 }
 
-// Free ports are searched for below the range from which Linux gives ports to clients, so that no
-// client takes one before a server does.
+// Free ports are searched for above those of the other tests, and below the range from which Linux
+// gives ports to clients, so that nobody takes one before a server does.
 const is_free = (port) =>
     new Promise((resolve) => {
         const server = net.createServer().on('error', () => resolve(false));
@@ -53,7 +53,7 @@ const is_free = (port) =>
 let tried = process.pid * 101;
 async function free_port() {
     for (;;) {
-        const port = 10000 + (tried++ % 20000);
+        const port = 30000 + (tried++ % 2768);
         if (await is_free(port)) return port;
     }
 }

@@ -1,6 +1,6 @@
 //! Brokers with TLS, and without MQTT 5.
 
-use crate::room;
+use crate::ports;
 use crate::rooms::{Rooms, sbin};
 use anyhow::{Result, ensure};
 use std::fs;
@@ -22,7 +22,7 @@ impl Rooms {
             println!("skipped: no nats-server");
             return Ok(None);
         }
-        let (port, own_port) = (room::free_port()?, room::free_port()?);
+        let (port, own_port) = (ports::free_port(), ports::free_port());
         let settings = format!(
             "server_name: broker\nhost: 127.0.0.1\nport: {own_port}\n\
              jetstream {{ store_dir: {:?} }}\nmqtt {{ host: 127.0.0.1, port: {port} }}\n",

@@ -9,6 +9,8 @@ pub mod inbox;
 pub mod ledger;
 pub mod line;
 pub mod machine;
+#[path = "../../../tests/common/ports.rs"]
+pub mod ports;
 pub mod room;
 pub mod rooms;
 pub mod talk;

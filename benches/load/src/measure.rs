@@ -7,6 +7,7 @@ use load::contender::{Contender, Server, Usage};
 use load::generator::Generator;
 use load::ledger::Faults;
 use load::machine::{self, Cores};
+use load::ports;
 use load::room::{self, Room};
 use serde::{Deserialize, Serialize};
 use std::net::TcpStream;
@@ -60,7 +61,7 @@ struct Session {
 impl Session {
     /// Starts the contender and fills its room, which is then measured for this long.
     fn open(contender: &Contender, cell: &Cell, cores: Cores, time: Duration) -> Result<Self> {
-        let port = room::free_port()?;
+        let port = ports::free_port();
         let server = contender.start(port)?;
         machine::pin(Some(server.pid()), cores.server)?;
         let Room { clients, stalled } = Room::open(port, cell)?;

@@ -1,12 +1,10 @@
 //! The clients of a server, from connecting until everybody is known to be in.
 
 use crate::cell::Cell;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,18 +63,6 @@ pub fn are_cut_off(stalled: &mut [TcpStream]) -> bool {
             }
         }
     })
-}
-
-/// A port that nobody listens on, below the range from which Linux gives ports to clients: so no
-/// client takes it, not even while a server is started anew.
-pub fn free_port() -> Result<u16> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let mut ports = (0..20_000).map(|_| {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed) + process::id() * 101;
-        10_000 + (number % 20_000) as u16
-    });
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    ports.find(is_free).context("there is no free port")
 }
 
 /// Connects as soon as the server listens.

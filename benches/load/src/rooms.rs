@@ -4,6 +4,7 @@ use crate::cell::Cell;
 use crate::contender::Server;
 use crate::generator::Generator;
 use crate::ledger::Ledger;
+use crate::ports;
 use crate::room::{self, SHORTEST_QUEUE};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
@@ -215,7 +216,7 @@ impl Rooms {
     /// A broker with the settings as they are shipped, but for the port, and what `change` makes of
     /// them; returns the port.
     pub fn add_broker(&mut self, change: impl FnOnce(String) -> String) -> Result<u16> {
-        let port = room::free_port()?;
+        let port = ports::free_port();
         self.add_broker_on(port, change)?;
         Ok(port)
     }
@@ -254,7 +255,7 @@ impl Rooms {
     }
 
     pub fn add_server(&mut self, options: &str) -> Result<u16> {
-        let (name, port) = (format!("server-{}", self.servers.len()), room::free_port()?);
+        let (name, port) = (format!("server-{}", self.servers.len()), ports::free_port());
         let root = Path::new(ROOT).canonicalize()?;
         let command =
             format!("{}/server --quiet {options} --bind 127.0.0.1 {port}", root.display());

@@ -1,7 +1,8 @@
 //! A chat server that one of the examples runs, and what must hold for each.
 
-use crate::common::child::{PATIENCE, free_port};
+use crate::common::child::PATIENCE;
 use crate::common::client::{Client, quiet_crowd};
+use crate::common::ports::free_port;
 use crate::common::program::{Ended, Program, set_apart};
 use libc::{SIGTERM, c_int};
 use std::fs;

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use clap::Parser;
 use load::contender::Contender;
-use load::{machine, room};
+use load::{machine, ports, room};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::net::{RecvFlags, recv};
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     machine::allow_descriptors()?;
     println!("flooders  median ms  99 % ms  longest ms  MB/s to each");
     for flooders in &options.flooders {
-        let port = room::free_port()?;
+        let port = ports::free_port();
         let mut server = options.command.start(port)?;
         let duration = Duration::from_secs(options.seconds);
         let (mut latencies, bytes) = measure(port, *flooders, options.listeners, duration)?;

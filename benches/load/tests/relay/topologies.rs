@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use load::cell::{Cell, Pace};
-use load::room;
+use load::ports;
 use load::rooms::{Program, Rooms, sbin};
 use load::talk::{SERVERS, Talk, chat};
 use std::fs;
@@ -43,7 +43,7 @@ fn what_is_lost_when_the_middle_of_a_star_of_brokers_restarts_is_told() -> Resul
 fn a_ring_of_brokers_repeats_nothing_in_the_room() -> Result<()> {
     let mut rooms = Rooms::new("ring")?;
     // Ports have to be known before the brokers are there.
-    let ports = [room::free_port()?, room::free_port()?, room::free_port()?];
+    let ports = [ports::free_port(), ports::free_port(), ports::free_port()];
     for number in 0..3 {
         let leaf = Rooms::leaf(ports[(number + 1) % 3], &format!("leaf-{number}"));
         rooms.add_broker_on(ports[number], |settings| settings + &leaf)?;
@@ -102,7 +102,7 @@ fn one_port_leads_to_the_server_with_a_seat() -> Result<()> {
     const SEATS: usize = 10;
     let mut rooms = Rooms::new("haproxy")?;
     let broker = rooms.add_broker(|settings| settings)?;
-    let port = room::free_port()?;
+    let port = ports::free_port();
     let mut settings =
         HAPROXY.replace(":5555", &format!(":{port}")).replace("maxconn 1015", "maxconn 10");
     for number in 0..SERVERS {

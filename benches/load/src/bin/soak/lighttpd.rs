@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use load::contender::Server;
-use load::room;
+use load::{ports, room};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::process::{self, Command, Stdio};
@@ -19,7 +19,7 @@ impl Lighttpd {
     /// Starts it with these settings, but other ports; returns None where it is not installed.
     pub fn start(settings: &Path, server_port: u16) -> Result<Option<Self>> {
         let Ok(program) = which::which("lighttpd") else { return Ok(None) };
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, room::free_port()?);
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, ports::free_port());
         let file = env::temp_dir().join(format!("soak-{}.conf", process::id()));
         fs::write(&file, with_ports(settings, address, server_port)?)?;
         let mut command = Command::new(program);

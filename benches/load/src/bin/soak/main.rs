@@ -15,7 +15,7 @@ use clap::Parser;
 use crowd::Crowd;
 use lighttpd::Lighttpd;
 use load::contender::{Contender, Server};
-use load::{machine, room};
+use load::{machine, ports, room};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ fn main() -> Result<()> {
     ensure!(options.clients >= PAIR, "a crowd is at least two clients");
     machine::allow_descriptors()?;
     println!("{}, seed {}", options.command.command(), options.seed);
-    let port = room::free_port()?;
+    let port = ports::free_port();
     let mut server = options.command.start(port)?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     let first = room::connect_first(address)?;

@@ -6,7 +6,7 @@ use std::process;
 use std::sync::Mutex;
 
 /// All are below the range from which Linux gives ports to clients, so that no client takes one,
-/// not even while a server is started anew. The tests of the web server have those from 30,000 on.
+/// not even while a server is started anew. tests/web/harness.js does the same.
 const FIRST: u16 = 10_000;
 const BLOCKS: u16 = 200;
 const BLOCK: u16 = 100;
@@ -34,7 +34,7 @@ fn is_free(port: u16) -> bool {
         || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }
 
-/// A port that nobody listens on, and that nobody is given again, while this process runs.
+/// A port that nobody listens on, and that no other test program is given while this one runs.
 #[allow(unreachable_pub, reason = "the load generator exports it")]
 pub fn free_port() -> u16 {
     static CLAIMED: Mutex<Vec<Block>> = Mutex::new(Vec::new());

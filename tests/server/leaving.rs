@@ -1,13 +1,14 @@
 //! Clients that leave: what they have said last, and what they still get.
 
 use crate::client::Client;
+use crate::compiler;
+use crate::folders::root;
 use crate::harness::{Server, pass_on, scratch};
 use crate::injected::has_strace;
 use crate::stats::Stats;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 /// More than the kernel holds for a client that does not read.
 const BACKLOG: usize = 7 << 20;
@@ -124,20 +125,17 @@ fn who_leaves_and_is_cut_off_is_counted_as_cut_off() {
 /// ./server, built to wait for two seconds only.
 fn impatient_server() -> &'static Path {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let program = scratch("impatient").join("server");
-        let folders = ["src/common", "src/server"].map(|folder| root.join(folder));
+        let folders = ["src/common", "src/server"].map(|folder| root().join(folder));
         let sources = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("it is there"));
-        let sources = sources.map(|entry| entry.expect("an entry").path());
-        let status = Command::new(env::var_os("CC").unwrap_or("cc".into()))
-            .args(["-std=c99", "-DSTALLED_S=2", "-o"])
-            .arg(&program)
-            .arg("-I")
-            .arg(root.join("include"))
-            .args(sources.filter(|path| path.extension().is_some_and(|name| name == "c")))
-            .arg(root.join("build/libchatserver.a"))
-            .status();
-        assert!(status.expect("there is a compiler").success());
+        let mut sources = sources
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|name| name == "c"));
+        let first = sources.next().expect("there are sources");
+        let others = sources.chain([root().join("build/libchatserver.a")]);
+        let others = others.map(|path| path.display().to_string());
+        let arguments: Vec<_> = others.chain(["-DSTALLED_S=2".to_owned()]).collect();
+        compiler::build(&first, &arguments, &program).expect("it can be built");
         program
     });
     &PROGRAM

@@ -2,6 +2,7 @@
 // its ports and its certificate, terminals (nc), and tabs of a browser.
 'use strict';
 const assert = require('node:assert/strict');
+const dgram = require('node:dgram');
 const { spawn, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
@@ -43,18 +44,28 @@ async function until(what, check) {
     throw new Error(`not within ${PATIENCE} ms: ${what}`);
 }
 
-// Free ports are searched for above those of the other tests, and below the range from which Linux
-// gives ports to clients, so that nobody takes one before a server does.
+// Ports are free below the range from which Linux gives them to clients. Test programs claim them by
+// the hundred: tests/common/ports.rs tells how.
 const is_free = (port) =>
     new Promise((resolve) => {
         const server = net.createServer().on('error', () => resolve(false));
         server.listen(port, () => server.close(() => resolve(true)));
     });
-let tried = process.pid * 101;
+const claim = (port) =>
+    new Promise((resolve) => {
+        const socket = dgram.createSocket('udp4').on('error', () => resolve(false));
+        socket.bind(port, '127.0.0.1', () => resolve(socket.unref()));
+    });
+let [next, end] = [0, 0];
 async function free_port() {
-    for (;;) {
-        const port = 30000 + (tried++ % 2768);
-        if (await is_free(port)) return port;
+    for (let block = process.pid; ; ) {
+        if (next < end) {
+            const port = next++;
+            if (await is_free(port)) return port;
+        } else {
+            const first = 10000 + (block++ % 200) * 100;
+            if (await claim(first)) [next, end] = [first, first + 100];
+        }
     }
 }
 
@@ -64,9 +75,12 @@ const listens = (port) =>
         socket.on('error', () => resolve(false));
     });
 
+// Each test program makes its own: two that make one at the same time would mix its parts.
+let has_certificate = false;
 function certificate() {
-    const pem = path.join(SCRATCH, 'certificate.pem');
-    if (!fs.existsSync(pem)) {
+    const pem = path.join(SCRATCH, `certificate-${process.pid}.pem`);
+    if (!has_certificate) {
+        has_certificate = true;
         execFileSync(
             'openssl',
             [
